@@ -1,0 +1,290 @@
+//! The controller as an embedder holds it: the chip with its pins wired to an interrupt line and a DMA channel.
+
+mod chip;
+mod command;
+mod fifo;
+mod registers;
+mod seek;
+mod transfer;
+
+use chip::Chip;
+pub use registers::Register;
+
+use crate::{
+    dma::{DmaChannel, NoDma},
+    drive::{Drive, DriveType, FloppyDrive, NoSuchDrive},
+};
+
+/// The INT pin, as it leaves the controller: IRQ 6 of a PC.
+///
+/// Implemented for closures that take the level.
+pub trait Interrupt {
+    /// The pin changed to `high`. A new cause while the pin is high makes it fall and rise, for controllers that see
+    /// edges.
+    fn set_level(&mut self, high: bool);
+}
+
+impl<F: FnMut(bool)> Interrupt for F {
+    fn set_level(&mut self, high: bool) {
+        self(high);
+    }
+}
+
+/// The INT pin is wired to nothing: the embedder asks [`Controller::interrupt_level`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoInterrupt;
+
+impl Interrupt for NoInterrupt {
+    fn set_level(&mut self, _high: bool) {}
+}
+
+/// What becomes of a data command when no disk turns in the selected drive: none is in, or the motor is off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum EmptyDrive {
+    /// It fails at once with ST1.MA, as if two index pulses had passed. No firmware waits for its time-out.
+    #[default]
+    Fail,
+    /// It waits for an index pulse until the controller is reset, or a disk turns, as the data sheet has it. DOS then
+    /// reports "not ready" after the time-out of its BIOS.
+    Hang,
+}
+
+/// Why a controller could not be built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Drives are numbered 0 to 3.
+    #[error("drive {0}: a controller has drives 0 to 3")]
+    DriveNumber(u8),
+    /// A drive was given twice.
+    #[error("drive {0} is there already")]
+    DriveTwice(u8),
+}
+
+/// Puts a [`Controller`] together. See [`Controller::builder`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ControllerBuilder<I = NoInterrupt, D = NoDma> {
+    drives: Vec<(u8, DriveType)>,
+    empty_drive: EmptyDrive,
+    base: u16,
+    interrupt: I,
+    dma: D,
+}
+
+impl<I, D> ControllerBuilder<I, D> {
+    /// Wires a drive to select line `number`, 0 to 3. A PC has drives 0 and 1.
+    pub fn drive(mut self, number: u8, drive_type: DriveType) -> Self {
+        self.drives.push((number, drive_type));
+        self
+    }
+
+    /// What becomes of a data command when no disk turns. [`EmptyDrive::Fail`] unless chosen.
+    pub fn empty_drive(mut self, empty_drive: EmptyDrive) -> Self {
+        self.empty_drive = empty_drive;
+        self
+    }
+
+    /// The first port, for [`Controller::read_port`] and [`Controller::write_port`].
+    /// [`Controller::PRIMARY`] unless chosen.
+    pub fn base(mut self, base: u16) -> Self {
+        self.base = base;
+        self
+    }
+
+    /// Wires the INT pin.
+    pub fn interrupt<J: Interrupt>(self, interrupt: J) -> ControllerBuilder<J, D> {
+        let Self { drives, empty_drive, base, interrupt: _, dma } = self;
+        ControllerBuilder { drives, empty_drive, base, interrupt, dma }
+    }
+
+    /// Wires DRQ, DACK and TC.
+    pub fn dma<E: DmaChannel>(self, dma: E) -> ControllerBuilder<I, E> {
+        let Self { drives, empty_drive, base, interrupt, dma: _ } = self;
+        ControllerBuilder { drives, empty_drive, base, interrupt, dma }
+    }
+
+    /// The controller, as after its RESET pin fell: held in reset until software writes the DOR.
+    ///
+    /// # Errors
+    ///
+    /// A [`BuildError`] for a drive that cannot be wired.
+    pub fn build(self) -> Result<Controller<I, D>, BuildError> {
+        let mut drives = [const { None }; 4];
+        for (number, drive_type) in self.drives {
+            match drives.get_mut(usize::from(number)) {
+                Some(place @ None) => *place = Some(Drive::new(number, drive_type)),
+                Some(Some(_)) => return Err(BuildError::DriveTwice(number)),
+                None => return Err(BuildError::DriveNumber(number)),
+            }
+        }
+        Ok(Controller {
+            chip: Chip::new(drives, self.empty_drive),
+            base: self.base,
+            interrupt: self.interrupt,
+            interrupt_level: false,
+            dma: self.dma,
+            dma_request: false,
+        })
+    }
+}
+
+/// An Intel 82077AA with its drives.
+///
+/// A VM monitor forwards the guest's port accesses to [`read_port`](Self::read_port) and
+/// [`write_port`](Self::write_port), or by register to [`read`](Self::read) and [`write`](Self::write). Each command
+/// ends within the access that starts it, as far as the DMA channel keeps up.
+///
+/// ```
+/// use vm_fdc::{Controller, Register, drive::DriveType};
+///
+/// let mut fdc = Controller::builder().drive(0, DriveType::Inch3_5Hd).build()?;
+/// fdc.write(Register::DigitalOutput, 0x0C); // out of reset
+/// assert_eq!(fdc.read(Register::MainStatus), 0x80); // ready for a command
+/// fdc.write(Register::Fifo, 0x10); // VERSION
+/// assert_eq!(fdc.read(Register::Fifo), 0x90);
+/// # Ok::<(), vm_fdc::BuildError>(())
+/// ```
+#[derive(Debug)]
+pub struct Controller<I = NoInterrupt, D = NoDma> {
+    chip: Chip,
+    base: u16,
+    interrupt: I,
+    interrupt_level: bool,
+    dma: D,
+    dma_request: bool,
+}
+
+impl Controller {
+    /// The first port of a PC's first controller.
+    pub const PRIMARY: u16 = 0x3F0;
+    /// The first port of a second controller.
+    pub const SECONDARY: u16 = 0x370;
+
+    /// Begins with a controller that has no drives, no interrupt line and no DMA channel.
+    pub fn builder() -> ControllerBuilder {
+        ControllerBuilder {
+            drives: Vec::new(),
+            empty_drive: EmptyDrive::default(),
+            base: Self::PRIMARY,
+            interrupt: NoInterrupt,
+            dma: NoDma,
+        }
+    }
+}
+
+impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
+    /// A handle for the manager of drive `number`.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSuchDrive`] when the builder was given no such drive.
+    pub fn drive(&self, number: u8) -> Result<FloppyDrive, NoSuchDrive> {
+        let drive = self.chip.drives.get(usize::from(number)).and_then(Option::as_ref);
+        drive.map(Drive::handle).ok_or(NoSuchDrive { number })
+    }
+
+    /// The guest reads a register. Only reads of the FIFO change anything.
+    #[inline]
+    pub fn read(&mut self, register: Register) -> u8 {
+        match register {
+            Register::MainStatus => self.chip.main_status(),
+            Register::Fifo => {
+                let (value, pins_may_change) = self.chip.read_fifo(&mut self.dma);
+                if pins_may_change {
+                    self.drive_pins();
+                }
+                value
+            }
+            Register::DigitalOutput => self.chip.digital_output,
+            Register::TapeDrive => self.chip.tape_drive(),
+            Register::DigitalInput => self.chip.digital_input(),
+            Register::StatusA | Register::StatusB => 0xFF,
+        }
+    }
+
+    /// The guest writes a register.
+    #[inline]
+    pub fn write(&mut self, register: Register, value: u8) {
+        if self.chip.write(register, value, &mut self.dma) {
+            self.drive_pins();
+        }
+    }
+
+    /// The guest reads a port; `None` when the port is not the controller's.
+    ///
+    /// Of [`Register::DigitalInput`] the bits outside [`Register::driven_bits`] belong to the hard disk, if there is
+    /// one.
+    #[inline]
+    pub fn read_port(&mut self, port: u16) -> Option<u8> {
+        let register = Register::at(port.wrapping_sub(self.base))?;
+        Some(self.read(register))
+    }
+
+    /// The guest writes a port; `false` when the port is not the controller's.
+    #[inline]
+    pub fn write_port(&mut self, port: u16, value: u8) -> bool {
+        let register = Register::at(port.wrapping_sub(self.base));
+        if let Some(register) = register {
+            self.write(register, value);
+        }
+        register.is_some()
+    }
+
+    /// The DMA channel may have become ready: a transfer that waits for it goes on. To be called after each guest
+    /// access to the DMA controller; it costs nothing when no transfer waits.
+    #[inline]
+    pub fn service_dma(&mut self) {
+        if self.dma_request {
+            self.chip.proceed(&mut self.dma);
+            self.drive_pins();
+        }
+    }
+
+    /// The machine's RESET line: all registers as at power-on, the controller held in reset.
+    pub fn reset(&mut self) {
+        self.chip.hardware_reset();
+        self.drive_pins();
+    }
+
+    /// The level of the INT pin.
+    #[must_use]
+    pub fn interrupt_level(&self) -> bool {
+        self.interrupt_level
+    }
+
+    /// What the INT pin is wired to.
+    pub fn interrupt(&self) -> &I {
+        &self.interrupt
+    }
+
+    /// The DMA channel.
+    pub fn dma(&self) -> &D {
+        &self.dma
+    }
+
+    /// The DMA channel, to be programmed. Call [`service_dma`](Self::service_dma) afterwards.
+    pub fn dma_mut(&mut self) -> &mut D {
+        &mut self.dma
+    }
+
+    /// Puts on the pins what the chip wants there.
+    fn drive_pins(&mut self) {
+        let driven = self.chip.pins_driven();
+        let interrupt = driven && self.chip.interrupt_pending();
+        let edge = std::mem::take(&mut self.chip.interrupt_edge);
+        if self.interrupt_level && (edge || !interrupt) {
+            self.interrupt.set_level(false);
+            self.interrupt_level = false;
+        }
+        if self.interrupt_level != interrupt {
+            self.interrupt.set_level(interrupt);
+            self.interrupt_level = interrupt;
+        }
+        let request = driven && self.chip.dma_request();
+        if self.dma_request != request {
+            self.dma.set_request(request);
+            self.dma_request = request;
+        }
+    }
+}

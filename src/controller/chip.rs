@@ -1,0 +1,459 @@
+//! The 82077AA itself: registers, phases and resets. It knows no bus and has no pins; its
+//! [`Controller`](super::Controller) does.
+
+use log::{debug, trace};
+
+use super::{
+    EmptyDrive,
+    command::{self, Action, Command, LOCK, MAX_COMMAND, MAX_RESULT},
+    fifo::{DmaPort, Fifo},
+    registers::{Register, configure, dir, dor, dsr, msr, perpendicular, st0, st1, st3},
+    seek::DriveStatus,
+    transfer::{Kind, Progress, Transfer},
+};
+use crate::{dma::DmaChannel, drive::Drive, media::DataRate};
+
+/// What the controller is doing, with all that this phase needs.
+#[derive(Clone, Debug)]
+enum Phase {
+    /// Held in reset by the DOR, or powered down: nothing is accepted.
+    Stopped,
+    /// Waiting for a command, or for the rest of one.
+    Command(CommandPhase),
+    /// Moving data.
+    Execution(Transfer),
+    /// Bytes wait to be fetched.
+    Result(ResultPhase),
+}
+
+#[derive(Clone, Debug, Default)]
+struct CommandPhase {
+    bytes: [u8; MAX_COMMAND],
+    received: u8,
+    /// Parameters that are still to come.
+    missing: u8,
+}
+
+#[derive(Clone, Debug)]
+struct ResultPhase {
+    bytes: [u8; MAX_RESULT],
+    length: u8,
+    fetched: u8,
+    /// INT is up until the first byte is fetched.
+    interrupts: bool,
+}
+
+impl Phase {
+    fn idle() -> Self {
+        Self::Command(CommandPhase::default())
+    }
+
+    fn result(command: &Command, bytes: &[u8], interrupts: bool) -> Self {
+        let mut result = [0; MAX_RESULT];
+        let length = command.results.min(bytes.len());
+        result[..length].copy_from_slice(&bytes[..length]);
+        Self::Result(ResultPhase { bytes: result, length: length as u8, fetched: 0, interrupts })
+    }
+}
+
+/// Whether an access can have changed what the chip wants on its pins. Most accesses of a command do not.
+pub(super) type PinsMayChange = bool;
+
+/// The controller without its pins.
+#[derive(Debug)]
+pub(super) struct Chip {
+    pub drives: [Option<Drive>; 4],
+    empty_drive: EmptyDrive,
+    pub digital_output: u8,
+    tape_drive: u8,
+    /// DRATE, the latch that DSR and CCR share.
+    rate: DataRate,
+    /// The two parameters of SPECIFY. Undefined at power-on, and no reset changes them.
+    specify: [u8; 2],
+    /// Byte 2 of CONFIGURE, and PRETRK.
+    configure: u8,
+    precompensation_start: u8,
+    lock: bool,
+    /// The low six bits of PERPENDICULAR MODE.
+    perpendicular: u8,
+    /// PCN: where the controller believes the heads to be.
+    pub present_cylinder: [u8; 4],
+    pub drive_status: DriveStatus,
+    /// SC of the last FORMAT TRACK, or EOT of the last transfer, for DUMPREG.
+    last_track_length: u8,
+    fifo: Fifo,
+    phase: Phase,
+    /// INT falls and rises again within this access.
+    pub interrupt_edge: bool,
+}
+
+impl Chip {
+    pub(super) fn new(drives: [Option<Drive>; 4], empty_drive: EmptyDrive) -> Self {
+        Self {
+            drives,
+            empty_drive,
+            digital_output: 0,
+            tape_drive: 0,
+            rate: DataRate::Kbps250,
+            specify: [0; 2],
+            configure: configure::FIFO_OFF,
+            precompensation_start: 0,
+            lock: false,
+            perpendicular: 0,
+            present_cylinder: [0; 4],
+            drive_status: DriveStatus::default(),
+            last_track_length: 0,
+            fifo: Fifo::default(),
+            phase: Phase::Stopped,
+            interrupt_edge: false,
+        }
+    }
+
+    /// The RESET pin.
+    pub(super) fn hardware_reset(&mut self) {
+        self.lock = false;
+        self.perpendicular = 0;
+        self.software_reset();
+        self.digital_output = 0;
+        self.tape_drive = 0;
+        self.rate = DataRate::Kbps250;
+        self.phase = Phase::Stopped;
+    }
+
+    /// What DOR and DSR reset have in common. LOCK keeps the FIFO's settings and the precompensation start, but
+    /// neither EIS nor POLL.
+    fn software_reset(&mut self) {
+        if self.lock {
+            self.configure &= configure::FIFO_OFF | configure::THRESHOLD;
+        } else {
+            self.configure = configure::FIFO_OFF;
+            self.precompensation_start = 0;
+        }
+        self.perpendicular &= perpendicular::DRIVES;
+        // Not established for a software reset; software that recalibrates after it cannot tell.
+        self.present_cylinder = [0; 4];
+        self.drive_status = DriveStatus::default();
+        self.fifo.clear();
+        self.phase = Phase::Stopped;
+    }
+
+    /// The end of a reset: polling, which every reset turns on, finds all drives ready.
+    fn start(&mut self) {
+        self.phase = Phase::idle();
+        self.drive_status.poll();
+        self.interrupt_edge = true;
+    }
+
+    /// INT as the controller sees it, whether or not the pin is driven.
+    pub(super) fn interrupt_pending(&self) -> bool {
+        let by_phase = match &self.phase {
+            Phase::Stopped | Phase::Command(_) => false,
+            Phase::Execution(transfer) => self.byte_request(transfer),
+            Phase::Result(result) => result.interrupts && result.fetched == 0,
+        };
+        by_phase || self.drive_status.interrupts()
+    }
+
+    /// INT and DRQ are driven.
+    pub(super) fn pins_driven(&self) -> bool {
+        const ON: u8 = dor::DMA_GATE | dor::NOT_RESET;
+        self.digital_output & ON == ON
+    }
+
+    /// A transfer waits for the DMA channel.
+    pub(super) fn dma_request(&self) -> bool {
+        self.uses_dma() && matches!(&self.phase, Phase::Execution(transfer) if !transfer.has_ended())
+    }
+
+    /// ND = 0.
+    fn uses_dma(&self) -> bool {
+        self.specify[1] & 1 == 0
+    }
+
+    /// In non-DMA mode: the host may move a byte.
+    fn byte_request(&self, transfer: &Transfer) -> bool {
+        match transfer.kind() {
+            Kind::Read => !self.uses_dma() && !self.fifo.is_empty(),
+            Kind::Write => !self.uses_dma() && !self.fifo.is_full() && !transfer.has_ended(),
+            Kind::ReadId => false,
+        }
+    }
+
+    /// MSR.
+    #[inline]
+    pub(super) fn main_status(&self) -> u8 {
+        let phase = match &self.phase {
+            Phase::Stopped => return 0,
+            Phase::Command(command) if command.received == 0 => msr::REQUEST,
+            Phase::Command(_) => msr::REQUEST | msr::BUSY,
+            Phase::Execution(transfer) => msr::BUSY | self.execution_status(transfer),
+            Phase::Result(_) => msr::REQUEST | msr::TO_HOST | msr::BUSY,
+        };
+        phase | self.drive_status.busy()
+    }
+
+    fn execution_status(&self, transfer: &Transfer) -> u8 {
+        if self.uses_dma() || transfer.kind() == Kind::ReadId {
+            return 0;
+        }
+        let direction = if transfer.kind() == Kind::Read { msr::TO_HOST } else { 0 };
+        let request = if self.byte_request(transfer) { msr::REQUEST } else { 0 };
+        msr::NON_DMA | direction | request
+    }
+
+    /// DIR in PC/AT mode; the bits that the controller does not drive read as ones.
+    pub(super) fn digital_input(&self) -> u8 {
+        let changed = self.selected_drive().filter(|_| self.motor_on()).is_some_and(Drive::changed);
+        if changed { 0xFF } else { !dir::DISK_CHANGE }
+    }
+
+    pub(super) fn tape_drive(&self) -> u8 {
+        self.tape_drive
+    }
+
+    /// The drive that the DOR selects.
+    pub(super) fn selected_drive(&self) -> Option<&Drive> {
+        self.drives[usize::from(self.digital_output & dor::SELECT)].as_ref()
+    }
+
+    /// The motor of the selected drive.
+    fn motor_on(&self) -> bool {
+        self.digital_output & dor::MOTOR_0 << (self.digital_output & dor::SELECT) != 0
+    }
+
+    #[inline]
+    pub(super) fn write(&mut self, register: Register, value: u8, dma: &mut impl DmaChannel) -> PinsMayChange {
+        match register {
+            Register::Fifo => return self.write_fifo(value, dma),
+            Register::DigitalOutput => self.write_digital_output(value, dma),
+            Register::TapeDrive => self.tape_drive = value & 0b11,
+            Register::DataRateSelect => self.write_data_rate_select(value),
+            Register::ConfigurationControl => self.rate = DataRate::from_bits(value),
+            Register::StatusA | Register::StatusB => {}
+        }
+        true
+    }
+
+    fn write_digital_output(&mut self, value: u8, dma: &mut impl DmaChannel) {
+        let before = std::mem::replace(&mut self.digital_output, value);
+        match (before & dor::NOT_RESET != 0, value & dor::NOT_RESET != 0) {
+            (true, false) => self.software_reset(),
+            (false, true) => self.start(),
+            // The gate, the motor or the selected drive may be what a transfer waits for.
+            (true, true) => self.proceed(dma),
+            (false, false) => {}
+        }
+    }
+
+    fn write_data_rate_select(&mut self, value: u8) {
+        self.rate = DataRate::from_bits(value);
+        if self.digital_output & dor::NOT_RESET == 0 {
+            return;
+        }
+        if value & dsr::RESET != 0 {
+            self.software_reset();
+            self.start();
+        } else if value & dsr::POWER_DOWN != 0 {
+            self.software_reset();
+        }
+    }
+
+    #[inline]
+    fn write_fifo(&mut self, value: u8, dma: &mut impl DmaChannel) -> PinsMayChange {
+        match &mut self.phase {
+            Phase::Command(command) => {
+                if command.received == 0 {
+                    command.missing = 1 + command::decode(value).parameters as u8;
+                }
+                command.bytes[usize::from(command.received)] = value;
+                command.received += 1;
+                command.missing -= 1;
+                if command.missing > 0 {
+                    return false;
+                }
+                let bytes = command.bytes;
+                self.execute(&bytes, dma);
+            }
+            Phase::Execution(_) => self.write_data(value, dma),
+            Phase::Stopped | Phase::Result(_) => self.ignored("write"),
+        }
+        true
+    }
+
+    /// The next byte of the result, or of the data in non-DMA mode; 0 when there is none.
+    #[inline]
+    pub(super) fn read_fifo(&mut self, dma: &mut impl DmaChannel) -> (u8, PinsMayChange) {
+        match &mut self.phase {
+            Phase::Result(result) => {
+                let byte = result.bytes[usize::from(result.fetched)];
+                result.fetched += 1;
+                let first = result.fetched == 1;
+                if result.fetched == result.length {
+                    self.phase = Phase::idle();
+                }
+                (byte, first)
+            }
+            Phase::Execution(_) => (self.read_data(dma), true),
+            Phase::Stopped | Phase::Command(_) => {
+                self.ignored("read");
+                (0, false)
+            }
+        }
+    }
+
+    /// A byte from the host for the disk.
+    fn write_data(&mut self, value: u8, dma: &mut impl DmaChannel) {
+        match &self.phase {
+            Phase::Execution(transfer) if transfer.kind() == Kind::Write && self.byte_request(transfer) => {}
+            _ => return self.ignored("write"),
+        }
+        self.fifo.push(value);
+        self.interrupt_edge |= self.fifo_off();
+        if self.fifo.is_full() {
+            self.interrupt_edge = true;
+            self.proceed(dma);
+        }
+    }
+
+    /// A byte from the disk for the host.
+    fn read_data(&mut self, dma: &mut impl DmaChannel) -> u8 {
+        let Some(byte) = self.fifo.pop() else {
+            self.ignored("read");
+            return 0;
+        };
+        self.interrupt_edge |= self.fifo_off();
+        if self.fifo.is_empty() {
+            self.interrupt_edge = true;
+            self.proceed(dma);
+        }
+        byte
+    }
+
+    #[cold]
+    fn ignored(&self, access: &str) {
+        debug!("{access} of the FIFO ignored, MSR {:#04x}", self.main_status());
+    }
+
+    /// EFIFO: each byte is a request of its own.
+    fn fifo_off(&self) -> bool {
+        self.configure & configure::FIFO_OFF != 0
+    }
+
+    fn execute(&mut self, bytes: &[u8; MAX_COMMAND], dma: &mut impl DmaChannel) {
+        let command = command::decode(bytes[0]);
+        trace!("{} {:02x?}", command.name, &bytes[..=command.parameters]);
+        let unit = usize::from(bytes[1] & 0b11);
+        self.phase = Phase::idle();
+        match command.action {
+            Action::ReadData => self.start_transfer(command, Kind::Read, bytes, dma),
+            Action::WriteData => self.start_transfer(command, Kind::Write, bytes, dma),
+            Action::ReadId => self.start_transfer(command, Kind::ReadId, bytes, dma),
+            Action::Recalibrate => self.recalibrate(unit),
+            Action::Seek => self.seek(unit, bytes[2]),
+            Action::RelativeSeek => self.relative_seek(bytes[0], unit, bytes[2]),
+            Action::SenseInterruptStatus => {
+                self.phase = match self.sense_interrupt() {
+                    Some(status) => Phase::result(command, &status, false),
+                    None => Phase::result(&command::INVALID, &[st0::INVALID], false),
+                }
+            }
+            Action::Version => self.phase = Phase::result(command, &[0x90], false),
+            Action::SenseDriveStatus => self.phase = Phase::result(command, &[self.drive_status_3(bytes[1])], false),
+            Action::DumpRegisters => self.phase = Phase::result(command, &self.dump(), false),
+            Action::Lock => {
+                self.lock = bytes[0] & LOCK != 0;
+                self.phase = Phase::result(command, &[u8::from(self.lock) << 4], false);
+            }
+            Action::Specify => self.specify = [bytes[1], bytes[2]],
+            Action::Configure => {
+                self.configure = bytes[2] & configure::ALL;
+                self.precompensation_start = bytes[3];
+            }
+            Action::PerpendicularMode => self.set_perpendicular(bytes[1]),
+            Action::Invalid => self.phase = Phase::result(command, &[st0::INVALID], false),
+            Action::NotExecuted => {
+                let st0 = st0::ABNORMAL | bytes[1] & 0b111;
+                self.phase = Phase::result(command, &[st0, 0, 0, 0, 0, 0, 0], true);
+            }
+        }
+    }
+
+    /// The drive bits change only with OW set.
+    fn set_perpendicular(&mut self, value: u8) {
+        let written = match value & perpendicular::OVERWRITE {
+            0 => perpendicular::GAP_AND_GATE,
+            _ => perpendicular::GAP_AND_GATE | perpendicular::DRIVES,
+        };
+        self.perpendicular = self.perpendicular & !written | value & written;
+    }
+
+    /// ST3: the sensors of the drive that the DOR selects, and the head and drive bits of the command.
+    fn drive_status_3(&self, head_and_unit: u8) -> u8 {
+        let drive = self.selected_drive();
+        let track_0 = if drive.is_some_and(Drive::track_0) { st3::TRACK_0 } else { 0 };
+        let protected = if drive.is_some_and(Drive::write_protected) { st3::WRITE_PROTECTED } else { 0 };
+        st3::ALWAYS | track_0 | protected | head_and_unit & 0b111
+    }
+
+    /// The ten bytes of DUMPREG.
+    fn dump(&self) -> [u8; MAX_RESULT] {
+        let [c0, c1, c2, c3] = self.present_cylinder;
+        let [step_and_unload, load_and_mode] = self.specify;
+        let lock = u8::from(self.lock) << 7;
+        [
+            c0,
+            c1,
+            c2,
+            c3,
+            step_and_unload,
+            load_and_mode,
+            self.last_track_length,
+            lock | self.perpendicular,
+            self.configure,
+            self.precompensation_start,
+        ]
+    }
+
+    fn start_transfer(
+        &mut self,
+        command: &'static Command,
+        kind: Kind,
+        bytes: &[u8; MAX_COMMAND],
+        dma: &mut impl DmaChannel,
+    ) {
+        self.drive_status.forget_polling();
+        let mut transfer = Transfer::new(kind, command, bytes, self.rate);
+        if kind != Kind::ReadId {
+            self.last_track_length = transfer.end_of_track();
+            if self.configure & configure::IMPLIED_SEEK != 0 && self.implied_seek(transfer.unit(), transfer.cylinder())
+            {
+                transfer.set_seek_end();
+            }
+        }
+        self.fifo.clear();
+        self.phase = Phase::Execution(transfer);
+        self.proceed(dma);
+    }
+
+    /// Lets a transfer go on as far as the host keeps up, and enters the result phase when it is over.
+    pub(super) fn proceed(&mut self, dma: &mut impl DmaChannel) {
+        let (motor_on, gate, uses_dma) = (self.motor_on(), self.pins_driven(), self.uses_dma());
+        let Phase::Execution(transfer) = &mut self.phase else { return };
+        let drive = self.drives[usize::from(self.digital_output & dor::SELECT)].as_mut().filter(|_| motor_on);
+        let progress = match drive.and_then(Drive::head) {
+            Some(mut head) if uses_dma => transfer.proceed(&mut head, &mut DmaPort { channel: dma, gate }),
+            Some(mut head) => transfer.proceed(&mut head, &mut self.fifo),
+            None if transfer.has_ended() => Progress::Ended,
+            // Without a disk no index pulse comes. The chip waits for one until it is reset.
+            None if self.empty_drive == EmptyDrive::Hang => Progress::Waiting,
+            None => {
+                transfer.fail(st1::MISSING_ADDRESS_MARK, 0);
+                Progress::Ended
+            }
+        };
+        // What the disk delivered is fetched before the result shows.
+        if progress == Progress::Ended && self.fifo.is_empty() {
+            self.phase = Phase::result(transfer.command(), &transfer.result(), true);
+        }
+    }
+}

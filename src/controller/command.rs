@@ -1,0 +1,112 @@
+//! The command set: one row a command, in the order of the data sheet. Nothing about a command's shape stands anywhere
+//! else.
+
+/// What a command does once its parameters are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    ReadData,
+    WriteData,
+    ReadId,
+    Version,
+    Recalibrate,
+    SenseInterruptStatus,
+    Specify,
+    SenseDriveStatus,
+    Seek,
+    Configure,
+    RelativeSeek,
+    DumpRegisters,
+    PerpendicularMode,
+    Lock,
+    Invalid,
+    /// Decoded to its full length, but it ends abnormally without doing anything.
+    NotExecuted,
+}
+
+/// A row of the table.
+#[derive(Debug)]
+pub(super) struct Command {
+    pub name: &'static str,
+    /// The command byte, where `mask` has ones.
+    pub opcode: u8,
+    /// The bits of the command byte that choose the command; the others are flags, or ignored.
+    pub mask: u8,
+    /// Bytes that follow the command byte.
+    pub parameters: usize,
+    /// Bytes of the result phase.
+    pub results: usize,
+    pub action: Action,
+}
+
+/// MT: go on with the other side.
+pub(super) const MULTI_TRACK: u8 = 0x80;
+/// MFM: double density.
+pub(super) const MFM: u8 = 0x40;
+/// SK: skip sectors with the other data mark.
+pub(super) const SKIP: u8 = 0x20;
+/// The direction of RELATIVE SEEK: 1 steps inward.
+pub(super) const INWARD: u8 = 0x40;
+/// The LOCK bit of LOCK.
+pub(super) const LOCK: u8 = 0x80;
+
+/// The commands that transfer data ignore flags that they do not have, as the chip does: MS-DOS 6.22 formats with
+/// 0xCD (MT), BeOS 4.5 writes with 0xE5 (SK). All others are exact. FORMAT TRACK with SK is the FORMAT AND WRITE of
+/// the 82078, which this chip does not know.
+#[rustfmt::skip]
+static COMMANDS: [Command; 23] = [
+    row("READ DATA",              0x06, 0x1F, 8,  7, Action::ReadData),
+    row("READ DELETED DATA",      0x0C, 0x1F, 8,  7, Action::NotExecuted),
+    row("WRITE DATA",             0x05, 0x1F, 8,  7, Action::WriteData),
+    row("WRITE DELETED DATA",     0x09, 0x1F, 8,  7, Action::NotExecuted),
+    row("READ TRACK",             0x02, 0x1F, 8,  7, Action::NotExecuted),
+    row("VERIFY",                 0x16, 0x1F, 8,  7, Action::NotExecuted),
+    row("VERSION",                0x10, 0xFF, 0,  1, Action::Version),
+    row("FORMAT TRACK",           0x0D, 0x3F, 5,  7, Action::NotExecuted),
+    row("SCAN EQUAL",             0x11, 0x1F, 8,  7, Action::NotExecuted),
+    row("SCAN LOW OR EQUAL",      0x19, 0x1F, 8,  7, Action::NotExecuted),
+    row("SCAN HIGH OR EQUAL",     0x1D, 0x1F, 8,  7, Action::NotExecuted),
+    row("RECALIBRATE",            0x07, 0xFF, 1,  0, Action::Recalibrate),
+    row("SENSE INTERRUPT STATUS", 0x08, 0xFF, 0,  2, Action::SenseInterruptStatus),
+    row("SPECIFY",                0x03, 0xFF, 2,  0, Action::Specify),
+    row("SENSE DRIVE STATUS",     0x04, 0xFF, 1,  1, Action::SenseDriveStatus),
+    row("SEEK",                   0x0F, 0xFF, 2,  0, Action::Seek),
+    row("CONFIGURE",              0x13, 0xFF, 3,  0, Action::Configure),
+    row("RELATIVE SEEK",          0x8F, 0xBF, 2,  0, Action::RelativeSeek),
+    row("DUMPREG",                0x0E, 0xFF, 0, 10, Action::DumpRegisters),
+    row("READ ID",                0x0A, 0x1F, 1,  7, Action::ReadId),
+    row("PERPENDICULAR MODE",     0x12, 0xFF, 1,  0, Action::PerpendicularMode),
+    row("LOCK",                   0x14, 0x7F, 0,  1, Action::Lock),
+    INVALID,
+];
+
+/// Whatever no other row matches.
+pub(super) const INVALID: Command = row("INVALID", 0x00, 0x00, 0, 1, Action::Invalid);
+
+/// The longest command, and the longest result.
+pub(super) const MAX_COMMAND: usize = 9;
+pub(super) const MAX_RESULT: usize = 10;
+
+const fn row(name: &'static str, opcode: u8, mask: u8, parameters: usize, results: usize, action: Action) -> Command {
+    assert!(parameters < MAX_COMMAND && results <= MAX_RESULT);
+    Command { name, opcode, mask, parameters, results, action }
+}
+
+/// The row that matches each command byte first.
+static DECODED: [u8; 256] = {
+    let mut decoded = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut row = 0;
+        while byte & COMMANDS[row].mask as usize != COMMANDS[row].opcode as usize {
+            row += 1;
+        }
+        decoded[byte] = row as u8;
+        byte += 1;
+    }
+    decoded
+};
+
+/// The command that a first byte begins.
+pub(super) fn decode(byte: u8) -> &'static Command {
+    &COMMANDS[usize::from(DECODED[usize::from(byte)])]
+}

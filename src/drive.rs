@@ -1,0 +1,242 @@
+//! A floppy drive: the mechanics that the controller moves, and the [`FloppyDrive`] handle by which a manager attaches
+//! and releases media while the guest runs.
+//!
+//! The two meet in the [`Bay`], the only part of the library that is shared between threads.
+
+mod error;
+mod handle;
+
+use std::{
+    fmt,
+    sync::{Arc, MutexGuard},
+};
+
+pub use error::{AttachError, HResult, NoSuchDrive, ReleaseError};
+pub(crate) use handle::Bay;
+use handle::BayState;
+pub use handle::{Attachment, FloppyDrive};
+
+use crate::media::{DataRate, Encoding, FormFactor, Geometry, Medium, MediumError, Track};
+
+/// The kinds of drive that a PC can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DriveType {
+    /// 5.25" double density, 360K: 40 cylinders, 300 rpm, no change line.
+    Inch5_25Dd,
+    /// 5.25" high density, 1.2M: 80 cylinders, 360 rpm.
+    Inch5_25Hd,
+    /// 3.5" double density, 720K: 80 cylinders, 300 rpm.
+    Inch3_5Dd,
+    /// 3.5" high density, 1.44M: 80 cylinders, 300 rpm.
+    Inch3_5Hd,
+    /// 3.5" extra density, 2.88M: 80 cylinders, 300 rpm.
+    Inch3_5Ed,
+}
+
+impl DriveType {
+    /// All of them, in the order of their CMOS codes.
+    pub const ALL: [Self; 5] = [Self::Inch5_25Dd, Self::Inch5_25Hd, Self::Inch3_5Dd, Self::Inch3_5Hd, Self::Inch3_5Ed];
+
+    /// The size of the disks that go in.
+    #[must_use]
+    pub const fn form_factor(self) -> FormFactor {
+        match self {
+            Self::Inch5_25Dd | Self::Inch5_25Hd => FormFactor::Inch5_25,
+            Self::Inch3_5Dd | Self::Inch3_5Hd | Self::Inch3_5Ed => FormFactor::Inch3_5,
+        }
+    }
+
+    /// Cylinders that the head reaches, the few beyond the nominal 40 or 80 included.
+    #[must_use]
+    pub const fn cylinders(self) -> u8 {
+        match self {
+            Self::Inch5_25Dd => 43,
+            _ => 86,
+        }
+    }
+
+    /// The drive has a disk-change line; 360K drives have none.
+    #[must_use]
+    pub const fn has_change_line(self) -> bool {
+        !matches!(self, Self::Inch5_25Dd)
+    }
+
+    /// A disk of this geometry goes in and can be read.
+    #[must_use]
+    pub fn accepts(self, geometry: &Geometry) -> bool {
+        self.takes(geometry.form_factor(), geometry.cylinders()) && self.reads(self.rate_of(geometry.rate()))
+    }
+
+    /// A disk of this form with this many cylinders goes in.
+    fn takes(self, form_factor: FormFactor, cylinders: u8) -> bool {
+        form_factor == self.form_factor() && cylinders <= self.cylinders()
+    }
+
+    /// The drive's electronics work at this rate.
+    const fn reads(self, rate: DataRate) -> bool {
+        match self {
+            Self::Inch5_25Dd | Self::Inch3_5Dd => matches!(rate, DataRate::Kbps250),
+            Self::Inch5_25Hd => matches!(rate, DataRate::Kbps500 | DataRate::Kbps300),
+            Self::Inch3_5Hd => !matches!(rate, DataRate::Kbps1000),
+            Self::Inch3_5Ed => true,
+        }
+    }
+
+    /// The rate at which a track reads in this drive that reads at `native` in the drive made for it: a 1.2M drive
+    /// turns double-density disks at 360 rpm, not 300.
+    const fn rate_of(self, native: DataRate) -> DataRate {
+        match (self, native) {
+            (Self::Inch5_25Hd, DataRate::Kbps250) => DataRate::Kbps300,
+            _ => native,
+        }
+    }
+}
+
+impl fmt::Display for DriveType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Inch5_25Dd => "5.25\" 360K",
+            Self::Inch5_25Hd => "5.25\" 1.2M",
+            Self::Inch3_5Dd => "3.5\" 720K",
+            Self::Inch3_5Hd => "3.5\" 1.44M",
+            Self::Inch3_5Ed => "3.5\" 2.88M",
+        })
+    }
+}
+
+/// Which way a step pulse moves the head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// Towards the spindle: higher cylinders.
+    Inward,
+    /// Towards the rim, where cylinder 0 is.
+    Outward,
+}
+
+/// The controller's side of a drive: the head, and the disk in front of it.
+#[derive(Debug)]
+pub(crate) struct Drive {
+    kind: DriveType,
+    /// Where the head stands, whatever the controller believes.
+    cylinder: u8,
+    /// The sector that passes the head next, counted from the index hole.
+    slot: usize,
+    bay: Arc<Bay>,
+}
+
+impl Drive {
+    pub(crate) fn new(number: u8, kind: DriveType) -> Self {
+        Self { kind, cylinder: 0, slot: 0, bay: Arc::new(Bay::new(number, kind)) }
+    }
+
+    /// A handle for the manager of the drive.
+    pub(crate) fn handle(&self) -> FloppyDrive {
+        FloppyDrive::new(Arc::clone(&self.bay))
+    }
+
+    /// Moves the head by `pulses` step pulses. It stays at either end of its way.
+    pub(crate) fn step(&mut self, direction: Direction, pulses: u8) {
+        if pulses == 0 {
+            return;
+        }
+        self.cylinder = match direction {
+            Direction::Inward => self.cylinder.saturating_add(pulses).min(self.kind.cylinders() - 1),
+            Direction::Outward => self.cylinder.saturating_sub(pulses),
+        };
+        self.bay.lock().clear_change();
+    }
+
+    /// The TRK0 sensor: the head stands at cylinder 0.
+    pub(crate) fn track_0(&self) -> bool {
+        self.cylinder == 0
+    }
+
+    /// How many step pulses outward lead to cylinder 0.
+    pub(crate) fn steps_to_track_0(&self) -> u8 {
+        self.cylinder
+    }
+
+    /// The disk-change line: the door was open since the last step with a disk in.
+    pub(crate) fn changed(&self) -> bool {
+        self.kind.has_change_line() && self.bay.lock().changed()
+    }
+
+    /// The write-protect sensor. An empty drive does not read as protected (not established).
+    pub(crate) fn write_protected(&self) -> bool {
+        self.bay.lock().medium().is_some_and(|medium| medium.is_write_protected())
+    }
+
+    /// The head over the disk; `None` when there is no disk. The manager waits while this lives.
+    pub(crate) fn head(&mut self) -> Option<Head<'_>> {
+        let bay = self.bay.lock();
+        bay.medium()?;
+        Some(Head { bay, kind: self.kind, cylinder: self.cylinder, slot: &mut self.slot })
+    }
+}
+
+impl Drop for Drive {
+    fn drop(&mut self) {
+        self.bay.close();
+    }
+}
+
+/// The head of a drive over a disk that turns.
+pub(crate) struct Head<'a> {
+    bay: MutexGuard<'a, BayState>,
+    kind: DriveType,
+    cylinder: u8,
+    slot: &'a mut usize,
+}
+
+impl Head<'_> {
+    fn medium(&self) -> Option<&dyn Medium> {
+        self.bay.medium()
+    }
+
+    /// The cylinder of the medium under the head. A disk of 40 cylinders in a drive of 80 has one under every other.
+    fn medium_cylinder(&self) -> Option<u8> {
+        let double_step = self.kind.cylinders() > FORTY_TRACKS
+            && self.medium().is_some_and(|medium| medium.cylinders() <= FORTY_TRACKS);
+        match (double_step, self.cylinder % 2) {
+            (false, _) => Some(self.cylinder),
+            (true, 0) => Some(self.cylinder / 2),
+            (true, _) => None,
+        }
+    }
+
+    /// The track under the head, when it can be read at this rate in this encoding.
+    pub(crate) fn track(&self, side: u8, rate: DataRate, encoding: Encoding) -> Option<Track<'_>> {
+        let track = self.medium()?.track(self.medium_cylinder()?, side)?;
+        (self.kind.rate_of(track.rate) == rate && track.encoding == encoding && !track.is_empty()).then_some(track)
+    }
+
+    /// The place on the track that passes next.
+    pub(crate) fn slot(&self) -> usize {
+        *self.slot
+    }
+
+    /// The disk has turned: what passes next is the place `slot`, or the first one after the end of the track.
+    pub(crate) fn turn_to(&mut self, slot: usize) {
+        *self.slot = slot;
+    }
+
+    /// The disk is write protected.
+    pub(crate) fn write_protected(&self) -> bool {
+        self.medium().is_some_and(Medium::is_write_protected)
+    }
+
+    /// The bytes of at most `count` sectors from `slot` on.
+    pub(crate) fn read(&mut self, side: u8, slot: usize, count: usize) -> Result<&[u8], MediumError> {
+        let cylinder = self.medium_cylinder().ok_or(MediumError::Absent)?;
+        self.bay.medium_mut().ok_or(MediumError::Absent)?.read(cylinder, side, slot, count)
+    }
+
+    /// The same bytes, to be overwritten.
+    pub(crate) fn write(&mut self, side: u8, slot: usize, count: usize) -> Result<&mut [u8], MediumError> {
+        let cylinder = self.medium_cylinder().ok_or(MediumError::Absent)?;
+        self.bay.medium_mut().ok_or(MediumError::Absent)?.write(cylinder, side, slot, count)
+    }
+}
+
+/// A disk of at most this many cylinders has 48 tracks an inch, and so has a drive that reaches no further.
+const FORTY_TRACKS: u8 = 43;

@@ -1,0 +1,237 @@
+//! The outcomes of the drive layer: one error a method, each with the HRESULT that `IVMFloppyDrive` gives for it.
+
+use std::{fmt, io, path::PathBuf};
+
+use super::{Attachment, DriveType};
+use crate::media::ImageError;
+
+/// An outcome as a COM caller knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HResult(pub u32);
+
+impl HResult {
+    /// It worked.
+    pub const S_OK: Self = Self(0x0000_0000);
+    /// The virtual machine that the drive belonged to is gone.
+    pub const VM_E_VM_UNKNOWN: Self = Self(0xA004_0207);
+    /// What is attached is not of the kind to be released.
+    pub const VM_E_MEDIA_WRONG_TYPE: Self = Self(0xA004_0728);
+    /// Nothing is attached.
+    pub const VM_E_NO_MEDIA_CAPTURED: Self = Self(0xA004_0652);
+    /// The image could not be attached.
+    pub const VM_E_IMAGE_CAPTURE_FAIL: Self = Self(0xA004_0650);
+    /// Something is attached already.
+    pub const VM_E_DRIVE_IN_USE: Self = Self(0xA004_0727);
+    /// What the guest wrote could not be brought to the host's file.
+    pub const VM_E_MEDIA_UNMOUNT_FAIL: Self = Self(0xA004_0508);
+    /// The argument is not usable.
+    pub const E_INVALIDARG: Self = Self(0x8007_0057);
+    /// Out of memory.
+    pub const E_OUTOFMEMORY: Self = Self(0x8007_000E);
+    /// The path is too long.
+    pub const ERROR_BUFFER_OVERFLOW: Self = Self(0x8007_006F);
+    /// The path has a character that no path of the host has.
+    pub const ERROR_INVALID_NAME: Self = Self(0x8007_007B);
+    /// The path is empty.
+    pub const ERROR_BAD_PATHNAME: Self = Self(0x8007_00A1);
+    /// There is no drive of that number.
+    pub const DISP_E_BADINDEX: Self = Self(0x8002_000B);
+}
+
+impl fmt::Display for HResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#010X}", self.0)
+    }
+}
+
+/// Why a medium was not attached. The drive is as it was before.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AttachError {
+    /// The drive's controller is gone.
+    #[error("drive {drive}: its virtual machine is gone")]
+    VmUnknown {
+        /// The number of the drive.
+        drive: u8,
+    },
+    /// Something is attached already.
+    #[error("drive {drive}: a medium is attached already")]
+    DriveInUse {
+        /// The number of the drive.
+        drive: u8,
+    },
+    /// The path is empty.
+    #[error("drive {drive}: the path is empty")]
+    EmptyPath {
+        /// The number of the drive.
+        drive: u8,
+    },
+    /// The path has a character that no path of the host has, such as NUL.
+    #[error("drive {drive}: {path:?} is no path of this host")]
+    InvalidPath {
+        /// The number of the drive.
+        drive: u8,
+        /// The path as it was given.
+        path: PathBuf,
+    },
+    /// The path is longer than the host takes.
+    #[error("drive {drive}: the path is too long, {} bytes", .path.as_os_str().len())]
+    PathTooLong {
+        /// The number of the drive.
+        drive: u8,
+        /// The path as it was given.
+        path: PathBuf,
+    },
+    /// The host has no memory left to map the image.
+    #[error("drive {drive}: out of memory for {}", .path.display())]
+    OutOfMemory {
+        /// The number of the drive.
+        drive: u8,
+        /// The absolute path of the image.
+        path: PathBuf,
+        /// What the host said.
+        source: io::Error,
+    },
+    /// The file is no image that this drive can take.
+    #[error("drive {drive} ({drive_type}): cannot attach {}", .path.display())]
+    CaptureFailed {
+        /// The number of the drive.
+        drive: u8,
+        /// What kind of drive it is.
+        drive_type: DriveType,
+        /// The absolute path of the image.
+        path: PathBuf,
+        /// What is wrong with the file.
+        source: ImageError,
+    },
+    /// The path leads to no floppy drive of the host with a disk that this drive can take.
+    #[error("drive {drive} ({drive_type}): {} is no floppy drive of the host", .path.display())]
+    NoHostDrive {
+        /// The number of the drive.
+        drive: u8,
+        /// What kind of drive it is.
+        drive_type: DriveType,
+        /// The absolute path of the host drive.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ImageError,
+    },
+    /// The medium that the embedder made is none that this drive can take.
+    #[error("drive {drive} ({drive_type}): cannot take this medium")]
+    UnsuitableMedium {
+        /// The number of the drive.
+        drive: u8,
+        /// What kind of drive it is.
+        drive_type: DriveType,
+    },
+}
+
+impl AttachError {
+    /// The error for what the host answered when `path` was opened as a `kind`.
+    pub(super) fn opening(
+        drive: u8,
+        drive_type: DriveType,
+        kind: Attachment,
+        path: PathBuf,
+        source: ImageError,
+    ) -> Self {
+        match source {
+            ImageError::Open(error) if error.kind() == io::ErrorKind::InvalidInput => Self::InvalidPath { drive, path },
+            ImageError::Open(error) if error.kind() == io::ErrorKind::InvalidFilename => {
+                Self::PathTooLong { drive, path }
+            }
+            ImageError::Open(source) | ImageError::Map(source) if source.kind() == io::ErrorKind::OutOfMemory => {
+                Self::OutOfMemory { drive, path, source }
+            }
+            source if kind == Attachment::HostDrive => Self::NoHostDrive { drive, drive_type, path, source },
+            source => Self::CaptureFailed { drive, drive_type, path, source },
+        }
+    }
+
+    /// The outcome as `IVMFloppyDrive::AttachImage` and `AttachHostDrive` give it.
+    #[must_use]
+    pub const fn hresult(&self) -> HResult {
+        match self {
+            Self::VmUnknown { .. } => HResult::VM_E_VM_UNKNOWN,
+            Self::DriveInUse { .. } => HResult::VM_E_DRIVE_IN_USE,
+            Self::EmptyPath { .. } => HResult::ERROR_BAD_PATHNAME,
+            Self::InvalidPath { .. } => HResult::ERROR_INVALID_NAME,
+            Self::PathTooLong { .. } => HResult::ERROR_BUFFER_OVERFLOW,
+            Self::OutOfMemory { .. } => HResult::E_OUTOFMEMORY,
+            Self::CaptureFailed { .. } => HResult::VM_E_IMAGE_CAPTURE_FAIL,
+            Self::NoHostDrive { .. } | Self::UnsuitableMedium { .. } => HResult::E_INVALIDARG,
+        }
+    }
+}
+
+/// Why a medium was not released. Unless nothing was attached, it still is.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReleaseError {
+    /// The drive's controller is gone, and the medium with it.
+    #[error("drive {drive}: its virtual machine is gone")]
+    VmUnknown {
+        /// The number of the drive.
+        drive: u8,
+    },
+    /// A host drive is attached where an image was to be released, or the other way round.
+    #[error("drive {drive}: what is attached is not of this kind")]
+    WrongMediaType {
+        /// The number of the drive.
+        drive: u8,
+    },
+    /// Nothing is attached.
+    #[error("drive {drive}: nothing is attached")]
+    NoMediaCaptured {
+        /// The number of the drive.
+        drive: u8,
+    },
+    /// What the guest wrote could not be brought to the host's file. The medium stays attached; release it again.
+    #[error("drive {drive}: cannot save what was written{}", Of(.path.as_ref()))]
+    UnmountFailed {
+        /// The number of the drive.
+        drive: u8,
+        /// The absolute path of the image; `None` for a medium that the embedder made.
+        path: Option<PathBuf>,
+        /// What the host said.
+        source: io::Error,
+    },
+}
+
+impl ReleaseError {
+    /// The outcome as `IVMFloppyDrive::ReleaseImage` and `ReleaseHostDrive` give it.
+    #[must_use]
+    pub const fn hresult(&self) -> HResult {
+        match self {
+            Self::VmUnknown { .. } => HResult::VM_E_VM_UNKNOWN,
+            Self::WrongMediaType { .. } => HResult::VM_E_MEDIA_WRONG_TYPE,
+            Self::NoMediaCaptured { .. } => HResult::VM_E_NO_MEDIA_CAPTURED,
+            Self::UnmountFailed { .. } => HResult::VM_E_MEDIA_UNMOUNT_FAIL,
+        }
+    }
+}
+
+/// " of PATH", where there is a path.
+struct Of<'a>(Option<&'a PathBuf>);
+
+impl fmt::Display for Of<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |path| write!(f, " of {}", path.display()))
+    }
+}
+
+/// There is no drive of this number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no drive {number}")]
+pub struct NoSuchDrive {
+    /// The number that was asked for.
+    pub number: u8,
+}
+
+impl NoSuchDrive {
+    /// The outcome as a collection of drives gives it.
+    #[must_use]
+    pub const fn hresult(&self) -> HResult {
+        HResult::DISP_E_BADINDEX
+    }
+}

@@ -1,0 +1,238 @@
+//! Media: what a disk surface is, as the head of a drive sees it.
+//!
+//! A [`Medium`] shows its tracks as sequences of sectors in the order in which they pass the head, and hands out their
+//! bytes in place. It knows nothing of drives, controllers or commands. [`Image`] is the one that lives in a file.
+
+mod geometry;
+mod image;
+mod mapping;
+
+use std::{fmt, io};
+
+pub use geometry::{FORMATS, FormFactor, Format, Geometry, GeometryError};
+pub use image::{Access, Image, ImageError, ImageOptions};
+
+/// A data rate as the DRATE bits of DSR and CCR select it, for MFM; FM runs at half of it.
+///
+/// The discriminants are the two bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum DataRate {
+    /// 500 kb/s: 1.2M and 1.44M media.
+    Kbps500 = 0b00,
+    /// 300 kb/s: double-density 5.25" media in a drive that turns at 360 rpm.
+    Kbps300 = 0b01,
+    /// 250 kb/s: double-density media. The rate after a hardware reset.
+    Kbps250 = 0b10,
+    /// 1 Mb/s: 2.88M media.
+    Kbps1000 = 0b11,
+}
+
+impl DataRate {
+    /// The rate that the low two bits of a DSR or CCR value select.
+    #[must_use]
+    pub const fn from_bits(value: u8) -> Self {
+        match value & 0b11 {
+            0b00 => Self::Kbps500,
+            0b01 => Self::Kbps300,
+            0b10 => Self::Kbps250,
+            _ => Self::Kbps1000,
+        }
+    }
+
+    /// Kilobits a second in MFM.
+    #[must_use]
+    pub const fn kbps(self) -> u32 {
+        match self {
+            Self::Kbps500 => 500,
+            Self::Kbps300 => 300,
+            Self::Kbps250 => 250,
+            Self::Kbps1000 => 1000,
+        }
+    }
+}
+
+impl fmt::Display for DataRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} kb/s", self.kbps())
+    }
+}
+
+/// How the bits of a track are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// Single density.
+    Fm,
+    /// Double density: everything that a PC writes.
+    Mfm,
+}
+
+/// The four bytes of an ID field: C, H, R and N of the data sheet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct SectorId {
+    /// C: the cylinder that the ID claims, which need not be where it stands.
+    pub cylinder: u8,
+    /// H: the head that the ID claims.
+    pub head: u8,
+    /// R: the sector's number.
+    pub record: u8,
+    /// N: the sector holds `128 << N` bytes; 0 to 7.
+    pub size_code: u8,
+}
+
+impl SectorId {
+    /// Bytes in the data field, 128 to 16,384; `None` for a size code above 7, which no sector has.
+    #[must_use]
+    pub const fn size(self) -> Option<usize> {
+        if self.size_code <= 7 { Some(128 << self.size_code) } else { None }
+    }
+}
+
+/// The address mark in front of a data field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mark {
+    /// DAM: data.
+    Data,
+    /// DDAM: deleted data.
+    Deleted,
+}
+
+/// A sector as it passes the head: its ID field and what follows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Sector {
+    /// The ID field.
+    pub id: SectorId,
+    /// The ID field's CRC is wrong.
+    pub id_crc_error: bool,
+    /// The mark of the data field; `None` when no data field follows the ID.
+    pub mark: Option<Mark>,
+    /// The data field's CRC is wrong.
+    pub data_crc_error: bool,
+}
+
+impl Sector {
+    /// A sound sector with a normal data mark.
+    #[must_use]
+    pub const fn sound(id: SectorId) -> Self {
+        Self { id, id_crc_error: false, mark: Some(Mark::Data), data_crc_error: false }
+    }
+}
+
+/// One side of one cylinder: how it is recorded, and its sectors in the order in which they pass the head.
+#[derive(Clone, Copy, Debug)]
+pub struct Track<'a> {
+    /// The rate at which the track reads in the kind of drive that its medium is made for.
+    pub rate: DataRate,
+    /// How it is recorded.
+    pub encoding: Encoding,
+    sectors: Sectors<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Sectors<'a> {
+    /// `count` sound sectors of one size, numbered upwards from `first`.
+    Regular { first: SectorId, count: u8 },
+    /// Anything else.
+    Listed(&'a [Sector]),
+}
+
+impl<'a> Track<'a> {
+    /// A track of `count` sound sectors of one size, numbered upwards from `first`, recorded in MFM.
+    #[must_use]
+    pub const fn regular(rate: DataRate, first: SectorId, count: u8) -> Self {
+        Self { rate, encoding: Encoding::Mfm, sectors: Sectors::Regular { first, count } }
+    }
+
+    /// A track of any sectors.
+    #[must_use]
+    pub const fn listed(rate: DataRate, encoding: Encoding, sectors: &'a [Sector]) -> Self {
+        Self { rate, encoding, sectors: Sectors::Listed(sectors) }
+    }
+
+    /// How many sectors pass in one turn.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        match self.sectors {
+            Sectors::Regular { count, .. } => count as usize,
+            Sectors::Listed(sectors) => sectors.len(),
+        }
+    }
+
+    /// Nothing on this track can be read.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The sector in place `slot`, counted from the index hole.
+    #[must_use]
+    pub fn sector(&self, slot: usize) -> Option<Sector> {
+        match self.sectors {
+            Sectors::Regular { first, count } => {
+                let ordinal = u8::try_from(slot).ok().filter(|&ordinal| ordinal < count)?;
+                Some(Sector::sound(SectorId { record: first.record.wrapping_add(ordinal), ..first }))
+            }
+            Sectors::Listed(sectors) => sectors.get(slot).copied(),
+        }
+    }
+
+    /// How many sectors from `slot` on are known to be sound, of one size, and numbered upwards one by one: what may be
+    /// read or written as one run. At least 1 for a slot that exists.
+    pub(crate) const fn run(&self, slot: usize) -> usize {
+        match self.sectors {
+            Sectors::Regular { count, .. } => (count as usize).saturating_sub(slot),
+            Sectors::Listed(_) => 1,
+        }
+    }
+}
+
+/// Why a medium did not give or take the bytes of a sector.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MediumError {
+    /// The medium has no such sector.
+    #[error("no such sector")]
+    Absent,
+    /// The host could not read or write what backs the medium.
+    #[error("host I/O error")]
+    Io(#[from] io::Error),
+}
+
+/// A disk: two sides of tracks of sectors.
+///
+/// Cylinders are the medium's own, counted from the outermost; the drive translates from where its head stands. All
+/// arguments can be out of range, and none may make an implementation panic.
+pub trait Medium: Send {
+    /// The kind of drive into which the disk fits.
+    fn form_factor(&self) -> FormFactor;
+
+    /// How many cylinders are recorded; one of 43 or fewer is double-stepped in a drive of 80 cylinders.
+    fn cylinders(&self) -> u8;
+
+    /// The write-protect notch: while `true`, the controller writes nothing.
+    fn is_write_protected(&self) -> bool;
+
+    /// What passes the head on one side of one cylinder; `None` where nothing is recorded.
+    fn track(&self, cylinder: u8, head: u8) -> Option<Track<'_>>;
+
+    /// The bytes of the sectors from `slot` on, to be read: at least one sector and at most `count`, end to end.
+    ///
+    /// # Errors
+    ///
+    /// [`MediumError::Absent`] when there is no such sector, [`MediumError::Io`] when the host failed.
+    fn read(&mut self, cylinder: u8, head: u8, slot: usize, count: usize) -> Result<&[u8], MediumError>;
+
+    /// The same bytes, to be overwritten in place. Never called while the medium is write protected.
+    ///
+    /// # Errors
+    ///
+    /// As [`Medium::read`].
+    fn write(&mut self, cylinder: u8, head: u8, slot: usize, count: usize) -> Result<&mut [u8], MediumError>;
+
+    /// Brings all that was written to where it lasts. The medium stays usable whatever the outcome.
+    ///
+    /// # Errors
+    ///
+    /// What the host answered.
+    fn flush(&mut self) -> io::Result<()>;
+}

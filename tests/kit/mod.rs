@@ -1,0 +1,405 @@
+//! A guest's floppy driver, for tests, benches and examples. It speaks only ports, as a BIOS does, and knows nothing of
+//! the library behind them but the [`Bus`] that routes them.
+#![allow(dead_code)] // Each user needs a part of it.
+
+use std::{
+    error::Error,
+    fmt,
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use vm_fdc::{Controller, ControllerBuilder, FloppyDrive, Interrupt, dma::AtDma, drive::DriveType};
+
+pub const DOR: u16 = 0x3F2;
+pub const TDR: u16 = 0x3F3;
+pub const MSR: u16 = 0x3F4;
+pub const DSR: u16 = 0x3F4;
+pub const FIFO: u16 = 0x3F5;
+pub const DIR: u16 = 0x3F7;
+pub const CCR: u16 = 0x3F7;
+
+/// MSR: the controller waits for a byte of a command.
+pub const WANTS_BYTE: u8 = 0x80;
+/// MSR: RQM and DIO.
+pub const HAS_BYTE: u8 = 0xC0;
+/// MSR: the command is not over.
+pub const BUSY: u8 = 0x10;
+
+/// Where the kit lets DMA go: a buffer that a 64 KiB page holds.
+pub const BUFFER: u32 = 0x1_0000;
+const MEMORY: usize = 0x4_0000;
+
+/// Mode of the DMA channel: single transfers, from the device to memory or the other way.
+pub const DMA_READ_FLOPPY: u8 = 0x46;
+pub const DMA_WRITE_FLOPPY: u8 = 0x4A;
+pub const DMA_VERIFY: u8 = 0x42;
+
+/// IRQ 6 as an interrupt controller sees it. Clones share the line.
+#[derive(Clone, Debug, Default)]
+pub struct Irq(Arc<IrqLine>);
+
+#[derive(Debug, Default)]
+struct IrqLine {
+    level: AtomicBool,
+    edges: AtomicUsize,
+}
+
+impl Irq {
+    pub fn is_high(&self) -> bool {
+        self.0.level.load(Ordering::Relaxed)
+    }
+
+    /// How many times the line has risen.
+    pub fn edges(&self) -> usize {
+        self.0.edges.load(Ordering::Relaxed)
+    }
+}
+
+impl Interrupt for Irq {
+    fn set_level(&mut self, high: bool) {
+        assert_ne!(self.is_high(), high, "the pin is told of changes only");
+        self.0.level.store(high, Ordering::Relaxed);
+        // One thread writes, so that load and store do what a slower atomic addition would.
+        self.0.edges.store(self.edges() + usize::from(high), Ordering::Relaxed);
+    }
+}
+
+/// The I/O ports of a PC: the floppy controller and the DMA controllers, with memory behind them.
+pub struct Bus {
+    pub fdc: Controller<Irq, AtDma<Vec<u8>>>,
+    pub irq: Irq,
+}
+
+impl Bus {
+    pub fn new(builder: ControllerBuilder) -> Self {
+        let irq = Irq::default();
+        let dma = AtDma::new(vec![0; MEMORY]);
+        let fdc = builder.interrupt(irq.clone()).dma(dma).build().expect("the drives can be wired");
+        Self { fdc, irq }
+    }
+
+    #[inline]
+    pub fn read(&mut self, port: u16) -> u8 {
+        self.fdc.read_port(port).or_else(|| self.fdc.dma_mut().read_port(port)).unwrap_or(0xFF)
+    }
+
+    #[inline]
+    pub fn write(&mut self, port: u16, value: u8) {
+        if !self.fdc.write_port(port, value) && self.fdc.dma_mut().write_port(port, value) {
+            self.fdc.service_dma();
+        }
+    }
+
+    pub fn memory(&self) -> &[u8] {
+        self.fdc.dma().memory()
+    }
+
+    pub fn memory_mut(&mut self) -> &mut [u8] {
+        self.fdc.dma_mut().memory_mut()
+    }
+}
+
+/// The result bytes of a command.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reply {
+    bytes: [u8; 16],
+    length: usize,
+}
+
+impl Reply {
+    fn push(&mut self, byte: u8) {
+        self.bytes[self.length] = byte;
+        self.length += 1;
+    }
+
+    /// C, H, R and N of a transfer's result.
+    pub fn id(&self) -> [u8; 4] {
+        [self[3], self[4], self[5], self[6]]
+    }
+
+    /// ST0, ST1 and ST2 of a transfer's result.
+    pub fn status(&self) -> [u8; 3] {
+        [self[0], self[1], self[2]]
+    }
+}
+
+impl Deref for Reply {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02x?}", &**self)
+    }
+}
+
+impl<const N: usize> PartialEq<[u8; N]> for Reply {
+    fn eq(&self, other: &[u8; N]) -> bool {
+        **self == *other
+    }
+}
+
+/// The controller did not do what a driver waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DriverError {
+    /// The MSR stayed as it is.
+    NotReady(u8),
+    /// No interrupt came.
+    NoInterrupt,
+    /// A command failed with this result.
+    Failed(Reply),
+}
+
+impl fmt::Display for DriverError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotReady(status) => write!(f, "the controller is not ready, MSR {status:#04x}"),
+            Self::NoInterrupt => f.write_str("the controller did not interrupt"),
+            Self::Failed(reply) => write!(f, "the command failed: {reply:?}"),
+        }
+    }
+}
+
+impl Error for DriverError {}
+
+/// Sectors of one cylinder, as a driver asks for them.
+#[derive(Clone, Copy, Debug)]
+pub struct Sectors {
+    pub cylinder: u8,
+    pub head: u8,
+    /// The first one, from 1.
+    pub record: u8,
+    /// How many bytes to move; the DMA controller counts them.
+    pub bytes: usize,
+    /// Sectors on a side.
+    pub end_of_track: u8,
+}
+
+impl Sectors {
+    /// READ DATA or WRITE DATA in MFM with MT, 512 bytes a sector.
+    fn command(&self, opcode: u8, drive: u8) -> [u8; 9] {
+        let Self { cylinder, head, record, end_of_track, .. } = *self;
+        [opcode, head << 2 | drive, cylinder, head, record, 2, end_of_track, 0x1B, 0xFF]
+    }
+}
+
+/// The driver: a bus, and the drive that it has selected.
+pub struct Guest {
+    pub bus: Bus,
+    drive: u8,
+}
+
+impl Guest {
+    /// A guest in a machine with one drive, which it has reset and selected.
+    pub fn with_drive(drive_type: DriveType) -> (Self, FloppyDrive) {
+        let mut guest = Self::new(Controller::builder().drive(0, drive_type));
+        guest.reset();
+        guest.select(0);
+        let drive = guest.bus.fdc.drive(0).expect("drive 0 is there");
+        (guest, drive)
+    }
+
+    /// A guest in a machine as it is at power-on.
+    pub fn new(builder: ControllerBuilder) -> Self {
+        Self { bus: Bus::new(builder), drive: 0 }
+    }
+
+    /// Takes the controller through a reset by the DOR, and fetches the four statuses of polling.
+    pub fn reset(&mut self) {
+        self.bus.write(DOR, 0x00);
+        self.bus.write(DOR, 0x0C);
+        for _ in 0..4 {
+            self.sense_interrupt();
+        }
+        self.command(&[0x03, 0xAF, 0x02]); // SPECIFY, with DMA
+    }
+
+    /// Selects a drive and turns its motor on.
+    pub fn select(&mut self, drive: u8) {
+        self.drive = drive;
+        self.bus.write(DOR, 0x1C << drive & 0xF0 | 0x0C | drive);
+    }
+
+    /// Sends the bytes of a command, asking the MSR before each.
+    #[inline]
+    pub fn send(&mut self, bytes: &[u8]) -> Result<(), DriverError> {
+        for &byte in bytes {
+            let status = self.bus.read(MSR);
+            if status & HAS_BYTE != WANTS_BYTE {
+                return Err(DriverError::NotReady(status));
+            }
+            self.bus.write(FIFO, byte);
+        }
+        Ok(())
+    }
+
+    /// Fetches `N` result bytes, asking the MSR before each.
+    #[inline]
+    pub fn fetch<const N: usize>(&mut self) -> Result<[u8; N], DriverError> {
+        let mut bytes = [0; N];
+        for byte in &mut bytes {
+            let status = self.bus.read(MSR);
+            if status & (HAS_BYTE | BUSY) != HAS_BYTE | BUSY {
+                return Err(DriverError::NotReady(status));
+            }
+            *byte = self.bus.read(FIFO);
+        }
+        Ok(bytes)
+    }
+
+    /// Fetches result bytes for as long as there are some.
+    pub fn reply(&mut self) -> Reply {
+        let mut reply = Reply::default();
+        while self.bus.read(MSR) & (HAS_BYTE | BUSY) == HAS_BYTE | BUSY {
+            let byte = self.bus.read(FIFO);
+            reply.push(byte);
+        }
+        reply
+    }
+
+    /// A whole command: its bytes, and all that it answers.
+    pub fn command(&mut self, bytes: &[u8]) -> Reply {
+        self.send(bytes).expect("the controller takes the command");
+        self.reply()
+    }
+
+    pub fn sense_interrupt(&mut self) -> Reply {
+        self.command(&[0x08])
+    }
+
+    /// RECALIBRATE of the selected drive: ST0 and the cylinder.
+    pub fn recalibrate(&mut self) -> Reply {
+        self.command(&[0x07, self.drive]);
+        self.sense_interrupt()
+    }
+
+    /// SEEK of the selected drive: ST0 and the cylinder.
+    pub fn seek(&mut self, cylinder: u8) -> Reply {
+        self.command(&[0x0F, self.drive, cylinder]);
+        self.sense_interrupt()
+    }
+
+    /// Programs channel 2 of the DMA controller, as a BIOS does.
+    #[inline]
+    pub fn program_dma(&mut self, mode: u8, address: u32, bytes: usize) {
+        let count = bytes.wrapping_sub(1);
+        let bus = &mut self.bus;
+        bus.write(0x0A, 0x06); // mask the channel
+        bus.write(0x0C, 0x00); // low bytes first
+        bus.write(0x0B, mode);
+        bus.write(0x04, address as u8);
+        bus.write(0x04, (address >> 8) as u8);
+        bus.write(0x81, (address >> 16) as u8);
+        bus.write(0x05, count as u8);
+        bus.write(0x05, (count >> 8) as u8);
+        bus.write(0x0A, 0x02); // unmask it
+    }
+
+    /// A transfer with DMA, from the wait for its interrupt to its result.
+    #[inline]
+    fn finish(&mut self) -> Result<[u8; 7], DriverError> {
+        if !self.bus.irq.is_high() {
+            return Err(DriverError::NoInterrupt);
+        }
+        let result = self.fetch::<7>()?;
+        if result[0] & 0xC0 == 0 { Ok(result) } else { Err(DriverError::Failed(to_reply(&result))) }
+    }
+
+    /// Reads sectors under the head by DMA to [`BUFFER`].
+    #[inline]
+    pub fn read_dma(&mut self, sectors: Sectors) -> Result<[u8; 7], DriverError> {
+        self.program_dma(DMA_READ_FLOPPY, BUFFER, sectors.bytes);
+        self.read_again(sectors)
+    }
+
+    /// The same, to wherever the DMA controller has been programmed.
+    #[inline]
+    pub fn read_again(&mut self, sectors: Sectors) -> Result<[u8; 7], DriverError> {
+        self.send(&sectors.command(0xE6, self.drive))?;
+        self.finish()
+    }
+
+    /// Writes sectors under the head by DMA from [`BUFFER`].
+    #[inline]
+    pub fn write_dma(&mut self, sectors: Sectors) -> Result<[u8; 7], DriverError> {
+        self.program_dma(DMA_WRITE_FLOPPY, BUFFER, sectors.bytes);
+        self.write_again(sectors)
+    }
+
+    /// The same, from wherever the DMA controller has been programmed.
+    #[inline]
+    pub fn write_again(&mut self, sectors: Sectors) -> Result<[u8; 7], DriverError> {
+        self.send(&sectors.command(0xC5, self.drive))?;
+        self.finish()
+    }
+
+    /// SPECIFY: data by DMA, or byte by byte.
+    pub fn use_dma(&mut self, dma: bool) {
+        self.command(&[0x03, 0xAF, 0x02 | u8::from(!dma)]);
+    }
+
+    /// Reads sectors under the head byte by byte, asking the MSR before each, up to the end of the track.
+    #[inline]
+    pub fn read_pio(&mut self, sectors: Sectors, data: &mut [u8]) -> Result<[u8; 7], DriverError> {
+        self.send(&sectors.command(0xE6, self.drive))?;
+        for byte in data {
+            let status = self.bus.read(MSR);
+            if status != 0xF0 {
+                return Err(DriverError::NotReady(status));
+            }
+            *byte = self.bus.read(FIFO);
+        }
+        self.end_of_pio()
+    }
+
+    /// Writes sectors under the head byte by byte, asking the MSR before each, up to the end of the track.
+    #[inline]
+    pub fn write_pio(&mut self, sectors: Sectors, data: &[u8]) -> Result<[u8; 7], DriverError> {
+        self.send(&sectors.command(0xC5, self.drive))?;
+        for &byte in data {
+            let status = self.bus.read(MSR);
+            if status != 0xB0 {
+                return Err(DriverError::NotReady(status));
+            }
+            self.bus.write(FIFO, byte);
+        }
+        self.end_of_pio()
+    }
+
+    /// Nothing but the end of the track can end a transfer without DMA: ST1 says so, and no more.
+    fn end_of_pio(&mut self) -> Result<[u8; 7], DriverError> {
+        let result = self.fetch::<7>()?;
+        if result[0] & 0xC0 == 0x40 && result[1] == 0x80 && result[2] == 0 {
+            Ok(result)
+        } else {
+            Err(DriverError::Failed(to_reply(&result)))
+        }
+    }
+
+    pub fn buffer(&self, bytes: usize) -> &[u8] {
+        &self.bus.memory()[BUFFER as usize..][..bytes]
+    }
+
+    pub fn buffer_mut(&mut self, bytes: usize) -> &mut [u8] {
+        &mut self.bus.memory_mut()[BUFFER as usize..][..bytes]
+    }
+}
+
+fn to_reply(bytes: &[u8]) -> Reply {
+    let mut reply = Reply::default();
+    bytes.iter().for_each(|&byte| reply.push(byte));
+    reply
+}
+
+/// The path of a file in `fixtures/`.
+pub fn fixture(name: &str) -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
+}
