@@ -187,26 +187,27 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     /// The guest reads a register. Only reads of the FIFO change anything.
     #[inline]
     pub fn read(&mut self, register: Register) -> u8 {
-        match register {
-            Register::MainStatus => self.chip.main_status(),
-            Register::Fifo => {
-                let (value, pins_may_change) = self.chip.read_fifo(&mut self.dma);
-                if pins_may_change {
-                    self.drive_pins();
-                }
-                value
-            }
-            Register::DigitalOutput => self.chip.digital_output,
-            Register::TapeDrive => self.chip.tape_drive(),
-            Register::DigitalInput => self.chip.digital_input(),
-            Register::StatusA | Register::StatusB => 0xFF,
+        if register == Register::MainStatus {
+            return self.chip.main_status();
         }
+        if register != Register::Fifo {
+            return self.chip.read_other(register);
+        }
+        let (value, pins_may_change) = self.chip.read_fifo(&mut self.dma);
+        if pins_may_change {
+            self.drive_pins();
+        }
+        value
     }
 
     /// The guest writes a register.
     #[inline]
     pub fn write(&mut self, register: Register, value: u8) {
-        if self.chip.write(register, value, &mut self.dma) {
+        let pins_may_change = match register {
+            Register::Fifo => self.chip.write_fifo(value, &mut self.dma),
+            _ => self.chip.write_other(register, value, &mut self.dma),
+        };
+        if pins_may_change {
             self.drive_pins();
         }
     }

@@ -143,7 +143,7 @@ impl Drive {
             Direction::Inward => self.cylinder.saturating_add(pulses).min(self.kind.cylinders() - 1),
             Direction::Outward => self.cylinder.saturating_sub(pulses),
         };
-        self.bay.lock().clear_change();
+        self.bay.clear_change();
     }
 
     /// The TRK0 sensor: the head stands at cylinder 0.
@@ -158,7 +158,7 @@ impl Drive {
 
     /// The disk-change line: the door was open since the last step with a disk in.
     pub(crate) fn changed(&self) -> bool {
-        self.kind.has_change_line() && self.bay.lock().changed()
+        self.kind.has_change_line() && self.bay.changed()
     }
 
     /// The write-protect sensor. An empty drive does not read as protected (not established).
@@ -167,10 +167,21 @@ impl Drive {
     }
 
     /// The head over the disk; `None` when there is no disk. The manager waits while this lives.
+    #[inline]
     pub(crate) fn head(&mut self) -> Option<Head<'_>> {
         let bay = self.bay.lock();
-        bay.medium()?;
-        Some(Head { bay, kind: self.kind, cylinder: self.cylinder, slot: &mut self.slot })
+        let cylinder = self.medium_cylinder(bay.medium()?.cylinders());
+        Some(Head { bay, kind: self.kind, cylinder, slot: &mut self.slot })
+    }
+
+    /// The cylinder of the disk under the head. A disk of 40 cylinders in a drive of 80 has one under every other.
+    fn medium_cylinder(&self, cylinders: u8) -> Option<u8> {
+        let double_step = self.kind.cylinders() > FORTY_TRACKS && cylinders <= FORTY_TRACKS;
+        match (double_step, self.cylinder % 2) {
+            (false, _) => Some(self.cylinder),
+            (true, 0) => Some(self.cylinder / 2),
+            (true, _) => None,
+        }
     }
 }
 
@@ -184,29 +195,16 @@ impl Drop for Drive {
 pub(crate) struct Head<'a> {
     bay: MutexGuard<'a, BayState>,
     kind: DriveType,
-    cylinder: u8,
+    /// Counted as the disk counts; `None` between two of its cylinders.
+    cylinder: Option<u8>,
     slot: &'a mut usize,
 }
 
 impl Head<'_> {
-    fn medium(&self) -> Option<&dyn Medium> {
-        self.bay.medium()
-    }
-
-    /// The cylinder of the medium under the head. A disk of 40 cylinders in a drive of 80 has one under every other.
-    fn medium_cylinder(&self) -> Option<u8> {
-        let double_step = self.kind.cylinders() > FORTY_TRACKS
-            && self.medium().is_some_and(|medium| medium.cylinders() <= FORTY_TRACKS);
-        match (double_step, self.cylinder % 2) {
-            (false, _) => Some(self.cylinder),
-            (true, 0) => Some(self.cylinder / 2),
-            (true, _) => None,
-        }
-    }
-
     /// The track under the head, when it can be read at this rate in this encoding.
+    #[inline]
     pub(crate) fn track(&self, side: u8, rate: DataRate, encoding: Encoding) -> Option<Track<'_>> {
-        let track = self.medium()?.track(self.medium_cylinder()?, side)?;
+        let track = self.bay.medium()?.track(self.cylinder?, side)?;
         (self.kind.rate_of(track.rate) == rate && track.encoding == encoding && !track.is_empty()).then_some(track)
     }
 
@@ -222,19 +220,25 @@ impl Head<'_> {
 
     /// The disk is write protected.
     pub(crate) fn write_protected(&self) -> bool {
-        self.medium().is_some_and(Medium::is_write_protected)
+        self.bay.medium().is_some_and(Medium::is_write_protected)
     }
 
     /// The bytes of at most `count` sectors from `slot` on.
+    #[inline]
     pub(crate) fn read(&mut self, side: u8, slot: usize, count: usize) -> Result<&[u8], MediumError> {
-        let cylinder = self.medium_cylinder().ok_or(MediumError::Absent)?;
-        self.bay.medium_mut().ok_or(MediumError::Absent)?.read(cylinder, side, slot, count)
+        match (self.bay.medium_mut(), self.cylinder) {
+            (Some(medium), Some(cylinder)) => medium.read(cylinder, side, slot, count),
+            _ => Err(MediumError::Absent),
+        }
     }
 
     /// The same bytes, to be overwritten.
+    #[inline]
     pub(crate) fn write(&mut self, side: u8, slot: usize, count: usize) -> Result<&mut [u8], MediumError> {
-        let cylinder = self.medium_cylinder().ok_or(MediumError::Absent)?;
-        self.bay.medium_mut().ok_or(MediumError::Absent)?.write(cylinder, side, slot, count)
+        match (self.bay.medium_mut(), self.cylinder) {
+            (Some(medium), Some(cylinder)) => medium.write(cylinder, side, slot, count),
+            _ => Err(MediumError::Absent),
+        }
     }
 }
 

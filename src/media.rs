@@ -165,6 +165,7 @@ impl<'a> Track<'a> {
     }
 
     /// The sector in place `slot`, counted from the index hole.
+    #[inline]
     #[must_use]
     pub fn sector(&self, slot: usize) -> Option<Sector> {
         match self.sectors {
@@ -173,6 +174,17 @@ impl<'a> Track<'a> {
                 Some(Sector::sound(SectorId { record: first.record.wrapping_add(ordinal), ..first }))
             }
             Sectors::Listed(sectors) => sectors.get(slot).copied(),
+        }
+    }
+
+    /// Where to look first for the sector `record`, when the layout tells.
+    #[inline]
+    pub(crate) fn likely_slot(&self, record: u8) -> Option<usize> {
+        match self.sectors {
+            Sectors::Regular { first, count } => {
+                Some(record.wrapping_sub(first.record)).filter(|&slot| slot < count).map(usize::from)
+            }
+            Sectors::Listed(_) => None,
         }
     }
 
@@ -216,6 +228,8 @@ pub trait Medium: Send {
     fn track(&self, cylinder: u8, head: u8) -> Option<Track<'_>>;
 
     /// The bytes of the sectors from `slot` on, to be read: at least one sector and at most `count`, end to end.
+    ///
+    /// A `count` that goes beyond the track asks for the other side's sectors, too, if they come next.
     ///
     /// # Errors
     ///

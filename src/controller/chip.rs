@@ -15,23 +15,24 @@ use crate::{dma::DmaChannel, drive::Drive, media::DataRate};
 
 /// What the controller is doing, with all that this phase needs.
 #[derive(Clone, Debug)]
+#[repr(u8)] // The tag is read at every access: as a byte of its own, not packed into the largest variant.
 enum Phase {
-    /// Held in reset by the DOR, or powered down: nothing is accepted.
-    Stopped,
-    /// Waiting for a command, or for the rest of one.
+    /// Waiting for a command.
+    Idle,
+    /// Waiting for the rest of a command, whose first bytes are in [`Chip::command`].
     Command(CommandPhase),
-    /// Moving data.
-    Execution(Transfer),
     /// Bytes wait to be fetched.
     Result(ResultPhase),
+    /// Moving data.
+    Execution(Transfer),
+    /// Held in reset by the DOR, or powered down: nothing is accepted.
+    Stopped,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct CommandPhase {
-    bytes: [u8; MAX_COMMAND],
     received: u8,
-    /// Parameters that are still to come.
-    missing: u8,
+    length: u8,
 }
 
 #[derive(Clone, Debug)]
@@ -44,15 +45,13 @@ struct ResultPhase {
 }
 
 impl Phase {
-    fn idle() -> Self {
-        Self::Command(CommandPhase::default())
-    }
-
-    fn result(command: &Command, bytes: &[u8], interrupts: bool) -> Self {
+    /// The result phase of `command`, whose row says how many of `bytes` there are.
+    #[inline]
+    fn result<const N: usize>(command: &Command, bytes: [u8; N], interrupts: bool) -> Self {
         let mut result = [0; MAX_RESULT];
-        let length = command.results.min(bytes.len());
-        result[..length].copy_from_slice(&bytes[..length]);
-        Self::Result(ResultPhase { bytes: result, length: length as u8, fetched: 0, interrupts })
+        result[..N].copy_from_slice(&bytes);
+        debug_assert_eq!(command.results, N);
+        Self::Result(ResultPhase { bytes: result, length: command.results as u8, fetched: 0, interrupts })
     }
 }
 
@@ -82,6 +81,8 @@ pub(super) struct Chip {
     /// SC of the last FORMAT TRACK, or EOT of the last transfer, for DUMPREG.
     last_track_length: u8,
     fifo: Fifo,
+    /// The bytes of the last command.
+    command: [u8; MAX_COMMAND],
     phase: Phase,
     /// INT falls and rises again within this access.
     pub interrupt_edge: bool,
@@ -104,6 +105,7 @@ impl Chip {
             drive_status: DriveStatus::default(),
             last_track_length: 0,
             fifo: Fifo::default(),
+            command: [0; MAX_COMMAND],
             phase: Phase::Stopped,
             interrupt_edge: false,
         }
@@ -139,7 +141,7 @@ impl Chip {
 
     /// The end of a reset: polling, which every reset turns on, finds all drives ready.
     fn start(&mut self) {
-        self.phase = Phase::idle();
+        self.phase = Phase::Idle;
         self.drive_status.poll();
         self.interrupt_edge = true;
     }
@@ -147,7 +149,7 @@ impl Chip {
     /// INT as the controller sees it, whether or not the pin is driven.
     pub(super) fn interrupt_pending(&self) -> bool {
         let by_phase = match &self.phase {
-            Phase::Stopped | Phase::Command(_) => false,
+            Phase::Stopped | Phase::Idle | Phase::Command(_) => false,
             Phase::Execution(transfer) => self.byte_request(transfer),
             Phase::Result(result) => result.interrupts && result.fetched == 0,
         };
@@ -183,32 +185,42 @@ impl Chip {
     #[inline]
     pub(super) fn main_status(&self) -> u8 {
         let phase = match &self.phase {
-            Phase::Stopped => return 0,
-            Phase::Command(command) if command.received == 0 => msr::REQUEST,
+            Phase::Idle => msr::REQUEST,
             Phase::Command(_) => msr::REQUEST | msr::BUSY,
-            Phase::Execution(transfer) => msr::BUSY | self.execution_status(transfer),
             Phase::Result(_) => msr::REQUEST | msr::TO_HOST | msr::BUSY,
+            Phase::Execution(_) | Phase::Stopped => return self.other_status(),
         };
         phase | self.drive_status.busy()
     }
 
-    fn execution_status(&self, transfer: &Transfer) -> u8 {
+    /// MSR in the phases in which no driver asks for it, without DMA for as long as the data lasts.
+    #[cold]
+    fn other_status(&self) -> u8 {
+        let Phase::Execution(transfer) = &self.phase else { return 0 };
+        let status = msr::BUSY | self.drive_status.busy();
         if self.uses_dma() || transfer.kind() == Kind::ReadId {
-            return 0;
+            return status;
         }
         let direction = if transfer.kind() == Kind::Read { msr::TO_HOST } else { 0 };
         let request = if self.byte_request(transfer) { msr::REQUEST } else { 0 };
-        msr::NON_DMA | direction | request
+        status | msr::NON_DMA | direction | request
+    }
+
+    /// A read of any register but the FIFO. Nothing changes by it.
+    pub(super) fn read_other(&self, register: Register) -> u8 {
+        match register {
+            Register::MainStatus => self.main_status(),
+            Register::DigitalOutput => self.digital_output,
+            Register::TapeDrive => self.tape_drive,
+            Register::DigitalInput => self.digital_input(),
+            Register::StatusA | Register::StatusB | Register::Fifo => 0xFF,
+        }
     }
 
     /// DIR in PC/AT mode; the bits that the controller does not drive read as ones.
-    pub(super) fn digital_input(&self) -> u8 {
+    fn digital_input(&self) -> u8 {
         let changed = self.selected_drive().filter(|_| self.motor_on()).is_some_and(Drive::changed);
         if changed { 0xFF } else { !dir::DISK_CHANGE }
-    }
-
-    pub(super) fn tape_drive(&self) -> u8 {
-        self.tape_drive
     }
 
     /// The drive that the DOR selects.
@@ -221,15 +233,14 @@ impl Chip {
         self.digital_output & dor::MOTOR_0 << (self.digital_output & dor::SELECT) != 0
     }
 
-    #[inline]
-    pub(super) fn write(&mut self, register: Register, value: u8, dma: &mut impl DmaChannel) -> PinsMayChange {
+    /// A write to any register but the FIFO.
+    pub(super) fn write_other(&mut self, register: Register, value: u8, dma: &mut impl DmaChannel) -> PinsMayChange {
         match register {
-            Register::Fifo => return self.write_fifo(value, dma),
             Register::DigitalOutput => self.write_digital_output(value, dma),
             Register::TapeDrive => self.tape_drive = value & 0b11,
             Register::DataRateSelect => self.write_data_rate_select(value),
             Register::ConfigurationControl => self.rate = DataRate::from_bits(value),
-            Register::StatusA | Register::StatusB => {}
+            Register::StatusA | Register::StatusB | Register::Fifo => {}
         }
         true
     }
@@ -258,24 +269,28 @@ impl Chip {
         }
     }
 
+    /// A byte of a command, or of the data in non-DMA mode.
     #[inline]
-    fn write_fifo(&mut self, value: u8, dma: &mut impl DmaChannel) -> PinsMayChange {
+    pub(super) fn write_fifo(&mut self, value: u8, dma: &mut impl DmaChannel) -> PinsMayChange {
         match &mut self.phase {
             Phase::Command(command) => {
-                if command.received == 0 {
-                    command.missing = 1 + command::decode(value).parameters as u8;
-                }
-                command.bytes[usize::from(command.received)] = value;
+                self.command[usize::from(command.received)] = value;
                 command.received += 1;
-                command.missing -= 1;
-                if command.missing > 0 {
+                if command.received < command.length {
                     return false;
                 }
-                let bytes = command.bytes;
-                self.execute(&bytes, dma);
+                self.execute(dma);
             }
-            Phase::Execution(_) => self.write_data(value, dma),
-            Phase::Stopped | Phase::Result(_) => self.ignored("write"),
+            Phase::Idle => {
+                self.command[0] = value;
+                let length = 1 + command::decode(value).parameters as u8;
+                if length > 1 {
+                    self.phase = Phase::Command(CommandPhase { received: 1, length });
+                    return false;
+                }
+                self.execute(dma);
+            }
+            _ => self.write_data(value, dma),
         }
         true
     }
@@ -289,19 +304,16 @@ impl Chip {
                 result.fetched += 1;
                 let first = result.fetched == 1;
                 if result.fetched == result.length {
-                    self.phase = Phase::idle();
+                    self.phase = Phase::Idle;
                 }
                 (byte, first)
             }
-            Phase::Execution(_) => (self.read_data(dma), true),
-            Phase::Stopped | Phase::Command(_) => {
-                self.ignored("read");
-                (0, false)
-            }
+            _ => (self.read_data(dma), true),
         }
     }
 
-    /// A byte from the host for the disk.
+    /// A byte from the host for the disk, if the command asks for that.
+    #[inline(never)]
     fn write_data(&mut self, value: u8, dma: &mut impl DmaChannel) {
         match &self.phase {
             Phase::Execution(transfer) if transfer.kind() == Kind::Write && self.byte_request(transfer) => {}
@@ -315,9 +327,14 @@ impl Chip {
         }
     }
 
-    /// A byte from the disk for the host.
+    /// A byte from the disk for the host, if the command asks for that.
+    #[inline(never)]
     fn read_data(&mut self, dma: &mut impl DmaChannel) -> u8 {
-        let Some(byte) = self.fifo.pop() else {
+        let byte = match &self.phase {
+            Phase::Execution(transfer) if transfer.kind() == Kind::Read => self.fifo.pop(),
+            _ => None,
+        };
+        let Some(byte) = byte else {
             self.ignored("read");
             return 0;
         };
@@ -339,41 +356,42 @@ impl Chip {
         self.configure & configure::FIFO_OFF != 0
     }
 
-    fn execute(&mut self, bytes: &[u8; MAX_COMMAND], dma: &mut impl DmaChannel) {
-        let command = command::decode(bytes[0]);
-        trace!("{} {:02x?}", command.name, &bytes[..=command.parameters]);
-        let unit = usize::from(bytes[1] & 0b11);
-        self.phase = Phase::idle();
+    fn execute(&mut self, dma: &mut impl DmaChannel) {
+        let command = command::decode(self.command[0]);
+        let [opcode, first, second, third, ..] = self.command;
+        trace!("{} {:02x?}", command.name, &self.command[..=command.parameters]);
+        let unit = usize::from(first & 0b11);
+        self.phase = Phase::Idle;
         match command.action {
-            Action::ReadData => self.start_transfer(command, Kind::Read, bytes, dma),
-            Action::WriteData => self.start_transfer(command, Kind::Write, bytes, dma),
-            Action::ReadId => self.start_transfer(command, Kind::ReadId, bytes, dma),
+            Action::ReadData => self.start_transfer(Kind::Read, dma),
+            Action::WriteData => self.start_transfer(Kind::Write, dma),
+            Action::ReadId => self.start_transfer(Kind::ReadId, dma),
             Action::Recalibrate => self.recalibrate(unit),
-            Action::Seek => self.seek(unit, bytes[2]),
-            Action::RelativeSeek => self.relative_seek(bytes[0], unit, bytes[2]),
+            Action::Seek => self.seek(unit, second),
+            Action::RelativeSeek => self.relative_seek(opcode, unit, second),
             Action::SenseInterruptStatus => {
                 self.phase = match self.sense_interrupt() {
-                    Some(status) => Phase::result(command, &status, false),
-                    None => Phase::result(&command::INVALID, &[st0::INVALID], false),
+                    Some(status) => Phase::result(command, status, false),
+                    None => Phase::result(&command::INVALID, [st0::INVALID], false),
                 }
             }
-            Action::Version => self.phase = Phase::result(command, &[0x90], false),
-            Action::SenseDriveStatus => self.phase = Phase::result(command, &[self.drive_status_3(bytes[1])], false),
-            Action::DumpRegisters => self.phase = Phase::result(command, &self.dump(), false),
+            Action::Version => self.phase = Phase::result(command, [0x90], false),
+            Action::SenseDriveStatus => self.phase = Phase::result(command, [self.drive_status_3(first)], false),
+            Action::DumpRegisters => self.phase = Phase::result(command, self.dump(), false),
             Action::Lock => {
-                self.lock = bytes[0] & LOCK != 0;
-                self.phase = Phase::result(command, &[u8::from(self.lock) << 4], false);
+                self.lock = opcode & LOCK != 0;
+                self.phase = Phase::result(command, [u8::from(self.lock) << 4], false);
             }
-            Action::Specify => self.specify = [bytes[1], bytes[2]],
+            Action::Specify => self.specify = [first, second],
             Action::Configure => {
-                self.configure = bytes[2] & configure::ALL;
-                self.precompensation_start = bytes[3];
+                self.configure = second & configure::ALL;
+                self.precompensation_start = third;
             }
-            Action::PerpendicularMode => self.set_perpendicular(bytes[1]),
-            Action::Invalid => self.phase = Phase::result(command, &[st0::INVALID], false),
+            Action::PerpendicularMode => self.set_perpendicular(first),
+            Action::Invalid => self.phase = Phase::result(command, [st0::INVALID], false),
             Action::NotExecuted => {
-                let st0 = st0::ABNORMAL | bytes[1] & 0b111;
-                self.phase = Phase::result(command, &[st0, 0, 0, 0, 0, 0, 0], true);
+                let st0 = st0::ABNORMAL | first & 0b111;
+                self.phase = Phase::result(command, [st0, 0, 0, 0, 0, 0, 0], true);
             }
         }
     }
@@ -414,24 +432,17 @@ impl Chip {
         ]
     }
 
-    fn start_transfer(
-        &mut self,
-        command: &'static Command,
-        kind: Kind,
-        bytes: &[u8; MAX_COMMAND],
-        dma: &mut impl DmaChannel,
-    ) {
+    fn start_transfer(&mut self, kind: Kind, dma: &mut impl DmaChannel) {
         self.drive_status.forget_polling();
-        let mut transfer = Transfer::new(kind, command, bytes, self.rate);
-        if kind != Kind::ReadId {
-            self.last_track_length = transfer.end_of_track();
-            if self.configure & configure::IMPLIED_SEEK != 0 && self.implied_seek(transfer.unit(), transfer.cylinder())
-            {
-                transfer.set_seek_end();
-            }
-        }
         self.fifo.clear();
-        self.phase = Phase::Execution(transfer);
+        let [_, unit, cylinder, _, _, _, end_of_track, ..] = self.command;
+        let mut seek_end = false;
+        if kind != Kind::ReadId {
+            self.last_track_length = end_of_track;
+            let seeks = self.configure & configure::IMPLIED_SEEK != 0;
+            seek_end = seeks && self.implied_seek(usize::from(unit & 0b11), cylinder);
+        }
+        self.phase = Phase::Execution(Transfer::new(kind, &self.command, self.rate, seek_end));
         self.proceed(dma);
     }
 
@@ -453,7 +464,7 @@ impl Chip {
         };
         // What the disk delivered is fetched before the result shows.
         if progress == Progress::Ended && self.fifo.is_empty() {
-            self.phase = Phase::result(transfer.command(), &transfer.result(), true);
+            self.phase = Phase::result(command::decode(self.command[0]), transfer.result(), true);
         }
     }
 }

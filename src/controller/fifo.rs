@@ -20,18 +20,27 @@ pub(super) struct DmaPort<'a, D> {
 }
 
 impl<D: DmaChannel> DmaPort<'_, D> {
-    fn moved(moved: Moved, offered: usize) -> Moved {
-        Moved { bytes: moved.bytes.min(offered), ..moved }
+    /// What a channel says that it moved, as far as it can be true: no more than it was offered, and terminal count
+    /// with a byte only.
+    fn plausible(moved: Moved, offered: usize) -> Moved {
+        let bytes = moved.bytes.min(offered);
+        Moved { bytes, terminal_count: moved.terminal_count && bytes > 0 }
     }
 }
 
 impl<D: DmaChannel> Host for DmaPort<'_, D> {
     fn give(&mut self, data: &[u8]) -> Moved {
-        if self.gate { Self::moved(self.channel.device_to_memory(data), data.len()) } else { Moved::default() }
+        if !self.gate {
+            return Moved::default();
+        }
+        Self::plausible(self.channel.device_to_memory(data), data.len())
     }
 
     fn take(&mut self, data: &mut [u8]) -> Moved {
-        if self.gate { Self::moved(self.channel.memory_to_device(data), data.len()) } else { Moved::default() }
+        if !self.gate {
+            return Moved::default();
+        }
+        Self::plausible(self.channel.memory_to_device(data), data.len())
     }
 }
 

@@ -28,6 +28,7 @@ impl Register {
     pub const ConfigurationControl: Self = Self::DigitalInput;
 
     /// The register at `offset` from the base port; `None` for 6 and above 7, which are not the controller's.
+    #[inline]
     #[must_use]
     pub const fn at(offset: u16) -> Option<Self> {
         match offset {

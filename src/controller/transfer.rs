@@ -4,7 +4,7 @@
 use log::debug;
 
 use super::{
-    command::{Command, MAX_COMMAND, MFM, MULTI_TRACK},
+    command::{MAX_COMMAND, MFM, MULTI_TRACK},
     fifo::Host,
     registers::{st0, st1, st2},
 };
@@ -37,7 +37,6 @@ pub(super) enum Progress {
 /// What a data command asks for, besides the ID that it starts with.
 #[derive(Clone, Copy, Debug)]
 struct Request {
-    command: &'static Command,
     kind: Kind,
     multi_track: bool,
     encoding: Encoding,
@@ -53,12 +52,21 @@ struct Request {
 
 /// Sectors under the head that are passed without a new search.
 #[derive(Clone, Copy, Debug)]
-struct Run {
+pub(super) struct Run {
     /// Place of the first one on the track.
     slot: usize,
     sectors: usize,
     /// Bytes of the first one that have been transferred.
     offset: usize,
+}
+
+/// What comes after a step of a transfer, unless that ended it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Step {
+    /// This run, or a search for the next sector.
+    Next(Option<Run>),
+    /// The host; the run is under way.
+    Wait(Run),
 }
 
 /// A data command in its execution phase.
@@ -77,15 +85,15 @@ pub(super) struct Transfer {
 }
 
 impl Transfer {
-    /// The transfer that the bytes of a command ask for.
-    pub(super) fn new(kind: Kind, command: &'static Command, bytes: &[u8; MAX_COMMAND], rate: DataRate) -> Self {
+    /// The transfer that the bytes of a command ask for. `seek_end` tells that an implied seek came before it.
+    #[inline]
+    pub(super) fn new(kind: Kind, bytes: &[u8; MAX_COMMAND], rate: DataRate, seek_end: bool) -> Self {
         let [opcode, unit, cylinder, head, record, size_code, end_of_track, _gap_length, data_length] = *bytes;
         let id = match kind {
             Kind::ReadId => SectorId::default(),
             _ => SectorId { cylinder, head, record, size_code },
         };
         let request = Request {
-            command,
             kind,
             multi_track: opcode & MULTI_TRACK != 0,
             encoding: if opcode & MFM != 0 { Encoding::Mfm } else { Encoding::Fm },
@@ -94,31 +102,12 @@ impl Transfer {
             end_of_track,
             data_length,
         };
-        let side = unit >> 2 & 1;
-        Self { request, side, id, run: None, ended: false, st0: 0, st1: 0, st2: 0 }
+        let st0 = if seek_end { st0::SEEK_END } else { 0 };
+        Self { request, side: unit >> 2 & 1, id, run: None, ended: false, st0, st1: 0, st2: 0 }
     }
 
     pub(super) fn kind(&self) -> Kind {
         self.request.kind
-    }
-
-    pub(super) fn command(&self) -> &'static Command {
-        self.request.command
-    }
-
-    /// DS: the drive that the command names.
-    pub(super) fn unit(&self) -> usize {
-        usize::from(self.request.unit)
-    }
-
-    /// EOT: the last sector of a side.
-    pub(super) fn end_of_track(&self) -> u8 {
-        self.request.end_of_track
-    }
-
-    /// C: the cylinder that is looked for.
-    pub(super) fn cylinder(&self) -> u8 {
-        self.id.cylinder
     }
 
     /// It waits for nothing but its result to be fetched.
@@ -126,12 +115,8 @@ impl Transfer {
         self.ended
     }
 
-    /// An implied seek came before the transfer.
-    pub(super) fn set_seek_end(&mut self) {
-        self.st0 |= st0::SEEK_END;
-    }
-
     /// ST0, ST1, ST2, C, H, R, N.
+    #[inline]
     pub(super) fn result(&self) -> [u8; 7] {
         let st0 = self.st0 | self.side << 2 | self.request.unit;
         let SectorId { cylinder, head, record, size_code } = self.id;
@@ -139,25 +124,30 @@ impl Transfer {
     }
 
     /// Ends with IC = 01.
-    pub(super) fn fail(&mut self, st1: u8, st2: u8) {
+    pub(super) fn fail(&mut self, st1: u8, st2: u8) -> Step {
         self.st0 |= st0::ABNORMAL;
         self.st1 |= st1;
         self.st2 |= st2;
         self.ended = true;
+        Step::Next(None)
     }
 
     /// Goes on for as long as the host keeps up. The work is bounded by the sectors of two sides.
     pub(super) fn proceed(&mut self, head: &mut Head<'_>, host: &mut impl Host) -> Progress {
+        let mut pending = self.run.take();
         while !self.ended {
-            let moving = match (self.request.kind, self.run) {
+            let moving = match (self.request.kind, pending.take()) {
                 (Kind::ReadId, _) => Ok(self.read_id(head)),
                 (_, None) => Ok(self.find(head)),
                 (Kind::Read, Some(run)) => self.read(run, head, host),
                 (Kind::Write, Some(run)) => self.write(run, head, host),
             };
             match moving {
-                Ok(true) => {}
-                Ok(false) => return Progress::Waiting,
+                Ok(Step::Next(run)) => pending = run,
+                Ok(Step::Wait(run)) => {
+                    self.run = Some(run);
+                    return Progress::Waiting;
+                }
                 Err(error) => self.fail_medium(&error),
             }
         }
@@ -165,65 +155,77 @@ impl Transfer {
     }
 
     /// The host's file failed the guest's disk.
+    #[cold]
     fn fail_medium(&mut self, error: &MediumError) {
         debug!("{:?} of {:?}: {error}", self.request.kind, self.id);
-        match (error, self.request.kind) {
-            (MediumError::Absent, _) => self.fail(st1::NO_DATA, 0),
-            (MediumError::Io(_), Kind::Write) => self.fail(st1::DATA_ERROR, 0),
-            (MediumError::Io(_), _) => self.fail(st1::DATA_ERROR, st2::DATA_ERROR),
-        }
+        let (st1, st2) = match (error, self.request.kind) {
+            (MediumError::Absent, _) => (st1::NO_DATA, 0),
+            (MediumError::Io(_), Kind::Write) => (st1::DATA_ERROR, 0),
+            (MediumError::Io(_), _) => (st1::DATA_ERROR, st2::DATA_ERROR),
+        };
+        self.fail(st1, st2);
     }
 
     /// Takes the next ID that passes and can be read.
-    fn read_id(&mut self, head: &mut Head<'_>) -> bool {
+    fn read_id(&mut self, head: &mut Head<'_>) -> Step {
         let next = head.slot();
         let Some(track) = head.track(self.side, self.request.rate, self.request.encoding) else {
-            self.fail(st1::MISSING_ADDRESS_MARK, 0);
-            return true;
+            return self.fail(st1::MISSING_ADDRESS_MARK, 0);
         };
         let readable = turn(&track, next).find(|(_, sector)| !sector.id_crc_error);
-        match readable {
-            Some((slot, sector)) => {
-                self.id = sector.id;
-                self.ended = true;
-                head.turn_to(slot + 1);
-            }
-            None => self.fail(st1::NO_DATA, 0),
-        }
-        true
+        let Some((slot, sector)) = readable else {
+            return self.fail(st1::NO_DATA, 0);
+        };
+        self.id = sector.id;
+        self.ended = true;
+        head.turn_to(slot + 1);
+        Step::Next(None)
     }
 
     /// Looks for the sector during one turn of the disk, and ends the transfer when it is not there.
-    fn find(&mut self, head: &Head<'_>) -> bool {
+    #[inline]
+    fn find(&mut self, head: &Head<'_>) -> Step {
         if self.request.kind == Kind::Write && head.write_protected() {
-            self.fail(st1::NOT_WRITABLE, 0);
-            return true;
+            return self.fail(st1::NOT_WRITABLE, 0);
         }
         let Some(track) = head.track(self.side, self.request.rate, self.request.encoding) else {
-            self.fail(st1::MISSING_ADDRESS_MARK, 0);
-            return true;
+            return self.fail(st1::MISSING_ADDRESS_MARK, 0);
         };
+        let first = track.likely_slot(self.id.record).unwrap_or(head.slot());
         let mut seen = 0;
-        for (slot, sector) in turn(&track, head.slot()) {
+        for (slot, sector) in turn(&track, first) {
             if sector.id == self.id {
-                self.run = Some(Run { slot, sectors: self.run_length(&track, slot), offset: 0 });
-                return true;
+                return Step::Next(Some(Run { slot, sectors: self.run_length(&track, slot, head), offset: 0 }));
             }
             if sector.id.cylinder != self.id.cylinder {
                 seen |= if sector.id.cylinder == 0xFF { st2::BAD_CYLINDER } else { st2::WRONG_CYLINDER };
             }
         }
-        self.fail(st1::NO_DATA, seen);
-        true
+        self.fail(st1::NO_DATA, seen)
     }
 
-    /// How many sectors from `slot` on can be transferred without a look at the next ID.
-    fn run_length(&self, track: &Track<'_>, slot: usize) -> usize {
+    /// How many sectors from `slot` on can be transferred without a look at the next ID: those up to EOT, and with MT
+    /// those of the other side when its IDs are the ones to come.
+    #[inline]
+    fn run_length(&self, track: &Track<'_>, slot: usize, head: &Head<'_>) -> usize {
         if self.id.size_code == 0 {
             return 1; // DTL cuts each sector short.
         }
-        let to_end_of_track = usize::from(self.request.end_of_track.wrapping_sub(self.id.record)) + 1;
-        track.run(slot).min(to_end_of_track)
+        let Request { multi_track, end_of_track, rate, encoding, .. } = self.request;
+        let (to_end_of_track, on_track) = (self.to_end_of_track(), track.run(slot));
+        if to_end_of_track != on_track || !multi_track || self.side != 0 {
+            return on_track.min(to_end_of_track);
+        }
+        let first = next_id(self.id, true, true, 0);
+        let other_side =
+            head.track(1, rate, encoding).filter(|track| track.sector(0).is_some_and(|sector| sector.id == first));
+        let follow = other_side.map_or(0, |track| track.run(0).min(usize::from(end_of_track)));
+        on_track + follow
+    }
+
+    /// Sectors from the one in `id` to EOT.
+    fn to_end_of_track(&self) -> usize {
+        usize::from(self.request.end_of_track.wrapping_sub(self.id.record)) + 1
     }
 
     /// How many of `available` bytes, all of a run, the host gets.
@@ -235,7 +237,8 @@ impl Transfer {
         }
     }
 
-    fn read(&mut self, run: Run, head: &mut Head<'_>, host: &mut impl Host) -> Result<bool, MediumError> {
+    #[inline]
+    fn read(&mut self, run: Run, head: &mut Head<'_>, host: &mut impl Host) -> Result<Step, MediumError> {
         let bytes = head.read(self.side, run.slot, run.sectors)?;
         let available = self.whole_sectors(run, bytes.len())?;
         let wanted = self.wanted(available);
@@ -243,14 +246,15 @@ impl Transfer {
         Ok(self.pass(run, moved, wanted, available, head))
     }
 
-    fn write(&mut self, run: Run, head: &mut Head<'_>, host: &mut impl Host) -> Result<bool, MediumError> {
+    #[inline]
+    fn write(&mut self, run: Run, head: &mut Head<'_>, host: &mut impl Host) -> Result<Step, MediumError> {
         let bytes = head.write(self.side, run.slot, run.sectors)?;
         let available = self.whole_sectors(run, bytes.len())?;
         let wanted = self.wanted(available);
         let moved = host.take(bytes.get_mut(run.offset..wanted).unwrap_or_default());
         let end = run.offset + moved.bytes;
         if moved.terminal_count || end >= wanted {
-            let sector_end = end.next_multiple_of(self.sector_size());
+            let sector_end = self.sectors_touched(end) << self.size_shift();
             bytes.get_mut(end..sector_end).unwrap_or_default().fill(0);
         }
         Ok(self.pass(run, moved, wanted, available, head))
@@ -258,33 +262,45 @@ impl Transfer {
 
     /// How many of the bytes that a medium showed make whole sectors of the run.
     fn whole_sectors(&self, run: Run, shown: usize) -> Result<usize, MediumError> {
-        let size = self.sector_size();
-        match shown.min(run.sectors * size) / size {
+        let shift = self.size_shift();
+        match shown.min(run.sectors << shift) >> shift {
             0 => Err(MediumError::Absent),
-            sectors => Ok(sectors * size),
+            sectors => Ok(sectors << shift),
         }
     }
 
-    /// Accounts for bytes that the host moved; `false` when it has to move more before the transfer can go on.
-    fn pass(&mut self, run: Run, moved: Moved, wanted: usize, available: usize, head: &mut Head<'_>) -> bool {
-        let size = self.sector_size();
+    /// Accounts for bytes that the host moved.
+    #[inline]
+    fn pass(&mut self, run: Run, moved: Moved, wanted: usize, available: usize, head: &mut Head<'_>) -> Step {
         let offset = run.offset + moved.bytes;
         let all = offset >= wanted;
         let sectors = match (all, moved.terminal_count) {
-            (true, _) => available / size,
-            (false, true) => offset.div_ceil(size).max(1),
-            (false, false) => offset / size,
+            (true, _) => self.sectors_touched(available),
+            (false, true) => self.sectors_touched(offset),
+            (false, false) => offset >> self.size_shift(),
         };
-        self.run = match all || moved.terminal_count {
-            true => None,
-            false => Some(Run { slot: run.slot + sectors, sectors: run.sectors - sectors, offset: offset % size }),
-        };
-        if let Some(before_last) = sectors.checked_sub(1) {
-            head.turn_to(run.slot + sectors);
-            self.id.record = self.id.record.wrapping_add(before_last as u8);
-            self.end_of_sector(moved.terminal_count);
+        let slot = if sectors > 0 { self.pass_sectors(run.slot, sectors, moved.terminal_count) } else { run.slot };
+        head.turn_to(slot);
+        if all || moved.terminal_count {
+            return Step::Next(None);
         }
-        self.run.is_none()
+        let offset = offset - (sectors << self.size_shift());
+        Step::Wait(Run { slot, sectors: run.sectors - sectors, offset })
+    }
+
+    /// A number of sectors, from `slot` on, is done with. Gives the slot after the last of them.
+    #[inline]
+    fn pass_sectors(&mut self, slot: usize, sectors: usize, terminal_count: bool) -> usize {
+        let (mut slot, mut sectors) = (slot, sectors);
+        let on_this_side = self.to_end_of_track();
+        if sectors > on_this_side {
+            self.id = next_id(self.id, true, true, 0);
+            self.side = 1;
+            (slot, sectors) = (0, sectors - on_this_side);
+        }
+        self.id.record = self.id.record.wrapping_add((sectors - 1) as u8);
+        self.end_of_sector(terminal_count);
+        slot + sectors
     }
 
     /// The sector in `id` is done with. Ends the transfer at terminal count and after the last sector.
@@ -305,9 +321,15 @@ impl Transfer {
         }
     }
 
-    /// Bytes in a sector. Only called for one that was found, whose size code is therefore at most 7.
-    fn sector_size(&self) -> usize {
-        self.id.size().unwrap_or(1)
+    /// A sector has `1 << size_shift` bytes. Only called for one that was found, whose size code is therefore at most 7.
+    fn size_shift(&self) -> u32 {
+        7 + u32::from(self.id.size_code & 7)
+    }
+
+    /// Sectors of which at least one of `bytes` bytes is a part.
+    fn sectors_touched(&self, bytes: usize) -> usize {
+        let shift = self.size_shift();
+        (bytes + (1 << shift) - 1) >> shift
     }
 }
 
@@ -327,9 +349,6 @@ fn next_id(id: SectorId, end_of_side: bool, multi_track: bool, side: u8) -> Sect
 
 /// The sectors of one turn, in the order in which they pass from place `from` on.
 fn turn<'a>(track: &'a Track<'_>, from: usize) -> impl Iterator<Item = (usize, Sector)> + 'a {
-    let length = track.len();
-    (0..length).filter_map(move |passed| {
-        let slot = (from + passed) % length;
-        track.sector(slot).map(|sector| (slot, sector))
-    })
+    let from = if from < track.len() { from } else { 0 };
+    (from..track.len()).chain(0..from).filter_map(|slot| track.sector(slot).map(|sector| (slot, sector)))
 }

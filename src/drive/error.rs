@@ -79,7 +79,7 @@ pub enum AttachError {
     PathTooLong {
         /// The number of the drive.
         drive: u8,
-        /// The path as it was given.
+        /// The absolute path.
         path: PathBuf,
     },
     /// The host has no memory left to map the image.

@@ -2,10 +2,14 @@
 //!
 //! One lock, held for no longer than one transfer: files are opened before it is taken.
 
-use std::fs::FileType;
 use std::{
+    fmt,
+    fs::FileType,
     path::{Path, PathBuf, absolute},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use log::warn;
@@ -31,13 +35,13 @@ pub enum Attachment {
 pub(crate) struct Bay {
     number: u8,
     drive_type: DriveType,
+    /// The latch behind the disk-change line. Changed with the state locked, and looked at without.
+    changed: AtomicBool,
     state: Mutex<BayState>,
 }
 
 pub(crate) struct BayState {
     loaded: Option<Loaded>,
-    /// The latch behind the disk-change line.
-    changed: bool,
     /// The controller is gone.
     closed: bool,
 }
@@ -48,12 +52,11 @@ struct Loaded {
     path: Option<PathBuf>,
 }
 
-impl std::fmt::Debug for BayState {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for BayState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BayState")
             .field("attachment", &self.attachment())
             .field("path", &self.path())
-            .field("changed", &self.changed)
             .field("closed", &self.closed)
             .finish()
     }
@@ -68,15 +71,6 @@ impl BayState {
         self.loaded.as_mut().map(|loaded| &mut *loaded.medium)
     }
 
-    pub(crate) fn changed(&self) -> bool {
-        self.changed
-    }
-
-    /// A step pulse clears the latch, but only while a disk is in.
-    pub(crate) fn clear_change(&mut self) {
-        self.changed &= self.loaded.is_none();
-    }
-
     fn attachment(&self) -> Attachment {
         self.loaded.as_ref().map_or(Attachment::None, |loaded| loaded.kind)
     }
@@ -89,12 +83,25 @@ impl BayState {
 impl Bay {
     pub(crate) fn new(number: u8, drive_type: DriveType) -> Self {
         // The latch is set at power-up, with a disk or without.
-        Self { number, drive_type, state: Mutex::new(BayState { loaded: None, changed: true, closed: false }) }
+        let changed = AtomicBool::new(true);
+        Self { number, drive_type, changed, state: Mutex::new(BayState { loaded: None, closed: false }) }
     }
 
     /// A medium that panicked while it was in use leaves nothing half done in the bay itself.
     pub(crate) fn lock(&self) -> MutexGuard<'_, BayState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn changed(&self) -> bool {
+        self.changed.load(Ordering::Acquire)
+    }
+
+    /// A step pulse clears the latch, but only while a disk is in.
+    pub(crate) fn clear_change(&self) {
+        if self.changed() {
+            let state = self.lock();
+            self.changed.store(state.loaded.is_none(), Ordering::Release);
+        }
     }
 
     /// The controller goes away: what is attached is saved and let go, and handles answer so from now on.
@@ -160,7 +167,7 @@ impl Bay {
             source,
         })?;
         state.loaded = None;
-        state.changed = true;
+        self.changed.store(true, Ordering::Release);
         Ok(())
     }
 }

@@ -67,7 +67,7 @@ pub enum GeometryError {
 impl Geometry {
     /// A geometry from its numbers: 1 to 86 `cylinders`, 1 or 2 `heads`, 1 to 63 `sectors` a track of
     /// `128 << size_code` bytes, recorded at `rate` in a drive made for such disks (300 rpm, but 360 rpm for 5.25" at
-    /// 500 kb/s).
+    /// 300 or 500 kb/s).
     ///
     /// # Errors
     ///
@@ -102,7 +102,7 @@ impl Geometry {
         }
         let bytes = (sectors as u32) << (7 + size_code);
         let rpm = match (form_factor, rate) {
-            (FormFactor::Inch5_25, DataRate::Kbps500) => 360,
+            (FormFactor::Inch5_25, DataRate::Kbps500 | DataRate::Kbps300) => 360,
             _ => 300,
         };
         let capacity = rate.kbps() * 1000 / 8 * 60 / rpm;
@@ -139,7 +139,11 @@ impl Geometry {
     /// Bytes in a sector.
     #[must_use]
     pub const fn sector_size(&self) -> usize {
-        128 << self.size_code
+        1 << self.size_shift()
+    }
+
+    pub(super) const fn size_shift(&self) -> u32 {
+        7 + self.size_code as u32
     }
 
     /// The data rate in a drive made for such disks.
@@ -161,10 +165,11 @@ impl Geometry {
     }
 
     /// Where the sector in place `slot` of a track begins in a raw image: ascending cylinder, head, sector.
+    #[inline]
     pub(super) fn offset(&self, cylinder: u8, head: u8, slot: usize) -> Option<usize> {
         let there = cylinder < self.cylinders && head < self.heads && slot < usize::from(self.sectors);
         let track = usize::from(cylinder) * usize::from(self.heads) + usize::from(head);
-        there.then(|| (track * usize::from(self.sectors) + slot) * self.sector_size())
+        there.then(|| (track * usize::from(self.sectors) + slot) << self.size_shift())
     }
 }
 

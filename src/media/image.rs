@@ -185,25 +185,28 @@ impl Image {
         self.access
     }
 
-    /// The bytes of the sectors from `slot` on, at most `count` of them, within a track.
+    /// Where the sectors from `slot` on are, at most `count` of them and within a cylinder.
+    #[inline]
     fn range(&self, cylinder: u8, head: u8, slot: usize, count: usize) -> Option<Range<usize>> {
         let start = self.geometry.offset(cylinder, head, slot)?;
-        let count = count.min(usize::from(self.geometry.sectors()) - slot);
-        Some(start..start + count * self.geometry.sector_size())
+        let sides = usize::from(self.geometry.heads() - head);
+        let count = count.min(sides * usize::from(self.geometry.sectors()) - slot);
+        Some(start..start + (count << self.geometry.size_shift()))
     }
 }
 
 /// The one geometry that an image of `bytes` bytes can have in a drive that takes what `fits`.
 fn geometry_of_size(bytes: u64, fits: impl Fn(&Geometry) -> bool) -> Result<Geometry, ImageError> {
-    let all = || Format::of_size(bytes).collect();
-    let mut suitable = Format::of_size(bytes).filter(|format| format.geometry.as_ref().is_none_or(&fits));
+    let candidates: Vec<_> = Format::of_size(bytes).collect();
+    if candidates.is_empty() {
+        return Err(ImageError::UnknownSize { bytes, candidates: Format::nearest(bytes) });
+    }
+    let mut suitable = candidates.iter().filter_map(|format| format.geometry).filter(fits);
     match (suitable.next(), suitable.next()) {
-        (Some(Format { geometry: Some(geometry), .. }), None) => Ok(*geometry),
-        (Some(_), _) => Err(ImageError::AmbiguousSize { bytes, candidates: all() }),
-        (None, _) if Format::of_size(bytes).next().is_some() => {
-            Err(ImageError::WrongDrive { bytes, candidates: all() })
-        }
-        (None, _) => Err(ImageError::UnknownSize { bytes, candidates: Format::nearest(bytes) }),
+        (None, _) => Err(ImageError::WrongDrive { bytes, candidates }),
+        // A format without a geometry goes into the drives of the one that has its size.
+        (Some(geometry), None) if candidates.iter().all(|format| format.geometry.is_some()) => Ok(geometry),
+        (Some(_), _) => Err(ImageError::AmbiguousSize { bytes, candidates }),
     }
 }
 

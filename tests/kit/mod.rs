@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use vm_fdc::{Controller, ControllerBuilder, FloppyDrive, Interrupt, dma::AtDma, drive::DriveType};
+use vm_fdc::{Controller, ControllerBuilder, FloppyDrive, Interrupt, Register, dma::AtDma, drive::DriveType};
 
 pub const DOR: u16 = 0x3F2;
 pub const TDR: u16 = 0x3F3;
@@ -84,12 +84,17 @@ impl Bus {
 
     #[inline]
     pub fn read(&mut self, port: u16) -> u8 {
-        self.fdc.read_port(port).or_else(|| self.fdc.dma_mut().read_port(port)).unwrap_or(0xFF)
+        match Register::at(port.wrapping_sub(Controller::PRIMARY)) {
+            Some(register) => self.fdc.read(register),
+            None => self.fdc.dma_mut().read_port(port).unwrap_or(0xFF),
+        }
     }
 
     #[inline]
     pub fn write(&mut self, port: u16, value: u8) {
-        if !self.fdc.write_port(port, value) && self.fdc.dma_mut().write_port(port, value) {
+        if let Some(register) = Register::at(port.wrapping_sub(Controller::PRIMARY)) {
+            self.fdc.write(register, value);
+        } else if self.fdc.dma_mut().write_port(port, value) {
             self.fdc.service_dma();
         }
     }

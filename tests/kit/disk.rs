@@ -1,0 +1,207 @@
+//! Disks for the tests of the data commands, in the 1.44M drive of a guest: an image without two sectors alike, and a
+//! disk in memory that has whatever a test asks for: any IDs, deleted marks, CRC errors, failures of the host.
+#![allow(dead_code)] // Each user needs a part of it.
+
+use std::{collections::BTreeMap, fs, io};
+
+use vm_fdc::{
+    FloppyDrive,
+    drive::DriveType,
+    media::{Access, DataRate, Encoding, FormFactor, Mark, Medium, MediumError, Sector, SectorId, Track},
+};
+
+use super::kit::{BUFFER, CCR, DMA_READ_FLOPPY, DMA_WRITE_FLOPPY, Guest, Reply, fixture};
+
+/// An image on which each sector of a file that fills the disk bears a number.
+pub const FULL_DISK: &str = "dos-1440k.vfd";
+/// A cylinder in the middle of that file.
+pub const CYLINDER: u8 = 5;
+/// The size of its sectors.
+pub const SECTOR: usize = 512;
+
+pub const READ: u8 = 0x46;
+pub const WRITE: u8 = 0x45;
+pub const MT: u8 = 0x80;
+
+/// A guest with a 1.44M drive, which it has set to the rate of such disks.
+pub fn guest() -> (Guest, FloppyDrive) {
+    let (mut guest, drive) = Guest::with_drive(DriveType::Inch3_5Hd);
+    guest.bus.write(CCR, 0);
+    (guest, drive)
+}
+
+/// A guest with [`FULL_DISK`] in its drive, and the head at [`CYLINDER`]. What it writes does not reach the file.
+pub fn guest_with_full_disk() -> Guest {
+    let (mut guest, drive) = guest();
+    drive.attach_image(fixture(FULL_DISK), Access::Private).unwrap();
+    guest.seek(CYLINDER);
+    guest
+}
+
+/// Sectors of [`CYLINDER`], as [`FULL_DISK`] has them.
+pub fn in_file(head: u8, record: u8, sectors: usize) -> Vec<u8> {
+    fs::read(fixture(FULL_DISK)).unwrap()[offset_in_file(head, record)..][..sectors * SECTOR].to_vec()
+}
+
+/// Where a sector of [`CYLINDER`] is in [`FULL_DISK`].
+pub fn offset_in_file(head: u8, record: u8) -> usize {
+    ((usize::from(CYLINDER) * 2 + usize::from(head)) * 18 + usize::from(record) - 1) * SECTOR
+}
+
+/// READ DATA or WRITE DATA of [`CYLINDER`].
+pub fn command(opcode: u8, head: u8, record: u8, end_of_track: u8) -> [u8; 9] {
+    [opcode, head << 2, CYLINDER, head, record, 2, end_of_track, 0x1B, 0xFF]
+}
+
+/// READ DATA or WRITE DATA by DMA, with terminal count after `bytes`.
+pub fn transfer(guest: &mut Guest, command: &[u8; 9], bytes: usize) -> Reply {
+    let mode = if command[0] & 0x1F == 0x05 { DMA_WRITE_FLOPPY } else { DMA_READ_FLOPPY };
+    guest.program_dma(mode, BUFFER, bytes);
+    guest.command(command)
+}
+
+/// A 3.5" disk of 80 cylinders, of which those that a test names are recorded.
+#[derive(Clone)]
+pub struct Disk {
+    rate: DataRate,
+    encoding: Encoding,
+    write_protected: bool,
+    failures: BTreeMap<u8, Failure>,
+    tracks: BTreeMap<(u8, u8), Recorded>,
+}
+
+/// What the host does when it is asked for a sector.
+#[derive(Clone, Copy)]
+pub enum Failure {
+    Io,
+    /// Its file ends before the sector.
+    Absent,
+}
+
+#[derive(Clone)]
+struct Recorded {
+    sectors: Vec<Sector>,
+    contents: Vec<Vec<u8>>,
+}
+
+/// A sound sector of cylinder 0, head 0, with 512 bytes.
+pub fn sector(record: u8) -> Sector {
+    id(0, 0, record, 2)
+}
+
+/// A sound sector with this ID.
+pub fn id(cylinder: u8, head: u8, record: u8, size_code: u8) -> Sector {
+    Sector::sound(SectorId { cylinder, head, record, size_code })
+}
+
+pub fn deleted(sector: Sector) -> Sector {
+    Sector { mark: Some(Mark::Deleted), ..sector }
+}
+
+pub fn without_data_field(sector: Sector) -> Sector {
+    Sector { mark: None, ..sector }
+}
+
+pub fn with_bad_id_crc(sector: Sector) -> Sector {
+    Sector { id_crc_error: true, ..sector }
+}
+
+pub fn with_bad_data_crc(sector: Sector) -> Sector {
+    Sector { data_crc_error: true, ..sector }
+}
+
+/// What a sector of a [`Disk`] holds until it is written.
+pub fn contents(sector: Sector) -> Vec<u8> {
+    (0..sector.id.size().unwrap_or(0)).map(|n| (n % 251) as u8 ^ sector.id.record).collect()
+}
+
+impl Disk {
+    pub fn blank() -> Self {
+        Self {
+            rate: DataRate::Kbps500,
+            encoding: Encoding::Mfm,
+            write_protected: false,
+            failures: BTreeMap::new(),
+            tracks: BTreeMap::new(),
+        }
+    }
+
+    /// A disk on which only side 0 of cylinder 0 is recorded.
+    pub fn of(sectors: impl IntoIterator<Item = Sector>) -> Self {
+        Self::blank().side(0, 0, sectors)
+    }
+
+    /// Records a side of a cylinder.
+    pub fn side(mut self, cylinder: u8, head: u8, sectors: impl IntoIterator<Item = Sector>) -> Self {
+        let sectors: Vec<_> = sectors.into_iter().collect();
+        let contents = sectors.iter().copied().map(contents).collect();
+        self.tracks.insert((cylinder, head), Recorded { sectors, contents });
+        self
+    }
+
+    pub fn at(self, rate: DataRate) -> Self {
+        Self { rate, ..self }
+    }
+
+    pub fn in_fm(self) -> Self {
+        Self { encoding: Encoding::Fm, ..self }
+    }
+
+    pub fn protected(self) -> Self {
+        Self { write_protected: true, ..self }
+    }
+
+    /// The host fails at the sectors with this R.
+    pub fn failing(mut self, record: u8, failure: Failure) -> Self {
+        self.failures.insert(record, failure);
+        self
+    }
+
+    /// Puts the disk into the drive of a guest, whose head stands at cylinder 0.
+    pub fn in_drive(self) -> Guest {
+        let (guest, drive) = guest();
+        drive.attach_medium(self).unwrap();
+        guest
+    }
+
+    fn contents_of(&mut self, cylinder: u8, head: u8, slot: usize) -> Result<&mut [u8], MediumError> {
+        let Recorded { sectors, contents } = self.tracks.get_mut(&(cylinder, head)).ok_or(MediumError::Absent)?;
+        let record = sectors.get(slot).ok_or(MediumError::Absent)?.id.record;
+        match self.failures.get(&record) {
+            Some(Failure::Io) => Err(io::Error::other("made to fail").into()),
+            Some(Failure::Absent) => Err(MediumError::Absent),
+            None => Ok(&mut contents[slot]),
+        }
+    }
+}
+
+impl Medium for Disk {
+    fn form_factor(&self) -> FormFactor {
+        FormFactor::Inch3_5
+    }
+
+    fn cylinders(&self) -> u8 {
+        80
+    }
+
+    fn is_write_protected(&self) -> bool {
+        self.write_protected
+    }
+
+    fn track(&self, cylinder: u8, head: u8) -> Option<Track<'_>> {
+        let recorded = self.tracks.get(&(cylinder, head))?;
+        Some(Track::listed(self.rate, self.encoding, &recorded.sectors))
+    }
+
+    fn read(&mut self, cylinder: u8, head: u8, slot: usize, _count: usize) -> Result<&[u8], MediumError> {
+        self.contents_of(cylinder, head, slot).map(|bytes| &*bytes)
+    }
+
+    fn write(&mut self, cylinder: u8, head: u8, slot: usize, _count: usize) -> Result<&mut [u8], MediumError> {
+        self.contents_of(cylinder, head, slot)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
