@@ -2,12 +2,14 @@
 
 mod chip;
 mod command;
+mod execution;
 mod fifo;
+mod format;
 mod registers;
 mod seek;
 mod transfer;
 
-use chip::Chip;
+use chip::{Chip, Options};
 pub use registers::Register;
 
 use crate::{
@@ -44,8 +46,8 @@ pub enum EmptyDrive {
     /// It fails at once with ST1.MA, as if two index pulses had passed. No firmware waits for its time-out.
     #[default]
     Fail,
-    /// It waits for an index pulse until the controller is reset, or a disk turns, as the data sheet has it. DOS then
-    /// reports "not ready" after the time-out of its BIOS.
+    /// It waits for an index pulse, as the data sheet has it: until the controller is reset, or the guest turns the motor
+    /// on. DOS then reports "not ready" after the time-out of its BIOS.
     Hang,
 }
 
@@ -66,7 +68,7 @@ pub enum BuildError {
 #[must_use]
 pub struct ControllerBuilder<I = NoInterrupt, D = NoDma> {
     drives: Vec<(u8, DriveType)>,
-    empty_drive: EmptyDrive,
+    options: Options,
     base: u16,
     interrupt: I,
     dma: D,
@@ -81,7 +83,14 @@ impl<I, D> ControllerBuilder<I, D> {
 
     /// What becomes of a data command when no disk turns. [`EmptyDrive::Fail`] unless chosen.
     pub fn empty_drive(mut self, empty_drive: EmptyDrive) -> Self {
-        self.empty_drive = empty_drive;
+        self.options.empty_drive = empty_drive;
+        self
+    }
+
+    /// Whether SCAN EQUAL, SCAN LOW OR EQUAL and SCAN HIGH OR EQUAL execute, as on an 8272A. Off unless chosen: the
+    /// chips that were tried answer that there is no such command, though the opcodes stand in the data sheet.
+    pub fn scan_commands(mut self, scan: bool) -> Self {
+        self.options.scan = scan;
         self
     }
 
@@ -94,14 +103,14 @@ impl<I, D> ControllerBuilder<I, D> {
 
     /// Wires the INT pin.
     pub fn interrupt<J: Interrupt>(self, interrupt: J) -> ControllerBuilder<J, D> {
-        let Self { drives, empty_drive, base, interrupt: _, dma } = self;
-        ControllerBuilder { drives, empty_drive, base, interrupt, dma }
+        let Self { drives, options, base, interrupt: _, dma } = self;
+        ControllerBuilder { drives, options, base, interrupt, dma }
     }
 
     /// Wires DRQ, DACK and TC.
     pub fn dma<E: DmaChannel>(self, dma: E) -> ControllerBuilder<I, E> {
-        let Self { drives, empty_drive, base, interrupt, dma: _ } = self;
-        ControllerBuilder { drives, empty_drive, base, interrupt, dma }
+        let Self { drives, options, base, interrupt, dma: _ } = self;
+        ControllerBuilder { drives, options, base, interrupt, dma }
     }
 
     /// The controller, as after its RESET pin fell: held in reset until software writes the DOR.
@@ -119,7 +128,7 @@ impl<I, D> ControllerBuilder<I, D> {
             }
         }
         Ok(Controller {
-            chip: Chip::new(drives, self.empty_drive),
+            chip: Chip::new(drives, self.options),
             base: self.base,
             interrupt: self.interrupt,
             interrupt_level: false,
@@ -165,7 +174,7 @@ impl Controller {
     pub fn builder() -> ControllerBuilder {
         ControllerBuilder {
             drives: Vec::new(),
-            empty_drive: EmptyDrive::default(),
+            options: Options::default(),
             base: Self::PRIMARY,
             interrupt: NoInterrupt,
             dma: NoDma,
@@ -236,7 +245,7 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     /// access to the DMA controller; it costs nothing when no transfer waits.
     #[inline]
     pub fn service_dma(&mut self) {
-        if self.dma_request {
+        if self.chip.is_executing() {
             self.chip.proceed(&mut self.dma);
             self.drive_pins();
         }

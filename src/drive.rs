@@ -16,7 +16,7 @@ pub(crate) use handle::Bay;
 use handle::BayState;
 pub use handle::{Attachment, FloppyDrive};
 
-use crate::media::{DataRate, Encoding, FormFactor, Geometry, Medium, MediumError, Track};
+use crate::media::{DataRate, Encoding, FormFactor, Geometry, Mark, Medium, MediumError, Track, TrackFormat};
 
 /// The kinds of drive that a PC can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -89,6 +89,27 @@ impl DriveType {
             (Self::Inch5_25Hd, DataRate::Kbps250) => DataRate::Kbps300,
             _ => native,
         }
+    }
+}
+
+impl DriveType {
+    /// Turns a minute.
+    #[must_use]
+    pub const fn rpm(self) -> u32 {
+        match self {
+            Self::Inch5_25Hd => 360,
+            _ => 300,
+        }
+    }
+
+    /// The opposite of [`rate_of`](Self::rate_of): what a track that this drive writes at `rate` reads at in the drive
+    /// made for the disk. `None` when the drive cannot write at that rate.
+    fn native_rate(self, rate: DataRate) -> Option<DataRate> {
+        let native = match (self, rate) {
+            (Self::Inch5_25Hd, DataRate::Kbps300) => DataRate::Kbps250,
+            _ => rate,
+        };
+        self.reads(rate).then_some(native)
     }
 }
 
@@ -232,13 +253,33 @@ impl Head<'_> {
         }
     }
 
-    /// The same bytes, to be overwritten.
+    /// The same bytes, to be overwritten in data fields with this mark.
     #[inline]
-    pub(crate) fn write(&mut self, side: u8, slot: usize, count: usize) -> Result<&mut [u8], MediumError> {
+    pub(crate) fn write(&mut self, side: u8, slot: usize, count: usize, mark: Mark) -> Result<&mut [u8], MediumError> {
         match (self.bay.medium_mut(), self.cylinder) {
-            (Some(medium), Some(cylinder)) => medium.write(cylinder, side, slot, count),
+            (Some(medium), Some(cylinder)) => medium.write(cylinder, side, slot, count, mark),
             _ => Err(MediumError::Absent),
         }
+    }
+
+    /// Bytes that pass the head in a turn at this rate, gaps and marks included.
+    pub(crate) fn track_capacity(&self, rate: DataRate, encoding: Encoding) -> usize {
+        let bytes = rate.bytes_per_turn(self.kind.rpm()) as usize;
+        if encoding == Encoding::Fm { bytes / 2 } else { bytes }
+    }
+
+    /// Writes the track under the head anew; `format.rate` is that of the controller.
+    pub(crate) fn format_track(&mut self, side: u8, format: TrackFormat<'_>) -> Result<(), MediumError> {
+        let rate = self.kind.native_rate(format.rate).ok_or(MediumError::Unsupported)?;
+        match (self.bay.medium_mut(), self.cylinder) {
+            (Some(medium), Some(cylinder)) => medium.format_track(cylinder, side, &TrackFormat { rate, ..format }),
+            _ => Err(MediumError::Unsupported),
+        }
+    }
+
+    /// Which disk it is, of all that were in the drive.
+    pub(crate) fn disk(&self) -> u64 {
+        self.bay.disk()
     }
 }
 

@@ -1,16 +1,21 @@
 //! Media: what a disk surface is, as the head of a drive sees it.
 //!
 //! A [`Medium`] shows its tracks as sequences of sectors in the order in which they pass the head, and hands out their
-//! bytes in place. It knows nothing of drives, controllers or commands. [`Image`] is the one that lives in a file.
+//! bytes in place. It knows nothing of drives, controllers or commands. [`Image`] is the one that lives in a file,
+//! [`SectorDisk`] one in memory that can hold what no raw image can.
 
+mod faulty;
 mod geometry;
 mod image;
 mod mapping;
+mod sectors;
 
 use std::{fmt, io};
 
+pub use faulty::{Fault, FaultyMedium};
 pub use geometry::{FORMATS, FormFactor, Format, Geometry, GeometryError};
 pub use image::{Access, Image, ImageError, ImageOptions};
+pub use sectors::{IrregularDisk, Irregularity, SectorDisk, SectorTrack};
 
 /// A data rate as the DRATE bits of DSR and CCR select it, for MFM; FM runs at half of it.
 ///
@@ -49,6 +54,11 @@ impl DataRate {
             Self::Kbps250 => 250,
             Self::Kbps1000 => 1000,
         }
+    }
+
+    /// Bytes in MFM that pass a head in one turn of the disk, gaps and marks included.
+    pub(crate) const fn bytes_per_turn(self, rpm: u32) -> u32 {
+        self.kbps() * 1000 / 8 * 60 / rpm
     }
 }
 
@@ -198,6 +208,21 @@ impl<'a> Track<'a> {
     }
 }
 
+/// What FORMAT TRACK writes between two index pulses.
+#[derive(Clone, Copy, Debug)]
+pub struct TrackFormat<'a> {
+    /// The rate, in the kind of drive that the medium is made for.
+    pub rate: DataRate,
+    /// How it is recorded.
+    pub encoding: Encoding,
+    /// The ID fields in the order of the track. They may claim to be anywhere, and any size.
+    pub ids: &'a [SectorId],
+    /// N: each data field has `128 << size_code` bytes, whatever its ID says; 0 to 7.
+    pub size_code: u8,
+    /// What each data field is filled with.
+    pub filler: u8,
+}
+
 /// Why a medium did not give or take the bytes of a sector.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -205,6 +230,9 @@ pub enum MediumError {
     /// The medium has no such sector.
     #[error("no such sector")]
     Absent,
+    /// The medium cannot hold what is to be written: a deleted mark or a track of another format in a raw image.
+    #[error("the medium cannot hold this")]
+    Unsupported,
     /// The host could not read or write what backs the medium.
     #[error("host I/O error")]
     Io(#[from] io::Error),
@@ -236,12 +264,32 @@ pub trait Medium: Send {
     /// [`MediumError::Absent`] when there is no such sector, [`MediumError::Io`] when the host failed.
     fn read(&mut self, cylinder: u8, head: u8, slot: usize, count: usize) -> Result<&[u8], MediumError>;
 
-    /// The same bytes, to be overwritten in place. Never called while the medium is write protected.
+    /// The same bytes, to be overwritten in place, in data fields that bear `mark` and a good CRC from now on. Never
+    /// called while the medium is write protected.
     ///
     /// # Errors
     ///
-    /// As [`Medium::read`].
-    fn write(&mut self, cylinder: u8, head: u8, slot: usize, count: usize) -> Result<&mut [u8], MediumError>;
+    /// As [`Medium::read`], and [`MediumError::Unsupported`] for a mark that the medium cannot hold.
+    fn write(
+        &mut self,
+        cylinder: u8,
+        head: u8,
+        slot: usize,
+        count: usize,
+        mark: Mark,
+    ) -> Result<&mut [u8], MediumError>;
+
+    /// Writes a track anew, whatever was on it. Never called while the medium is write protected. A medium that does not
+    /// say otherwise cannot be formatted.
+    ///
+    /// # Errors
+    ///
+    /// [`MediumError::Unsupported`] for a track that the medium cannot hold, which then is as it was, and
+    /// [`MediumError::Io`] when the host failed.
+    fn format_track(&mut self, cylinder: u8, head: u8, format: &TrackFormat<'_>) -> Result<(), MediumError> {
+        let _ = (cylinder, head, format);
+        Err(MediumError::Unsupported)
+    }
 
     /// Brings all that was written to where it lasts. The medium stays usable whatever the outcome.
     ///

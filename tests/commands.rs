@@ -1,10 +1,10 @@
-//! The command set: which first bytes are commands, how long each one is, and what those do and answer that move no data.
-//! Sections (§) are those of the project's fact sheet on the 82077AA.
+//! The command set: which first bytes are commands, how long each one is, and what those do and answer that move no
+//! data. Sections (§) are those of the project's fact sheet on the 82077AA and its surroundings.
 
 mod kit;
 
 use kit::{DOR, FIFO, Guest, MSR, Reply};
-use vm_fdc::{Controller, drive::DriveType::Inch3_5Hd};
+use vm_fdc::{Controller, ControllerBuilder, drive::DriveType::Inch3_5Hd};
 
 const MT: u8 = 0x80;
 const MFM: u8 = 0x40;
@@ -79,7 +79,11 @@ struct Seen {
 
 /// A command with zeros for parameters. INT is low before, with statuses of polling left to sense.
 fn try_command(opcode: u8) -> Seen {
-    let mut guest = Guest::new(Controller::builder().drive(0, Inch3_5Hd));
+    try_command_of(Controller::builder().scan_commands(true), opcode)
+}
+
+fn try_command_of(chip: ControllerBuilder, opcode: u8) -> Seen {
+    let mut guest = Guest::new(chip.drive(0, Inch3_5Hd));
     guest.bus.write(DOR, 0x1C);
     guest.sense_interrupt();
     guest.bus.write(FIFO, opcode);
@@ -136,6 +140,15 @@ fn each_command_has_its_length_its_result_and_its_interrupt() {
             let shape = (seen.parameters, seen.reply.len(), seen.interrupts);
             assert_eq!(shape, (parameters, results, interrupts != Never), "{name}, {:#04x}", opcode | flags);
         }
+    }
+}
+
+#[test]
+fn scan_is_invalid_unless_it_is_chosen() {
+    // §3.15
+    for (name, opcode, ..) in COMMANDS.into_iter().filter(|command| command.0.starts_with("SCAN")) {
+        let seen = try_command_of(Controller::builder(), opcode);
+        assert_eq!((seen.parameters, seen.interrupts, &*seen.reply), (0, false, &[0x80][..]), "{name}");
     }
 }
 

@@ -24,7 +24,7 @@ use vm_fdc::{
         DriveType::{self, Inch3_5Dd, Inch3_5Ed, Inch3_5Hd, Inch5_25Dd, Inch5_25Hd},
         HResult, ReleaseError,
     },
-    media::{Access, DataRate, FormFactor, Format, Image, ImageError, Medium, MediumError, SectorId, Track},
+    media::{Access, DataRate, FormFactor, Format, Image, ImageError, Mark, Medium, MediumError, SectorId, Track},
 };
 
 /// A file of one value.
@@ -133,7 +133,7 @@ impl Medium for Disk {
         Ok(&[0xE5; 512])
     }
 
-    fn write(&mut self, _: u8, _: u8, _: usize, _: usize) -> Result<&mut [u8], MediumError> {
+    fn write(&mut self, _: u8, _: u8, _: usize, _: usize, _: Mark) -> Result<&mut [u8], MediumError> {
         Err(MediumError::Absent)
     }
 

@@ -13,7 +13,7 @@ use kit::{BUFFER, CCR, DMA_READ_FLOPPY, DMA_WRITE_FLOPPY, DOR, FIFO, Guest, MSR,
 use vm_fdc::{
     Controller, EmptyDrive, FloppyDrive,
     drive::DriveType,
-    media::{Access, DataRate, Sector},
+    media::{Access, DataRate, Encoding, Sector},
 };
 
 const READ_ID: u8 = 0x4A;
@@ -61,8 +61,8 @@ status_table! {
     a_sound_sector_is_no_error: Disk::of([sector(1)]) => OK, OK, OK;
     a_blank_track_has_no_address_mark: Disk::blank() => MA, MA, MA;
     a_track_of_no_sectors_has_no_address_mark: Disk::of([]) => MA, MA, MA;
-    another_data_rate_shows_no_address_mark: Disk::of([sector(1)]).at(DataRate::Kbps250) => MA, MA, MA;
-    another_encoding_shows_no_address_mark: Disk::of([sector(1)]).in_fm() => MA, MA, MA;
+    another_data_rate_shows_no_address_mark: Disk::recorded(DataRate::Kbps250, Encoding::Mfm, [sector(1)]) => MA, MA, MA;
+    another_encoding_shows_no_address_mark: Disk::recorded(DataRate::Kbps500, Encoding::Fm, [sector(1)]) => MA, MA, MA;
     another_r_is_no_data: Disk::of([sector(2)]) => ND, ND, OK;
     another_h_is_no_data: Disk::of([id(0, 1, 1, 2)]) => ND, ND, OK;
     another_n_is_no_data: Disk::of([id(0, 0, 1, 3)]) => ND, ND, OK;
@@ -122,7 +122,7 @@ fn after_an_error_the_next_command_starts_afresh() {
 #[test]
 fn single_density_is_read_with_the_mfm_flag_off() {
     // §7.5
-    let mut guest = Disk::of([sector(1)]).in_fm().in_drive();
+    let mut guest = Disk::recorded(DataRate::Kbps500, Encoding::Fm, [sector(1)]).in_drive();
     assert_eq!(transfer(&mut guest, &command(READ & !0x40, 1), SECTOR).status(), OK);
     assert_eq!(guest.command(&[READ_ID & !0x40, 0]).status(), OK);
 }

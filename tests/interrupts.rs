@@ -1,5 +1,6 @@
-//! INT and SENSE INTERRUPT STATUS: what interrupts, what it takes to make the pin fall, what the DMA gate of the DOR has
-//! to do with it, and how guests find their way. Sections (§) are those of the project's fact sheet on the 82077AA.
+//! INT and SENSE INTERRUPT STATUS: what interrupts, what makes the pin fall, what the DMA gate of the DOR has to do
+//! with it, and how guests find their way. Sections (§) are those of the project's fact sheet on the 82077AA and its
+//! surroundings.
 
 mod kit;
 

@@ -12,7 +12,7 @@ use vm_fdc::{
     media::{
         Access, DataRate,
         FormFactor::{self, Inch3_5, Inch5_25},
-        Format, Geometry, GeometryError, Image, ImageError, ImageOptions, Medium, MediumError, SectorId,
+        Format, Geometry, GeometryError, Image, ImageError, ImageOptions, Mark, Medium, MediumError, SectorId,
     },
 };
 
@@ -269,7 +269,7 @@ fn a_run_of_one_sector_is_one_sector() {
     // Medium::read: at least one and at most `count`
     let mut image = open_blank(2_949_120, Access::Private).unwrap();
     assert_eq!(image.read(7, 0, 3, 1).unwrap().len(), 512);
-    assert_eq!(image.write(7, 0, 3, 1).unwrap().len(), 512);
+    assert_eq!(image.write(7, 0, 3, 1, Mark::Data).unwrap().len(), 512);
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn a_sector_outside_the_disk_is_absent() {
     for (cylinder, head, slot) in [(80, 0, 0), (255, 255, 0), (0, 2, 0), (0, 0, 36), (79, 1, usize::MAX)] {
         assert!(image.track(cylinder, head).and_then(|track| track.sector(slot)).is_none());
         assert!(matches!(image.read(cylinder, head, slot, 1), Err(MediumError::Absent)));
-        assert!(matches!(image.write(cylinder, head, slot, 1), Err(MediumError::Absent)));
+        assert!(matches!(image.write(cylinder, head, slot, 1, Mark::Data), Err(MediumError::Absent)));
     }
 }
 
@@ -341,7 +341,7 @@ fn a_read_only_image_refuses_to_be_written() {
 fn a_read_only_image_has_no_bytes_to_overwrite() {
     // Access::ReadOnly, for embedders that use an image without a controller
     let mut image = open_blank(2_949_120, Access::ReadOnly).unwrap();
-    assert!(image.write(0, 0, 0, 1).is_err());
+    assert!(image.write(0, 0, 0, 1, Mark::Data).is_err());
 }
 
 #[test]
@@ -486,7 +486,7 @@ mod unix {
         let (folder, file) = (tempfile::tempdir().unwrap(), blank(2_949_120));
         let link = folder.path().join("link");
         symlink(file.path(), &link).unwrap();
-        Image::open(&link, Access::ReadWrite).unwrap().write(0, 0, 0, 1).unwrap().fill(0xA5);
+        Image::open(&link, Access::ReadWrite).unwrap().write(0, 0, 0, 1, Mark::Data).unwrap().fill(0xA5);
         assert_eq!(fs::read(file.path()).unwrap()[..512], [0xA5; 512]);
     }
 

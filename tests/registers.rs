@@ -1,5 +1,6 @@
-//! The registers in PC/AT mode: who answers at which port, what each register keeps, what the MSR says in each phase, and
-//! what the three kinds of reset do to all of it. Sections (§) are those of the project's fact sheet on the 82077AA.
+//! The registers in PC/AT mode: who answers at which port, what each register keeps, what the MSR says in each phase,
+//! and what the three kinds of reset do to all of it. Sections (§) are those of the project's fact sheet on the 82077AA
+//! and its surroundings.
 
 mod kit;
 
@@ -52,8 +53,7 @@ const SOFTWARE_RESETS: [(&str, Step); 2] =
     [("DOR", |guest| guest.bus.write(DOR, HELD)), ("DSR", |guest| guest.bus.write(DSR, 0x80))];
 const HARDWARE_RESET: (&str, Step) = ("RESET pin", |guest| guest.bus.fdc.reset());
 
-/// An idle controller with one drive and a disk in it that [`fixture`] has, at 500 kb/s. Without the disk, data commands
-/// wait for ever.
+/// An idle controller with one drive and a disk in it, at 500 kb/s. Without the disk, data commands wait for ever.
 fn with_disk(drive_type: DriveType, image: &str) -> Guest {
     let mut guest = Guest::new(Controller::builder().drive(0, drive_type).empty_drive(EmptyDrive::Hang));
     drive(&guest).attach_image(fixture(image), Access::Private).expect("the image suits the drive");

@@ -6,15 +6,18 @@ use log::{debug, trace};
 use super::{
     EmptyDrive,
     command::{self, Action, Command, LOCK, MAX_COMMAND, MAX_RESULT},
+    execution::Execution,
     fifo::{DmaPort, Fifo},
-    registers::{Register, configure, dir, dor, dsr, msr, perpendicular, st0, st1, st3},
+    format::Format,
+    registers::{Register, configure, dir, dor, dsr, msr, perpendicular, st0, st3},
     seek::DriveStatus,
-    transfer::{Kind, Progress, Transfer},
+    transfer::{Direction, Kind, Progress, Transfer},
 };
 use crate::{dma::DmaChannel, drive::Drive, media::DataRate};
 
 /// What the controller is doing, with all that this phase needs.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a controller never allocates while it runs")]
 #[repr(u8)] // The tag is read at every access: as a byte of its own, not packed into the largest variant.
 enum Phase {
     /// Waiting for a command.
@@ -24,7 +27,7 @@ enum Phase {
     /// Bytes wait to be fetched.
     Result(ResultPhase),
     /// Moving data.
-    Execution(Transfer),
+    Execution(Execution),
     /// Held in reset by the DOR, or powered down: nothing is accepted.
     Stopped,
 }
@@ -58,11 +61,19 @@ impl Phase {
 /// Whether an access can have changed what the chip wants on its pins. Most accesses of a command do not.
 pub(super) type PinsMayChange = bool;
 
+/// Where the data sheet leaves a choice, or a chip differs from it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Options {
+    pub empty_drive: EmptyDrive,
+    /// The SCAN commands execute.
+    pub scan: bool,
+}
+
 /// The controller without its pins.
 #[derive(Debug)]
 pub(super) struct Chip {
     pub drives: [Option<Drive>; 4],
-    empty_drive: EmptyDrive,
+    options: Options,
     pub digital_output: u8,
     tape_drive: u8,
     /// DRATE, the latch that DSR and CCR share.
@@ -89,10 +100,10 @@ pub(super) struct Chip {
 }
 
 impl Chip {
-    pub(super) fn new(drives: [Option<Drive>; 4], empty_drive: EmptyDrive) -> Self {
+    pub(super) fn new(drives: [Option<Drive>; 4], options: Options) -> Self {
         Self {
             drives,
-            empty_drive,
+            options,
             digital_output: 0,
             tape_drive: 0,
             rate: DataRate::Kbps250,
@@ -150,7 +161,7 @@ impl Chip {
     pub(super) fn interrupt_pending(&self) -> bool {
         let by_phase = match &self.phase {
             Phase::Stopped | Phase::Idle | Phase::Command(_) => false,
-            Phase::Execution(transfer) => self.byte_request(transfer),
+            Phase::Execution(execution) => self.byte_request(execution),
             Phase::Result(result) => result.interrupts && result.fetched == 0,
         };
         by_phase || self.drive_status.interrupts()
@@ -162,9 +173,15 @@ impl Chip {
         self.digital_output & ON == ON
     }
 
-    /// A transfer waits for the DMA channel.
+    /// DRQ: a transfer waits for the DMA channel.
     pub(super) fn dma_request(&self) -> bool {
-        self.uses_dma() && matches!(&self.phase, Phase::Execution(transfer) if !transfer.has_ended())
+        self.uses_dma() && matches!(&self.phase, Phase::Execution(execution) if execution.waits_for_host())
+    }
+
+    /// A command is in its execution phase.
+    #[inline]
+    pub(super) fn is_executing(&self) -> bool {
+        matches!(self.phase, Phase::Execution(_))
     }
 
     /// ND = 0.
@@ -173,11 +190,14 @@ impl Chip {
     }
 
     /// In non-DMA mode: the host may move a byte.
-    fn byte_request(&self, transfer: &Transfer) -> bool {
-        match transfer.kind() {
-            Kind::Read => !self.uses_dma() && !self.fifo.is_empty(),
-            Kind::Write => !self.uses_dma() && !self.fifo.is_full() && !transfer.has_ended(),
-            Kind::ReadId => false,
+    fn byte_request(&self, execution: &Execution) -> bool {
+        if self.uses_dma() {
+            return false;
+        }
+        match execution.direction() {
+            Some(Direction::ToHost) => !self.fifo.is_empty(),
+            Some(Direction::FromHost) => execution.waits_for_host() && !self.fifo.is_full(),
+            None => false,
         }
     }
 
@@ -196,13 +216,15 @@ impl Chip {
     /// MSR in the phases in which no driver asks for it, without DMA for as long as the data lasts.
     #[cold]
     fn other_status(&self) -> u8 {
-        let Phase::Execution(transfer) = &self.phase else { return 0 };
+        let Phase::Execution(execution) = &self.phase else { return 0 };
         let status = msr::BUSY | self.drive_status.busy();
-        if self.uses_dma() || transfer.kind() == Kind::ReadId {
-            return status;
-        }
-        let direction = if transfer.kind() == Kind::Read { msr::TO_HOST } else { 0 };
-        let request = if self.byte_request(transfer) { msr::REQUEST } else { 0 };
+        let direction = match execution.direction() {
+            _ if self.uses_dma() => return status,
+            None => return status,
+            Some(Direction::ToHost) => msr::TO_HOST,
+            Some(Direction::FromHost) => 0,
+        };
+        let request = if self.byte_request(execution) { msr::REQUEST } else { 0 };
         status | msr::NON_DMA | direction | request
     }
 
@@ -283,7 +305,7 @@ impl Chip {
             }
             Phase::Idle => {
                 self.command[0] = value;
-                let length = 1 + command::decode(value).parameters as u8;
+                let length = 1 + self.command_row().parameters as u8;
                 if length > 1 {
                     self.phase = Phase::Command(CommandPhase { received: 1, length });
                     return false;
@@ -316,7 +338,8 @@ impl Chip {
     #[inline(never)]
     fn write_data(&mut self, value: u8, dma: &mut impl DmaChannel) {
         match &self.phase {
-            Phase::Execution(transfer) if transfer.kind() == Kind::Write && self.byte_request(transfer) => {}
+            Phase::Execution(execution)
+                if execution.direction() == Some(Direction::FromHost) && self.byte_request(execution) => {}
             _ => return self.ignored("write"),
         }
         self.fifo.push(value);
@@ -331,7 +354,7 @@ impl Chip {
     #[inline(never)]
     fn read_data(&mut self, dma: &mut impl DmaChannel) -> u8 {
         let byte = match &self.phase {
-            Phase::Execution(transfer) if transfer.kind() == Kind::Read => self.fifo.pop(),
+            Phase::Execution(execution) if execution.direction() == Some(Direction::ToHost) => self.fifo.pop(),
             _ => None,
         };
         let Some(byte) = byte else {
@@ -357,15 +380,14 @@ impl Chip {
     }
 
     fn execute(&mut self, dma: &mut impl DmaChannel) {
-        let command = command::decode(self.command[0]);
+        let command = self.command_row();
         let [opcode, first, second, third, ..] = self.command;
         trace!("{} {:02x?}", command.name, &self.command[..=command.parameters]);
         let unit = usize::from(first & 0b11);
         self.phase = Phase::Idle;
         match command.action {
-            Action::ReadData => self.start_transfer(Kind::Read, dma),
-            Action::WriteData => self.start_transfer(Kind::Write, dma),
-            Action::ReadId => self.start_transfer(Kind::ReadId, dma),
+            Action::Transfer(kind) => self.start_transfer(kind, dma),
+            Action::FormatTrack => self.start_format(dma),
             Action::Recalibrate => self.recalibrate(unit),
             Action::Seek => self.seek(unit, second),
             Action::RelativeSeek => self.relative_seek(opcode, unit, second),
@@ -389,10 +411,15 @@ impl Chip {
             }
             Action::PerpendicularMode => self.set_perpendicular(first),
             Action::Invalid => self.phase = Phase::result(command, [st0::INVALID], false),
-            Action::NotExecuted => {
-                let st0 = st0::ABNORMAL | first & 0b111;
-                self.phase = Phase::result(command, [st0, 0, 0, 0, 0, 0, 0], true);
-            }
+        }
+    }
+
+    /// The row of the command whose first byte has come.
+    fn command_row(&self) -> &'static Command {
+        let row = command::decode(self.command[0]);
+        match row.action {
+            Action::Transfer(Kind::Scan(_)) if !self.options.scan => &command::INVALID,
+            _ => row,
         }
     }
 
@@ -433,38 +460,52 @@ impl Chip {
     }
 
     fn start_transfer(&mut self, kind: Kind, dma: &mut impl DmaChannel) {
-        self.drive_status.forget_polling();
-        self.fifo.clear();
         let [_, unit, cylinder, _, _, _, end_of_track, ..] = self.command;
+        self.forget_polling();
         let mut seek_end = false;
         if kind != Kind::ReadId {
             self.last_track_length = end_of_track;
             let seeks = self.configure & configure::IMPLIED_SEEK != 0;
             seek_end = seeks && self.implied_seek(usize::from(unit & 0b11), cylinder);
         }
-        self.phase = Phase::Execution(Transfer::new(kind, &self.command, self.rate, seek_end));
+        self.fifo.clear();
+        self.phase = Phase::Execution(Execution::transfer(Transfer::new(kind, &self.command, self.rate, seek_end)));
         self.proceed(dma);
     }
 
-    /// Lets a transfer go on as far as the host keeps up, and enters the result phase when it is over.
+    fn start_format(&mut self, dma: &mut impl DmaChannel) {
+        self.forget_polling();
+        self.last_track_length = self.command[3];
+        self.fifo.clear();
+        self.phase = Phase::Execution(Execution::format(Format::new(&self.command, self.rate)));
+        self.proceed(dma);
+    }
+
+    /// A command that starts makes the news of polling stale, and its own interrupt one that needs an edge.
+    pub(super) fn forget_polling(&mut self) {
+        self.interrupt_edge |= self.drive_status.forget_polling();
+    }
+
+    /// Lets a command go on as far as the host keeps up, and enters the result phase when it is over.
     pub(super) fn proceed(&mut self, dma: &mut impl DmaChannel) {
         let (motor_on, gate, uses_dma) = (self.motor_on(), self.pins_driven(), self.uses_dma());
-        let Phase::Execution(transfer) = &mut self.phase else { return };
+        let Phase::Execution(execution) = &mut self.phase else { return };
         let drive = self.drives[usize::from(self.digital_output & dor::SELECT)].as_mut().filter(|_| motor_on);
-        let progress = match drive.and_then(Drive::head) {
-            Some(mut head) if uses_dma => transfer.proceed(&mut head, &mut DmaPort { channel: dma, gate }),
-            Some(mut head) => transfer.proceed(&mut head, &mut self.fifo),
-            None if transfer.has_ended() => Progress::Ended,
-            // Without a disk no index pulse comes. The chip waits for one until it is reset.
-            None if self.empty_drive == EmptyDrive::Hang => Progress::Waiting,
-            None => {
-                transfer.fail(st1::MISSING_ADDRESS_MARK, 0);
-                Progress::Ended
-            }
+        let head = drive.and_then(Drive::head);
+        let progress = match uses_dma {
+            true => execution.proceed(head, &mut DmaPort { channel: dma, gate }),
+            false => execution.proceed(head, &mut self.fifo),
         };
+        match (progress, self.options.empty_drive) {
+            (Some(Progress::Waiting), _) => return,
+            (Some(Progress::Ended), _) => {}
+            // Without a disk no index pulse comes. The chip waits for one until it is reset.
+            (None, EmptyDrive::Hang) => return,
+            (None, EmptyDrive::Fail) => execution.fail_without_disk(),
+        }
         // What the disk delivered is fetched before the result shows.
-        if progress == Progress::Ended && self.fifo.is_empty() {
-            self.phase = Phase::result(command::decode(self.command[0]), transfer.result(), true);
+        if self.fifo.is_empty() || execution.direction() != Some(Direction::ToHost) {
+            self.phase = Phase::result(command::decode(self.command[0]), execution.result(), true);
         }
     }
 }

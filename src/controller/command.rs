@@ -1,12 +1,14 @@
 //! The command set: one row a command, in the order of the data sheet. Nothing about a command's shape stands anywhere
 //! else.
 
+use super::transfer::{Comparison, Kind};
+use crate::media::Mark;
+
 /// What a command does once its parameters are in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    ReadData,
-    WriteData,
-    ReadId,
+    Transfer(Kind),
+    FormatTrack,
     Version,
     Recalibrate,
     SenseInterruptStatus,
@@ -19,8 +21,6 @@ pub(super) enum Action {
     PerpendicularMode,
     Lock,
     Invalid,
-    /// Decoded to its full length, but it ends abnormally without doing anything.
-    NotExecuted,
 }
 
 /// A row of the table.
@@ -54,17 +54,17 @@ pub(super) const LOCK: u8 = 0x80;
 /// the 82078, which this chip does not know.
 #[rustfmt::skip]
 static COMMANDS: [Command; 23] = [
-    row("READ DATA",              0x06, 0x1F, 8,  7, Action::ReadData),
-    row("READ DELETED DATA",      0x0C, 0x1F, 8,  7, Action::NotExecuted),
-    row("WRITE DATA",             0x05, 0x1F, 8,  7, Action::WriteData),
-    row("WRITE DELETED DATA",     0x09, 0x1F, 8,  7, Action::NotExecuted),
-    row("READ TRACK",             0x02, 0x1F, 8,  7, Action::NotExecuted),
-    row("VERIFY",                 0x16, 0x1F, 8,  7, Action::NotExecuted),
+    row("READ DATA",              0x06, 0x1F, 8,  7, Action::Transfer(Kind::Read(Mark::Data))),
+    row("READ DELETED DATA",      0x0C, 0x1F, 8,  7, Action::Transfer(Kind::Read(Mark::Deleted))),
+    row("WRITE DATA",             0x05, 0x1F, 8,  7, Action::Transfer(Kind::Write(Mark::Data))),
+    row("WRITE DELETED DATA",     0x09, 0x1F, 8,  7, Action::Transfer(Kind::Write(Mark::Deleted))),
+    row("READ TRACK",             0x02, 0x1F, 8,  7, Action::Transfer(Kind::ReadTrack)),
+    row("VERIFY",                 0x16, 0x1F, 8,  7, Action::Transfer(Kind::Verify)),
     row("VERSION",                0x10, 0xFF, 0,  1, Action::Version),
-    row("FORMAT TRACK",           0x0D, 0x3F, 5,  7, Action::NotExecuted),
-    row("SCAN EQUAL",             0x11, 0x1F, 8,  7, Action::NotExecuted),
-    row("SCAN LOW OR EQUAL",      0x19, 0x1F, 8,  7, Action::NotExecuted),
-    row("SCAN HIGH OR EQUAL",     0x1D, 0x1F, 8,  7, Action::NotExecuted),
+    row("FORMAT TRACK",           0x0D, 0x3F, 5,  7, Action::FormatTrack),
+    row("SCAN EQUAL",             0x11, 0x1F, 8,  7, Action::Transfer(Kind::Scan(Comparison::Equal))),
+    row("SCAN LOW OR EQUAL",      0x19, 0x1F, 8,  7, Action::Transfer(Kind::Scan(Comparison::LowOrEqual))),
+    row("SCAN HIGH OR EQUAL",     0x1D, 0x1F, 8,  7, Action::Transfer(Kind::Scan(Comparison::HighOrEqual))),
     row("RECALIBRATE",            0x07, 0xFF, 1,  0, Action::Recalibrate),
     row("SENSE INTERRUPT STATUS", 0x08, 0xFF, 0,  2, Action::SenseInterruptStatus),
     row("SPECIFY",                0x03, 0xFF, 2,  0, Action::Specify),
@@ -73,7 +73,7 @@ static COMMANDS: [Command; 23] = [
     row("CONFIGURE",              0x13, 0xFF, 3,  0, Action::Configure),
     row("RELATIVE SEEK",          0x8F, 0xBF, 2,  0, Action::RelativeSeek),
     row("DUMPREG",                0x0E, 0xFF, 0, 10, Action::DumpRegisters),
-    row("READ ID",                0x0A, 0x1F, 1,  7, Action::ReadId),
+    row("READ ID",                0x0A, 0x1F, 1,  7, Action::Transfer(Kind::ReadId)),
     row("PERPENDICULAR MODE",     0x12, 0xFF, 1,  0, Action::PerpendicularMode),
     row("LOCK",                   0x14, 0x7F, 0,  1, Action::Lock),
     INVALID,

@@ -113,6 +113,8 @@ pub(super) mod st1 {
     pub const END_OF_CYLINDER: u8 = 0x80;
     /// DE: CRC error in an ID or data field.
     pub const DATA_ERROR: u8 = 0x20;
+    /// OR: the host was too slow.
+    pub const OVERRUN: u8 = 0x10;
     /// ND: the sector was not found.
     pub const NO_DATA: u8 = 0x04;
     /// NW: the disk is write protected.
@@ -127,6 +129,10 @@ pub(super) mod st2 {
     pub const CONTROL_MARK: u8 = 0x40;
     /// DD: CRC error in a data field.
     pub const DATA_ERROR: u8 = 0x20;
+    /// SH: the sector equals what the host gave.
+    pub const SCAN_HIT: u8 = 0x08;
+    /// SN: no sector was as SCAN asked.
+    pub const SCAN_NOT_SATISFIED: u8 = 0x04;
     /// WC: an ID names another cylinder.
     pub const WRONG_CYLINDER: u8 = 0x10;
     /// BC: an ID names cylinder 0xFF.

@@ -27,9 +27,9 @@ impl DriveStatus {
         self.polled = 0b1111;
     }
 
-    /// A command that starts makes the news of polling stale.
-    pub(super) fn forget_polling(&mut self) {
-        self.polled = 0;
+    /// Drops what polling found. `true` when it was still to be fetched.
+    pub(super) fn forget_polling(&mut self) -> bool {
+        std::mem::take(&mut self.polled) != 0
     }
 
     /// INT is up: by each seek that ended, and by polling until its first status is fetched.
@@ -66,7 +66,7 @@ impl DriveStatus {
 impl Chip {
     /// SEEK: to cylinder `new`, by as many steps as the present cylinder number is off.
     pub(super) fn seek(&mut self, unit: usize, new: u8) {
-        self.drive_status.forget_polling();
+        self.forget_polling();
         self.step_to(unit, new);
         self.drive_status.end_seek(unit, st0::SEEK_END);
     }
@@ -87,7 +87,7 @@ impl Chip {
 
     /// RECALIBRATE: outward until the drive says track 0.
     pub(super) fn recalibrate(&mut self, unit: usize) {
-        self.drive_status.forget_polling();
+        self.forget_polling();
         self.present_cylinder[unit] = 0;
         let steps = self.selected_drive().map_or(RECALIBRATE_STEPS, Drive::steps_to_track_0);
         self.step(Direction::Outward, steps.min(RECALIBRATE_STEPS));
@@ -98,16 +98,17 @@ impl Chip {
 
     /// RELATIVE SEEK: by `steps` cylinders, whatever the present cylinder number is.
     ///
-    /// 0 makes no step (not established: the data sheet may mean 256).
+    /// 0 makes no step (not established: the data sheet may mean 256). An absent drive never says track 0, so that none
+    /// is passed.
     pub(super) fn relative_seek(&mut self, opcode: u8, unit: usize, steps: u8) {
-        self.drive_status.forget_polling();
+        self.forget_polling();
         let present = &mut self.present_cylinder[unit];
         let (direction, past_track_0) = if opcode & INWARD != 0 {
             *present = present.wrapping_add(steps);
             (Direction::Inward, false)
         } else {
             *present = present.wrapping_sub(steps);
-            (Direction::Outward, self.selected_drive().is_none_or(|drive| drive.steps_to_track_0() < steps))
+            (Direction::Outward, self.selected_drive().is_some_and(|drive| drive.steps_to_track_0() < steps))
         };
         self.step(direction, steps);
         let failure = if past_track_0 { st0::ABNORMAL | st0::EQUIPMENT_CHECK } else { 0 };

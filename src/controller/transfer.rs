@@ -1,28 +1,60 @@
 //! The commands that move data between the disk and the host: one search for the sector, one advance of the ID, one
-//! way to end. What differs is the direction, and who is at the host's end.
+//! way to end. What differs is what is done with a sector, and who is at the host's end.
 
 use log::debug;
 
 use super::{
-    command::{MAX_COMMAND, MFM, MULTI_TRACK},
+    command::{MAX_COMMAND, MFM, MULTI_TRACK, SKIP},
     fifo::Host,
     registers::{st0, st1, st2},
 };
 use crate::{
     dma::Moved,
     drive::Head,
-    media::{DataRate, Encoding, MediumError, Sector, SectorId, Track},
+    media::{DataRate, Encoding, Mark, MediumError, Sector, SectorId, Track},
 };
 
 /// What a transfer does with each sector that it finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// To the host.
-    Read,
-    /// From the host.
-    Write,
+    /// To the host, if the sector has this mark.
+    Read(Mark),
+    /// To the host, in the order of the track and whatever its ID.
+    ReadTrack,
+    /// From the host, with this mark.
+    Write(Mark),
+    /// To nobody: only the reading is of interest.
+    Verify,
+    /// Compared with what comes from the host.
+    Scan(Comparison),
     /// Nothing: the next ID is all that is asked for.
     ReadId,
+}
+
+impl Kind {
+    /// The way of the data; `None` when no data moves.
+    pub(super) const fn direction(self) -> Option<Direction> {
+        match self {
+            Self::Read(_) | Self::ReadTrack => Some(Direction::ToHost),
+            Self::Write(_) | Self::Scan(_) => Some(Direction::FromHost),
+            Self::Verify | Self::ReadId => None,
+        }
+    }
+}
+
+/// Which way data moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    ToHost,
+    FromHost,
+}
+
+/// What SCAN asks of each byte on the disk, next to the host's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Comparison {
+    Equal,
+    LowOrEqual,
+    HighOrEqual,
 }
 
 /// How far a transfer came.
@@ -39,6 +71,7 @@ pub(super) enum Progress {
 struct Request {
     kind: Kind,
     multi_track: bool,
+    skip: bool,
     encoding: Encoding,
     /// Sampled when the command starts.
     rate: DataRate,
@@ -46,8 +79,10 @@ struct Request {
     unit: u8,
     /// EOT: the last sector of a side.
     end_of_track: u8,
-    /// DTL: bytes to transfer of each sector when N is 0.
-    data_length: u8,
+    /// DTL, bytes to transfer of each sector when N is 0; or SC of VERIFY, or STP of SCAN.
+    last: u8,
+    /// EC of VERIFY: SC sectors are to be verified, rather than all up to EOT.
+    enable_count: bool,
 }
 
 /// Sectors under the head that are passed without a new search.
@@ -58,11 +93,21 @@ pub(super) struct Run {
     sectors: usize,
     /// Bytes of the first one that have been transferred.
     offset: usize,
+    /// Its data mark is not the one that the command asks for. It is the last one, then.
+    other_mark: bool,
+    /// Its data field has a wrong CRC.
+    bad_data: bool,
+}
+
+impl Run {
+    const fn sound(slot: usize, sectors: usize) -> Self {
+        Self { slot, sectors, offset: 0, other_mark: false, bad_data: false }
+    }
 }
 
 /// What comes after a step of a transfer, unless that ended it.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Step {
+enum Step {
     /// This run, or a search for the next sector.
     Next(Option<Run>),
     /// The host; the run is under way.
@@ -78,41 +123,68 @@ pub(super) struct Transfer {
     /// C, H, R and N of the sector that is looked for or transferred.
     id: SectorId,
     run: Option<Run>,
+    /// Sectors that READ TRACK has read, or that VERIFY has still to verify.
+    count: u16,
+    scan: Scan,
     ended: bool,
     st0: u8,
     st1: u8,
     st2: u8,
 }
 
+/// What SCAN has seen of the sector under the head.
+#[derive(Clone, Copy, Debug, Default)]
+struct Scan {
+    /// Some byte on the disk is lower than the host's, or higher.
+    lower: bool,
+    higher: bool,
+    /// At least one sector was compared.
+    compared: bool,
+}
+
 impl Transfer {
     /// The transfer that the bytes of a command ask for. `seek_end` tells that an implied seek came before it.
     #[inline]
     pub(super) fn new(kind: Kind, bytes: &[u8; MAX_COMMAND], rate: DataRate, seek_end: bool) -> Self {
-        let [opcode, unit, cylinder, head, record, size_code, end_of_track, _gap_length, data_length] = *bytes;
+        let [opcode, unit, cylinder, head, record, size_code, end_of_track, _gap_length, last] = *bytes;
         let id = match kind {
             Kind::ReadId => SectorId::default(),
             _ => SectorId { cylinder, head, record, size_code },
         };
+        let enable_count = kind == Kind::Verify && unit & ENABLE_COUNT != 0;
+        let count = match (enable_count, last) {
+            (false, _) => 0,
+            (true, 0) => 256,
+            (true, sectors) => u16::from(sectors),
+        };
         let request = Request {
             kind,
-            multi_track: opcode & MULTI_TRACK != 0,
+            multi_track: opcode & MULTI_TRACK != 0 && kind != Kind::ReadTrack,
+            skip: opcode & SKIP != 0,
             encoding: if opcode & MFM != 0 { Encoding::Mfm } else { Encoding::Fm },
             rate,
             unit: unit & 0b11,
             end_of_track,
-            data_length,
+            last,
+            enable_count,
         };
         let st0 = if seek_end { st0::SEEK_END } else { 0 };
-        Self { request, side: unit >> 2 & 1, id, run: None, ended: false, st0, st1: 0, st2: 0 }
+        let (side, scan) = (unit >> 2 & 1, Scan::default());
+        Self { request, side, id, run: None, count, scan, ended: false, st0, st1: 0, st2: 0 }
     }
 
-    pub(super) fn kind(&self) -> Kind {
-        self.request.kind
+    pub(super) fn direction(&self) -> Option<Direction> {
+        self.request.kind.direction()
     }
 
-    /// It waits for nothing but its result to be fetched.
+    /// Its result is all that is left of it.
     pub(super) fn has_ended(&self) -> bool {
         self.ended
+    }
+
+    /// It is in the middle of a sector, and waits for the host.
+    pub(super) fn waits_for_host(&self) -> bool {
+        self.run.is_some()
     }
 
     /// ST0, ST1, ST2, C, H, R, N.
@@ -124,25 +196,26 @@ impl Transfer {
     }
 
     /// Ends with IC = 01.
-    pub(super) fn fail(&mut self, st1: u8, st2: u8) -> Step {
+    pub(super) fn fail(&mut self, st1: u8, st2: u8) {
         self.st0 |= st0::ABNORMAL;
         self.st1 |= st1;
         self.st2 |= st2;
         self.ended = true;
-        Step::Next(None)
     }
 
     /// Goes on for as long as the host keeps up. The work is bounded by the sectors of two sides.
     pub(super) fn proceed(&mut self, head: &mut Head<'_>, host: &mut impl Host) -> Progress {
         let mut pending = self.run.take();
         while !self.ended {
-            let moving = match (self.request.kind, pending.take()) {
+            let step = match (self.request.kind, pending) {
                 (Kind::ReadId, _) => Ok(self.read_id(head)),
+                (Kind::ReadTrack, None) => Ok(self.next_on_track(head)),
                 (_, None) => Ok(self.find(head)),
-                (Kind::Read, Some(run)) => self.read(run, head, host),
-                (Kind::Write, Some(run)) => self.write(run, head, host),
+                (Kind::Write(mark), Some(run)) => self.write(mark, run, head, host),
+                (Kind::Scan(comparison), Some(run)) => self.scan(comparison, run, head, host),
+                (Kind::Read(_) | Kind::ReadTrack | Kind::Verify, Some(run)) => self.read(run, head, host),
             };
-            match moving {
+            match step {
                 Ok(Step::Next(run)) => pending = run,
                 Ok(Step::Wait(run)) => {
                     self.run = Some(run);
@@ -154,62 +227,132 @@ impl Transfer {
         Progress::Ended
     }
 
-    /// The host's file failed the guest's disk.
+    /// The host failed the guest's disk, or the disk cannot hold what is to be written.
     #[cold]
     fn fail_medium(&mut self, error: &MediumError) {
         debug!("{:?} of {:?}: {error}", self.request.kind, self.id);
         let (st1, st2) = match (error, self.request.kind) {
             (MediumError::Absent, _) => (st1::NO_DATA, 0),
-            (MediumError::Io(_), Kind::Write) => (st1::DATA_ERROR, 0),
+            (MediumError::Unsupported, _) => (0, 0),
+            (MediumError::Io(_), Kind::Write(_)) => (st1::DATA_ERROR, 0),
             (MediumError::Io(_), _) => (st1::DATA_ERROR, st2::DATA_ERROR),
         };
         self.fail(st1, st2);
     }
 
+    /// The track under the head; without one that can be read, no address mark comes in two turns.
+    fn track<'a>(&mut self, head: &'a Head<'_>) -> Option<Track<'a>> {
+        let track = head.track(self.side, self.request.rate, self.request.encoding);
+        if track.is_none() {
+            self.fail(st1::MISSING_ADDRESS_MARK, 0);
+        }
+        track
+    }
+
     /// Takes the next ID that passes and can be read.
     fn read_id(&mut self, head: &mut Head<'_>) -> Step {
         let next = head.slot();
-        let Some(track) = head.track(self.side, self.request.rate, self.request.encoding) else {
-            return self.fail(st1::MISSING_ADDRESS_MARK, 0);
+        let readable = match self.track(head) {
+            Some(track) => turn(&track, next).find(|(_, sector)| !sector.id_crc_error),
+            None => return Step::Next(None),
         };
-        let readable = turn(&track, next).find(|(_, sector)| !sector.id_crc_error);
-        let Some((slot, sector)) = readable else {
-            return self.fail(st1::NO_DATA, 0);
-        };
-        self.id = sector.id;
-        self.ended = true;
-        head.turn_to(slot + 1);
+        match readable {
+            Some((slot, sector)) => {
+                self.id = sector.id;
+                self.ended = true;
+                head.turn_to(slot + 1);
+            }
+            None => self.fail(st1::NO_DATA, 0),
+        }
         Step::Next(None)
+    }
+
+    /// The next sector of a READ TRACK, from the index hole on. An ID that is not the one expected is only noted.
+    fn next_on_track(&mut self, head: &mut Head<'_>) -> Step {
+        let slot = usize::from(self.count);
+        let Some(track) = self.track(head) else { return Step::Next(None) };
+        // The index hole comes again before EOT sectors were read (its status is not established).
+        let Some(sector) = track.sector(slot).filter(|_| self.id.size_code <= MAX_SIZE_CODE) else {
+            self.fail(st1::NO_DATA, 0);
+            return Step::Next(None);
+        };
+        if sector.id != self.id {
+            self.st1 |= st1::NO_DATA;
+        }
+        if sector.id_crc_error {
+            self.st1 |= st1::DATA_ERROR;
+        }
+        match sector.mark {
+            Some(Mark::Data) => {}
+            Some(Mark::Deleted) => self.st2 |= st2::CONTROL_MARK,
+            None => {
+                self.fail(st1::MISSING_ADDRESS_MARK, st2::MISSING_DATA_MARK);
+                return Step::Next(None);
+            }
+        }
+        Step::Next(Some(Run { bad_data: sector.data_crc_error, ..Run::sound(slot, 1) }))
     }
 
     /// Looks for the sector during one turn of the disk, and ends the transfer when it is not there.
     #[inline]
-    fn find(&mut self, head: &Head<'_>) -> Step {
-        if self.request.kind == Kind::Write && head.write_protected() {
-            return self.fail(st1::NOT_WRITABLE, 0);
+    fn find(&mut self, head: &mut Head<'_>) -> Step {
+        if matches!(self.request.kind, Kind::Write(_)) && head.write_protected() {
+            self.fail(st1::NOT_WRITABLE, 0);
+            return Step::Next(None);
         }
-        let Some(track) = head.track(self.side, self.request.rate, self.request.encoding) else {
-            return self.fail(st1::MISSING_ADDRESS_MARK, 0);
-        };
+        let Some(track) = self.track(head) else { return Step::Next(None) };
         let first = track.likely_slot(self.id.record).unwrap_or(head.slot());
-        let mut seen = 0;
+        let (mut hit, mut seen) = (None, 0);
         for (slot, sector) in turn(&track, first) {
             if sector.id == self.id {
-                return Step::Next(Some(Run { slot, sectors: self.run_length(&track, slot, head), offset: 0 }));
+                hit = Some((slot, sector, self.run_length(&track, slot, head)));
+                break;
             }
             if sector.id.cylinder != self.id.cylinder {
                 seen |= if sector.id.cylinder == 0xFF { st2::BAD_CYLINDER } else { st2::WRONG_CYLINDER };
             }
         }
-        self.fail(st1::NO_DATA, seen)
+        match hit {
+            Some((slot, sector, sectors)) => self.found(slot, sector, sectors, head),
+            None => {
+                self.fail(st1::NO_DATA, seen);
+                Step::Next(None)
+            }
+        }
+    }
+
+    /// What becomes of a sector whose ID is the one that is looked for, and of those that run on from it.
+    #[inline]
+    fn found(&mut self, slot: usize, sector: Sector, sectors: usize, head: &mut Head<'_>) -> Step {
+        let wanted = match self.request.kind {
+            Kind::Read(mark) => mark,
+            _ => Mark::Data,
+        };
+        match sector.mark {
+            _ if sector.id_crc_error => self.fail(st1::DATA_ERROR, 0),
+            _ if matches!(self.request.kind, Kind::Write(_)) => return Step::Next(Some(Run::sound(slot, sectors))),
+            None => self.fail(st1::MISSING_ADDRESS_MARK, st2::MISSING_DATA_MARK),
+            Some(mark) if mark != wanted && self.request.skip => {
+                self.st2 |= st2::CONTROL_MARK;
+                head.turn_to(slot + 1);
+                self.end_of_sector(false);
+            }
+            Some(mark) => {
+                let other_mark = mark != wanted;
+                let sectors = if other_mark { 1 } else { sectors };
+                let bad_data = sector.data_crc_error;
+                return Step::Next(Some(Run { other_mark, bad_data, ..Run::sound(slot, sectors) }));
+            }
+        }
+        Step::Next(None)
     }
 
     /// How many sectors from `slot` on can be transferred without a look at the next ID: those up to EOT, and with MT
     /// those of the other side when its IDs are the ones to come.
     #[inline]
     fn run_length(&self, track: &Track<'_>, slot: usize, head: &Head<'_>) -> usize {
-        if self.id.size_code == 0 {
-            return 1; // DTL cuts each sector short.
+        if self.id.size_code == 0 || matches!(self.request.kind, Kind::Scan(_)) {
+            return 1; // DTL cuts each sector short; SCAN judges each by itself.
         }
         let Request { multi_track, end_of_track, rate, encoding, .. } = self.request;
         let (to_end_of_track, on_track) = (self.to_end_of_track(), track.run(slot));
@@ -218,21 +361,22 @@ impl Transfer {
         }
         let first = next_id(self.id, true, true, 0);
         let other_side =
-            head.track(1, rate, encoding).filter(|track| track.sector(0).is_some_and(|sector| sector.id == first));
-        let follow = other_side.map_or(0, |track| track.run(0).min(usize::from(end_of_track)));
-        on_track + follow
+            head.track(1, rate, encoding).filter(|track| track.sector(0).is_some_and(|next| next.id == first));
+        on_track + other_side.map_or(0, |track| track.run(0).min(usize::from(end_of_track)))
     }
 
-    /// Sectors from the one in `id` to EOT.
+    /// Sectors from the one in `id` to EOT. It is met when the numbers are equal, be it by way of 255 and 0.
     fn to_end_of_track(&self) -> usize {
         usize::from(self.request.end_of_track.wrapping_sub(self.id.record)) + 1
     }
 
     /// How many of `available` bytes, all of a run, the host gets.
     fn wanted(&self, available: usize) -> usize {
-        match (self.id.size_code, self.request.data_length) {
+        match (self.request.kind, self.id.size_code, self.request.last) {
             // Not established: a DTL of 0 or above 128 is a whole sector.
-            (0, length @ 1..128) => available.min(usize::from(length)),
+            (Kind::Read(_) | Kind::ReadTrack | Kind::Write(_), 0, length @ 1..128) => {
+                available.min(usize::from(length))
+            }
             _ => available,
         }
     }
@@ -242,36 +386,101 @@ impl Transfer {
         let bytes = head.read(self.side, run.slot, run.sectors)?;
         let available = self.whole_sectors(run, bytes.len())?;
         let wanted = self.wanted(available);
-        let moved = host.give(bytes.get(run.offset..wanted).unwrap_or_default());
-        Ok(self.pass(run, moved, wanted, available, head))
+        let short = run.sectors == 1 && bytes.len() != available;
+        let (moved, offered) = match bytes.get(run.offset..wanted.min(bytes.len())) {
+            _ if self.request.kind == Kind::Verify => (self.verify(available), available),
+            Some(data) if !data.is_empty() => (host.give(data), data.len()),
+            // The field is shorter than N says. What passes the head then is the gap.
+            _ => {
+                let gap = &GAP[..GAP.len().min(wanted - run.offset)];
+                (host.give(gap), gap.len())
+            }
+        };
+        let run = Run { bad_data: run.bad_data || short, ..run };
+        Ok(self.pass(run, Passed { moved, offered, wanted, available }, head))
+    }
+
+    /// VERIFY takes all that it is given, and ends after SC sectors as if by terminal count.
+    fn verify(&mut self, offered: usize) -> Moved {
+        if !self.request.enable_count {
+            return Moved { bytes: offered, terminal_count: false };
+        }
+        let shift = self.size_shift();
+        let sectors = (offered >> shift).min(usize::from(self.count));
+        self.count -= sectors as u16;
+        Moved { bytes: sectors << shift, terminal_count: self.count == 0 }
     }
 
     #[inline]
-    fn write(&mut self, run: Run, head: &mut Head<'_>, host: &mut impl Host) -> Result<Step, MediumError> {
-        let bytes = head.write(self.side, run.slot, run.sectors)?;
+    fn write(&mut self, mark: Mark, run: Run, head: &mut Head<'_>, host: &mut impl Host) -> Result<Step, MediumError> {
+        let bytes = head.write(self.side, run.slot, run.sectors, mark)?;
         let available = self.whole_sectors(run, bytes.len())?;
         let wanted = self.wanted(available);
-        let moved = host.take(bytes.get_mut(run.offset..wanted).unwrap_or_default());
+        let data = bytes.get_mut(run.offset..wanted).ok_or(MediumError::Absent)?;
+        let offered = data.len();
+        let moved = host.take(data);
         let end = run.offset + moved.bytes;
         if moved.terminal_count || end >= wanted {
             let sector_end = self.sectors_touched(end) << self.size_shift();
             bytes.get_mut(end..sector_end).unwrap_or_default().fill(0);
         }
-        Ok(self.pass(run, moved, wanted, available, head))
+        Ok(self.pass(run, Passed { moved, offered, wanted, available }, head))
     }
 
-    /// How many of the bytes that a medium showed make whole sectors of the run.
+    /// Compares what comes from the host with a part of the sector.
+    fn scan(
+        &mut self,
+        comparison: Comparison,
+        run: Run,
+        head: &mut Head<'_>,
+        host: &mut impl Host,
+    ) -> Result<Step, MediumError> {
+        let bytes = head.read(self.side, run.slot, 1)?;
+        let wanted = self.whole_sectors(run, bytes.len())?;
+        let data = bytes.get(run.offset..).filter(|data| !data.is_empty()).ok_or(MediumError::Absent)?;
+        let mut theirs = [0; 64];
+        let offered = data.len().min(theirs.len());
+        let moved = host.take(&mut theirs[..offered]);
+        for (disk, host) in data.iter().zip(&theirs[..moved.bytes]) {
+            self.scan.lower |= disk < host;
+            self.scan.higher |= disk > host;
+        }
+        if moved.terminal_count || run.offset + moved.bytes >= wanted {
+            self.judge(comparison);
+        }
+        Ok(self.pass(run, Passed { moved, offered, wanted, available: wanted }, head))
+    }
+
+    /// SH and SN of the sector that has been compared.
+    fn judge(&mut self, comparison: Comparison) {
+        let Scan { lower, higher, .. } = self.scan;
+        let satisfied = match comparison {
+            Comparison::Equal => !lower && !higher,
+            Comparison::LowOrEqual => !higher,
+            Comparison::HighOrEqual => !lower,
+        };
+        self.st2 &= !(st2::SCAN_HIT | st2::SCAN_NOT_SATISFIED);
+        self.st2 |= match (lower || higher, satisfied) {
+            (false, _) => st2::SCAN_HIT,
+            (true, true) => 0,
+            (true, false) => st2::SCAN_NOT_SATISFIED,
+        };
+        self.scan = Scan { compared: true, ..Scan::default() };
+    }
+
+    /// How many of the bytes that a medium showed make whole sectors of the run. A single sector counts as whole.
     fn whole_sectors(&self, run: Run, shown: usize) -> Result<usize, MediumError> {
         let shift = self.size_shift();
         match shown.min(run.sectors << shift) >> shift {
-            0 => Err(MediumError::Absent),
-            sectors => Ok(sectors << shift),
+            0 if shown == 0 || run.sectors > 1 => Err(MediumError::Absent),
+            sectors => Ok(sectors.max(1) << shift),
         }
     }
 
     /// Accounts for bytes that the host moved.
     #[inline]
-    fn pass(&mut self, run: Run, moved: Moved, wanted: usize, available: usize, head: &mut Head<'_>) -> Step {
+    fn pass(&mut self, run: Run, passed: Passed, head: &mut Head<'_>) -> Step {
+        let Passed { moved, offered, wanted, available } = passed;
         let offset = run.offset + moved.bytes;
         let all = offset >= wanted;
         let sectors = match (all, moved.terminal_count) {
@@ -279,19 +488,20 @@ impl Transfer {
             (false, true) => self.sectors_touched(offset),
             (false, false) => offset >> self.size_shift(),
         };
-        let slot = if sectors > 0 { self.pass_sectors(run.slot, sectors, moved.terminal_count) } else { run.slot };
+        let slot = if sectors > 0 { self.pass_sectors(run, sectors, moved.terminal_count) } else { run.slot };
         head.turn_to(slot);
         if all || moved.terminal_count {
             return Step::Next(None);
         }
         let offset = offset - (sectors << self.size_shift());
-        Step::Wait(Run { slot, sectors: run.sectors - sectors, offset })
+        let run = Run { slot, sectors: run.sectors - sectors, offset, ..run };
+        if moved.bytes == offered { Step::Next(Some(run)) } else { Step::Wait(run) }
     }
 
-    /// A number of sectors, from `slot` on, is done with. Gives the slot after the last of them.
+    /// A number of sectors of a run is done with. Gives the slot after the last of them.
     #[inline]
-    fn pass_sectors(&mut self, slot: usize, sectors: usize, terminal_count: bool) -> usize {
-        let (mut slot, mut sectors) = (slot, sectors);
+    fn pass_sectors(&mut self, run: Run, sectors: usize, terminal_count: bool) -> usize {
+        let (mut slot, mut sectors) = (run.slot, sectors);
         let on_this_side = self.to_end_of_track();
         if sectors > on_this_side {
             self.id = next_id(self.id, true, true, 0);
@@ -299,31 +509,70 @@ impl Transfer {
             (slot, sectors) = (0, sectors - on_this_side);
         }
         self.id.record = self.id.record.wrapping_add((sectors - 1) as u8);
-        self.end_of_sector(terminal_count);
-        slot + sectors
+        let side = self.side;
+        if run.bad_data && self.request.kind == Kind::ReadTrack {
+            self.st1 |= st1::DATA_ERROR;
+            self.st2 |= st2::DATA_ERROR;
+        } else if run.bad_data {
+            self.fail(st1::DATA_ERROR, st2::DATA_ERROR);
+        }
+        if run.other_mark {
+            self.st2 |= st2::CONTROL_MARK;
+            self.ended = true;
+        }
+        if !self.ended {
+            self.end_of_sector(terminal_count);
+        }
+        if self.side == side { slot + sectors } else { 0 }
     }
 
     /// The sector in `id` is done with. Ends the transfer at terminal count and after the last sector.
     fn end_of_sector(&mut self, terminal_count: bool) {
-        let Request { multi_track, end_of_track, .. } = self.request;
-        let end_of_side = self.id.record == end_of_track;
-        let other_side_follows = multi_track && self.side == 0;
-        if end_of_side && !other_side_follows && !terminal_count {
-            // The data sheet does not say what ID this leaves: that of the last sector, as drivers reckon with.
-            self.fail(st1::END_OF_CYLINDER, 0);
-            return;
+        let Request { kind, multi_track, .. } = self.request;
+        let end_of_side = match kind {
+            Kind::ReadTrack => {
+                self.count += 1;
+                self.count == self.request.end_of_track.into()
+            }
+            _ => self.id.record == self.request.end_of_track,
+        };
+        let last = end_of_side && !(multi_track && self.side == 0);
+        match kind {
+            Kind::Scan(_) if self.scan_ends(last) => {
+                self.ended = true;
+                return;
+            }
+            // VERIFY without EC ends with the last sector as if by terminal count.
+            _ if terminal_count || last && kind == Kind::Verify && !self.request.enable_count => self.ended = true,
+            _ if last => {
+                // The data sheet does not say what ID this leaves: that of the last sector, as drivers reckon with.
+                return self.fail(st1::END_OF_CYLINDER, 0);
+            }
+            _ => {}
         }
-        self.id = next_id(self.id, end_of_side, multi_track, self.side);
-        if terminal_count {
-            self.ended = true;
-        } else if end_of_side {
+        self.id = match kind {
+            Kind::Scan(_) if !end_of_side => {
+                SectorId { record: self.id.record.wrapping_add(self.request.last), ..self.id }
+            }
+            _ => next_id(self.id, end_of_side, multi_track, self.side),
+        };
+        if end_of_side && !self.ended {
             self.side = 1;
         }
     }
 
+    /// SCAN ends with the sector that satisfies it, whose ID the result bears (not established), and normally after the
+    /// `last` one. Sectors that were all skipped count as a hit.
+    fn scan_ends(&mut self, last: bool) -> bool {
+        if last && !self.scan.compared {
+            self.st2 |= st2::SCAN_HIT;
+        }
+        last || self.scan.compared && self.st2 & st2::SCAN_NOT_SATISFIED == 0
+    }
+
     /// A sector has `1 << size_shift` bytes. Only called for one that was found, whose size code is therefore at most 7.
     fn size_shift(&self) -> u32 {
-        7 + u32::from(self.id.size_code & 7)
+        7 + u32::from(self.id.size_code & MAX_SIZE_CODE)
     }
 
     /// Sectors of which at least one of `bytes` bytes is a part.
@@ -332,6 +581,27 @@ impl Transfer {
         (bytes + (1 << shift) - 1) >> shift
     }
 }
+
+/// What the host moved of a run.
+#[derive(Clone, Copy, Debug)]
+struct Passed {
+    moved: Moved,
+    /// Bytes that it could have moved at once.
+    offered: usize,
+    /// Bytes of the run that it is to move in all.
+    wanted: usize,
+    /// Bytes of the run.
+    available: usize,
+}
+
+/// EC in the second byte of VERIFY.
+const ENABLE_COUNT: u8 = 0x80;
+
+/// No sector has a larger size code.
+const MAX_SIZE_CODE: u8 = 7;
+
+/// What is written between sectors.
+static GAP: [u8; 512] = [0x4E; 512];
 
 /// The ID after the one of a sector on `side` (table 5-6 of the data sheet).
 fn next_id(id: SectorId, end_of_side: bool, multi_track: bool, side: u8) -> SectorId {

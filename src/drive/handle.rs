@@ -42,6 +42,8 @@ pub(crate) struct Bay {
 
 pub(crate) struct BayState {
     loaded: Option<Loaded>,
+    /// How many media have been attached: tells one from the next.
+    disk: u64,
     /// The controller is gone.
     closed: bool,
 }
@@ -71,6 +73,11 @@ impl BayState {
         self.loaded.as_mut().map(|loaded| &mut *loaded.medium)
     }
 
+    /// Which medium it is, of all that have been attached.
+    pub(crate) fn disk(&self) -> u64 {
+        self.disk
+    }
+
     fn attachment(&self) -> Attachment {
         self.loaded.as_ref().map_or(Attachment::None, |loaded| loaded.kind)
     }
@@ -84,7 +91,7 @@ impl Bay {
     pub(crate) fn new(number: u8, drive_type: DriveType) -> Self {
         // The latch is set at power-up, with a disk or without.
         let changed = AtomicBool::new(true);
-        Self { number, drive_type, changed, state: Mutex::new(BayState { loaded: None, closed: false }) }
+        Self { number, drive_type, changed, state: Mutex::new(BayState { loaded: None, disk: 0, closed: false }) }
     }
 
     /// A medium that panicked while it was in use leaves nothing half done in the bay itself.
@@ -146,7 +153,9 @@ impl Bay {
 
     /// The door shuts. The change latch stays as it is: set, since the drive was empty.
     fn load(&self, loaded: Loaded) -> Result<(), AttachError> {
-        self.vacant()?.loaded = Some(loaded);
+        let mut state = self.vacant()?;
+        state.loaded = Some(loaded);
+        state.disk += 1;
         Ok(())
     }
 

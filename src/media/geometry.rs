@@ -27,7 +27,7 @@ impl fmt::Display for FormFactor {
 
 /// The layout of a disk whose tracks are all alike: sectors of one size, numbered from 1, on each side.
 ///
-/// Use one of the [`FORMATS`], or [`Geometry::new`] for any other.
+/// Use a constant, one of the [`FORMATS`], or [`Geometry::new`] for any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Geometry {
     cylinders: u8,
@@ -65,6 +65,17 @@ pub enum GeometryError {
 }
 
 impl Geometry {
+    /// The 360K disk of 5.25" drives.
+    pub const DD_360K: Self = known(40, 2, 9, 2, DataRate::Kbps250, FormFactor::Inch5_25);
+    /// The 720K disk of 3.5" drives.
+    pub const DD_720K: Self = known(80, 2, 9, 2, DataRate::Kbps250, FormFactor::Inch3_5);
+    /// The 1.2M disk of 5.25" drives.
+    pub const HD_1200K: Self = known(80, 2, 15, 2, DataRate::Kbps500, FormFactor::Inch5_25);
+    /// The 1.44M disk of 3.5" drives.
+    pub const HD_1440K: Self = known(80, 2, 18, 2, DataRate::Kbps500, FormFactor::Inch3_5);
+    /// The 2.88M disk of 3.5" drives.
+    pub const ED_2880K: Self = known(80, 2, 36, 2, DataRate::Kbps1000, FormFactor::Inch3_5);
+
     /// A geometry from its numbers: 1 to 86 `cylinders`, 1 or 2 `heads`, 1 to 63 `sectors` a track of
     /// `128 << size_code` bytes, recorded at `rate` in a drive made for such disks (300 rpm, but 360 rpm for 5.25" at
     /// 300 or 500 kb/s).
@@ -105,7 +116,7 @@ impl Geometry {
             (FormFactor::Inch5_25, DataRate::Kbps500 | DataRate::Kbps300) => 360,
             _ => 300,
         };
-        let capacity = rate.kbps() * 1000 / 8 * 60 / rpm;
+        let capacity = rate.bytes_per_turn(rpm);
         if bytes > capacity {
             return Err(GeometryError::TrackTooLong { bytes, capacity });
         }
@@ -273,7 +284,7 @@ pub static FORMATS: &[Format] = {
     ]
 };
 
-/// One row of [`FORMATS`], checked when the crate is compiled.
+/// One row of [`FORMATS`].
 const fn format(
     name: &'static str,
     cylinders: u8,
@@ -283,8 +294,21 @@ const fn format(
     rate: DataRate,
     form_factor: FormFactor,
 ) -> Format {
+    let geometry = known(cylinders, heads, sectors, size_code, rate, form_factor);
+    Format { name, bytes: geometry.bytes(), geometry: Some(geometry) }
+}
+
+/// A geometry of this file, checked when the crate is compiled.
+const fn known(
+    cylinders: u8,
+    heads: u8,
+    sectors: u8,
+    size_code: u8,
+    rate: DataRate,
+    form_factor: FormFactor,
+) -> Geometry {
     match Geometry::new(cylinders, heads, sectors, size_code, rate, form_factor) {
-        Ok(geometry) => Format { name, bytes: geometry.bytes(), geometry: Some(geometry) },
-        Err(_) => panic!("a format that no floppy drive could hold"),
+        Ok(geometry) => geometry,
+        Err(_) => panic!("a disk that no floppy drive could hold"),
     }
 }

@@ -7,7 +7,9 @@ use std::{
     path::Path,
 };
 
-use super::{FormFactor, Format, Geometry, Medium, MediumError, SectorId, Track, mapping::Mapping};
+use super::{
+    Encoding, FormFactor, Format, Geometry, Mark, Medium, MediumError, SectorId, Track, TrackFormat, mapping::Mapping,
+};
 
 /// What may happen to the file of an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -115,9 +117,11 @@ fn list(formats: &[&Format]) -> String {
 /// without a copy.
 ///
 /// ```
-/// use vm_fdc::media::{Access, Image};
+/// use vm_fdc::media::{Access, Geometry, Image, ImageOptions};
 ///
-/// let image = Image::open("fixtures/dos-1440k.img", Access::ReadOnly)?;
+/// // A drive would tell which of the two disks of this size is meant; here the caller does.
+/// let options = ImageOptions::new(Access::ReadOnly).geometry(Geometry::HD_1440K);
+/// let image = Image::open("fixtures/dos-1440k.img", options)?;
 /// assert_eq!(image.geometry().sectors(), 18);
 /// # Ok::<(), vm_fdc::media::ImageError>(())
 /// ```
@@ -131,7 +135,8 @@ pub struct Image {
 }
 
 impl Image {
-    /// Opens the image in the file `path`, for any drive.
+    /// Opens the image in the file `path`, for any drive. Through a drive,
+    /// [`attach_image`](crate::FloppyDrive::attach_image) does it with less to say.
     ///
     /// # Errors
     ///
@@ -234,9 +239,41 @@ impl Medium for Image {
         self.mapping.bytes().get(range).ok_or(MediumError::Absent)
     }
 
-    fn write(&mut self, cylinder: u8, head: u8, slot: usize, count: usize) -> Result<&mut [u8], MediumError> {
+    fn write(
+        &mut self,
+        cylinder: u8,
+        head: u8,
+        slot: usize,
+        count: usize,
+        mark: Mark,
+    ) -> Result<&mut [u8], MediumError> {
+        if mark != Mark::Data {
+            return Err(MediumError::Unsupported);
+        }
         let range = self.range(cylinder, head, slot, count).ok_or(MediumError::Absent)?;
         self.mapping.bytes_mut().and_then(|bytes| bytes.get_mut(range)).ok_or(MediumError::Absent)
+    }
+
+    /// Only a track of the image's own geometry can be held. In which order its sectors stand cannot.
+    fn format_track(&mut self, cylinder: u8, head: u8, format: &TrackFormat<'_>) -> Result<(), MediumError> {
+        let geometry = self.geometry;
+        let sectors = geometry.sectors();
+        let mut seen = 0u64;
+        for id in format.ids {
+            let here = (id.cylinder, id.head, id.size_code) == (cylinder, head, geometry.size_code());
+            if !here || id.record == 0 || id.record > sectors {
+                return Err(MediumError::Unsupported);
+            }
+            seen |= 1 << id.record;
+        }
+        let all = format.ids.len() == usize::from(sectors) && seen.count_ones() == sectors.into();
+        let own =
+            (format.rate, format.encoding, format.size_code) == (geometry.rate(), Encoding::Mfm, geometry.size_code());
+        if !all || !own {
+            return Err(MediumError::Unsupported);
+        }
+        self.write(cylinder, head, 0, sectors.into(), Mark::Data)?.fill(format.filler);
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -7,7 +7,10 @@ use std::{collections::BTreeMap, fs, io};
 use vm_fdc::{
     FloppyDrive,
     drive::DriveType,
-    media::{Access, DataRate, Encoding, FormFactor, Mark, Medium, MediumError, Sector, SectorId, Track},
+    media::{
+        Access, DataRate, Encoding, FormFactor, Mark, Medium, MediumError, Sector, SectorDisk, SectorId, SectorTrack,
+        Track, TrackFormat,
+    },
 };
 
 use super::kit::{BUFFER, CCR, DMA_READ_FLOPPY, DMA_WRITE_FLOPPY, Guest, Reply, fixture};
@@ -60,14 +63,13 @@ pub fn transfer(guest: &mut Guest, command: &[u8; 9], bytes: usize) -> Reply {
     guest.command(command)
 }
 
-/// A 3.5" disk of 80 cylinders, of which those that a test names are recorded.
+/// A 3.5" disk of 80 cylinders, of which those that a test names are recorded, and which the host can fail.
 #[derive(Clone)]
 pub struct Disk {
     rate: DataRate,
     encoding: Encoding,
-    write_protected: bool,
+    sectors: SectorDisk,
     failures: BTreeMap<u8, Failure>,
-    tracks: BTreeMap<(u8, u8), Recorded>,
 }
 
 /// What the host does when it is asked for a sector.
@@ -76,12 +78,6 @@ pub enum Failure {
     Io,
     /// Its file ends before the sector.
     Absent,
-}
-
-#[derive(Clone)]
-struct Recorded {
-    sectors: Vec<Sector>,
-    contents: Vec<Vec<u8>>,
 }
 
 /// A sound sector of cylinder 0, head 0, with 512 bytes.
@@ -120,9 +116,8 @@ impl Disk {
         Self {
             rate: DataRate::Kbps500,
             encoding: Encoding::Mfm,
-            write_protected: false,
+            sectors: SectorDisk::unformatted(FormFactor::Inch3_5, 80),
             failures: BTreeMap::new(),
-            tracks: BTreeMap::new(),
         }
     }
 
@@ -131,24 +126,22 @@ impl Disk {
         Self::blank().side(0, 0, sectors)
     }
 
+    /// A disk on which only side 0 of cylinder 0 is recorded, otherwise than in MFM at 500 kb/s.
+    pub fn recorded(rate: DataRate, encoding: Encoding, sectors: impl IntoIterator<Item = Sector>) -> Self {
+        Self { rate, encoding, ..Self::blank() }.side(0, 0, sectors)
+    }
+
     /// Records a side of a cylinder.
     pub fn side(mut self, cylinder: u8, head: u8, sectors: impl IntoIterator<Item = Sector>) -> Self {
-        let sectors: Vec<_> = sectors.into_iter().collect();
-        let contents = sectors.iter().copied().map(contents).collect();
-        self.tracks.insert((cylinder, head), Recorded { sectors, contents });
+        let empty = SectorTrack::new(self.rate).encoding(self.encoding);
+        let track = sectors.into_iter().fold(empty, |track, sector| track.sector(sector, contents(sector)));
+        self.sectors.set_track(cylinder, head, track);
         self
     }
 
-    pub fn at(self, rate: DataRate) -> Self {
-        Self { rate, ..self }
-    }
-
-    pub fn in_fm(self) -> Self {
-        Self { encoding: Encoding::Fm, ..self }
-    }
-
-    pub fn protected(self) -> Self {
-        Self { write_protected: true, ..self }
+    pub fn protected(mut self) -> Self {
+        self.sectors.set_write_protected(true);
+        self
     }
 
     /// The host fails at the sectors with this R.
@@ -164,41 +157,52 @@ impl Disk {
         guest
     }
 
-    fn contents_of(&mut self, cylinder: u8, head: u8, slot: usize) -> Result<&mut [u8], MediumError> {
-        let Recorded { sectors, contents } = self.tracks.get_mut(&(cylinder, head)).ok_or(MediumError::Absent)?;
-        let record = sectors.get(slot).ok_or(MediumError::Absent)?.id.record;
-        match self.failures.get(&record) {
+    fn fail(&self, cylinder: u8, head: u8, slot: usize) -> Result<(), MediumError> {
+        let sector = self.track(cylinder, head).and_then(|track| track.sector(slot)).ok_or(MediumError::Absent)?;
+        match self.failures.get(&sector.id.record) {
             Some(Failure::Io) => Err(io::Error::other("made to fail").into()),
             Some(Failure::Absent) => Err(MediumError::Absent),
-            None => Ok(&mut contents[slot]),
+            None => Ok(()),
         }
     }
 }
 
 impl Medium for Disk {
     fn form_factor(&self) -> FormFactor {
-        FormFactor::Inch3_5
+        self.sectors.form_factor()
     }
 
     fn cylinders(&self) -> u8 {
-        80
+        self.sectors.cylinders()
     }
 
     fn is_write_protected(&self) -> bool {
-        self.write_protected
+        self.sectors.is_write_protected()
     }
 
     fn track(&self, cylinder: u8, head: u8) -> Option<Track<'_>> {
-        let recorded = self.tracks.get(&(cylinder, head))?;
-        Some(Track::listed(self.rate, self.encoding, &recorded.sectors))
+        self.sectors.track(cylinder, head)
     }
 
-    fn read(&mut self, cylinder: u8, head: u8, slot: usize, _count: usize) -> Result<&[u8], MediumError> {
-        self.contents_of(cylinder, head, slot).map(|bytes| &*bytes)
+    fn read(&mut self, cylinder: u8, head: u8, slot: usize, count: usize) -> Result<&[u8], MediumError> {
+        self.fail(cylinder, head, slot)?;
+        self.sectors.read(cylinder, head, slot, count)
     }
 
-    fn write(&mut self, cylinder: u8, head: u8, slot: usize, _count: usize) -> Result<&mut [u8], MediumError> {
-        self.contents_of(cylinder, head, slot)
+    fn write(
+        &mut self,
+        cylinder: u8,
+        head: u8,
+        slot: usize,
+        count: usize,
+        mark: Mark,
+    ) -> Result<&mut [u8], MediumError> {
+        self.fail(cylinder, head, slot)?;
+        self.sectors.write(cylinder, head, slot, count, mark)
+    }
+
+    fn format_track(&mut self, cylinder: u8, head: u8, format: &TrackFormat<'_>) -> Result<(), MediumError> {
+        self.sectors.format_track(cylinder, head, format)
     }
 
     fn flush(&mut self) -> io::Result<()> {

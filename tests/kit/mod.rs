@@ -230,7 +230,7 @@ impl Guest {
     /// Selects a drive and turns its motor on.
     pub fn select(&mut self, drive: u8) {
         self.drive = drive;
-        self.bus.write(DOR, 0x1C << drive & 0xF0 | 0x0C | drive);
+        self.bus.write(DOR, 0x10 << drive | 0x0C | drive);
     }
 
     /// Sends the bytes of a command, asking the MSR before each.

@@ -1,0 +1,92 @@
+//! A command in its execution phase, whichever it is, and the disk that it began with.
+
+use super::{
+    fifo::Host,
+    format::Format,
+    registers::st1,
+    transfer::{Direction, Progress, Transfer},
+};
+use crate::drive::Head;
+
+/// A command that has to do with the disk.
+#[derive(Clone, Debug)]
+pub(super) struct Execution {
+    job: Job,
+    /// The disk that it works on, from when there first was one.
+    disk: Option<u64>,
+}
+
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a controller never allocates while it runs")]
+enum Job {
+    Transfer(Transfer),
+    Format(Format),
+}
+
+impl Execution {
+    #[inline]
+    pub(super) fn transfer(transfer: Transfer) -> Self {
+        Self { job: Job::Transfer(transfer), disk: None }
+    }
+
+    pub(super) fn format(format: Format) -> Self {
+        Self { job: Job::Format(format), disk: None }
+    }
+
+    /// The way of the data; `None` when no data moves.
+    pub(super) fn direction(&self) -> Option<Direction> {
+        match &self.job {
+            Job::Transfer(transfer) => transfer.direction(),
+            Job::Format(_) => Some(Direction::FromHost),
+        }
+    }
+
+    /// Its result is all that is left of it.
+    pub(super) fn has_ended(&self) -> bool {
+        match &self.job {
+            Job::Transfer(transfer) => transfer.has_ended(),
+            Job::Format(format) => format.has_ended(),
+        }
+    }
+
+    /// It asks the host for data, or offers some.
+    pub(super) fn waits_for_host(&self) -> bool {
+        match &self.job {
+            Job::Transfer(transfer) => transfer.waits_for_host(),
+            Job::Format(format) => self.disk.is_some() && !format.has_ended(),
+        }
+    }
+
+    /// Goes on for as long as the host keeps up. `None` when no disk turns, or another than at the start.
+    #[inline]
+    pub(super) fn proceed(&mut self, head: Option<Head<'_>>, host: &mut impl Host) -> Option<Progress> {
+        if self.has_ended() {
+            return Some(Progress::Ended);
+        }
+        let mut head = head?;
+        if *self.disk.get_or_insert(head.disk()) != head.disk() {
+            return None;
+        }
+        Some(match &mut self.job {
+            Job::Transfer(transfer) => transfer.proceed(&mut head, host),
+            Job::Format(format) => format.proceed(&mut head, host),
+        })
+    }
+
+    /// Ends as if two index pulses had passed without an address mark.
+    pub(super) fn fail_without_disk(&mut self) {
+        match &mut self.job {
+            Job::Transfer(transfer) => transfer.fail(st1::MISSING_ADDRESS_MARK, 0),
+            Job::Format(format) => format.fail(st1::MISSING_ADDRESS_MARK),
+        }
+    }
+
+    /// ST0, ST1, ST2, C, H, R, N.
+    #[inline]
+    pub(super) fn result(&self) -> [u8; 7] {
+        match &self.job {
+            Job::Transfer(transfer) => transfer.result(),
+            Job::Format(format) => format.result(),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! FORMAT TRACK: the host gives the ID fields, and the medium takes a new track.
+
+use log::debug;
+
+use super::{
+    command::{MAX_COMMAND, MFM},
+    fifo::Host,
+    registers::{st0, st1},
+    transfer::Progress,
+};
+use crate::{
+    drive::Head,
+    media::{DataRate, Encoding, MediumError, SectorId, TrackFormat},
+};
+
+/// C, H, R and N: what the host gives for each sector.
+const ID_BYTES: usize = 4;
+
+/// A FORMAT TRACK in its execution phase.
+#[derive(Clone, Debug)]
+pub(super) struct Format {
+    encoding: Encoding,
+    rate: DataRate,
+    /// HDS and DS.
+    side: u8,
+    unit: u8,
+    size_code: u8,
+    /// SC: sectors on the track.
+    sectors: u8,
+    /// GPL: bytes between two sectors.
+    gap: u8,
+    filler: u8,
+    /// What the host has given.
+    ids: [u8; ID_BYTES * u8::MAX as usize],
+    received: usize,
+    ended: bool,
+    st0: u8,
+    st1: u8,
+}
+
+impl Format {
+    pub(super) fn new(bytes: &[u8; MAX_COMMAND], rate: DataRate) -> Self {
+        let [opcode, unit, size_code, sectors, gap, filler, ..] = *bytes;
+        Self {
+            encoding: if opcode & MFM != 0 { Encoding::Mfm } else { Encoding::Fm },
+            rate,
+            side: unit >> 2 & 1,
+            unit: unit & 0b11,
+            size_code,
+            sectors,
+            gap,
+            filler,
+            ids: [0; ID_BYTES * u8::MAX as usize],
+            received: 0,
+            ended: false,
+            st0: 0,
+            st1: 0,
+        }
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// ST0, ST1, ST2 and an ID without meaning: the last one that was received.
+    pub(super) fn result(&self) -> [u8; 7] {
+        let SectorId { cylinder, head, record, size_code } = self.ids().last().unwrap_or_default();
+        [self.st0 | self.side << 2 | self.unit, self.st1, 0, cylinder, head, record, size_code]
+    }
+
+    /// Ends with IC = 01.
+    pub(super) fn fail(&mut self, st1: u8) {
+        self.st0 |= st0::ABNORMAL;
+        self.st1 |= st1;
+        self.ended = true;
+    }
+
+    /// Takes ID fields for as long as the host gives some, and writes the track when all are there.
+    pub(super) fn proceed(&mut self, head: &mut Head<'_>, host: &mut impl Host) -> Progress {
+        if self.ended {
+            return Progress::Ended;
+        }
+        if head.write_protected() {
+            self.fail(st1::NOT_WRITABLE);
+            return Progress::Ended;
+        }
+        let wanted = ID_BYTES * self.fitting_sectors(head);
+        if self.received < wanted {
+            let moved = host.take(&mut self.ids[self.received..wanted]);
+            self.received += moved.bytes;
+            if self.received < wanted && !moved.terminal_count {
+                return Progress::Waiting;
+            }
+        }
+        self.write(head);
+        // Terminal count before the last ID: the sectors without one underrun.
+        if self.received < wanted {
+            self.fail(st1::OVERRUN);
+        }
+        self.ended = true;
+        Progress::Ended
+    }
+
+    /// How many of the sectors fit between two index pulses. The next one ends the command (its status is not
+    /// established), over whatever is being written.
+    fn fitting_sectors(&self, head: &Head<'_>) -> usize {
+        let (before_first, around_each) = match self.encoding {
+            // Gap 4a, sync, index mark, gap 1; then sync, mark and ID, gap 2, sync, mark and CRC of each.
+            Encoding::Mfm => (146, 62),
+            Encoding::Fm => (73, 33),
+        };
+        let size = SectorId { size_code: self.size_code, ..SectorId::default() }.size().unwrap_or(usize::MAX / 2);
+        let room = head.track_capacity(self.rate, self.encoding).saturating_sub(before_first);
+        usize::from(self.sectors).min(room / (around_each + size + usize::from(self.gap)))
+    }
+
+    fn write(&mut self, head: &mut Head<'_>) {
+        let mut ids = [SectorId::default(); u8::MAX as usize];
+        let count = self.received / ID_BYTES;
+        ids.iter_mut().zip(self.ids()).for_each(|(place, id)| *place = id);
+        let Self { encoding, rate, size_code, filler, .. } = *self;
+        let format = TrackFormat { rate, encoding, ids: &ids[..count], size_code, filler };
+        if let Err(error) = head.format_track(self.side, format) {
+            debug!("FORMAT TRACK: {error}");
+            self.fail(if matches!(error, MediumError::Io(_)) { st1::DATA_ERROR } else { 0 });
+        }
+    }
+
+    /// The ID fields that have been received whole.
+    fn ids(&self) -> impl Iterator<Item = SectorId> {
+        self.ids[..self.received].chunks_exact(ID_BYTES).map(|id| SectorId {
+            cylinder: id[0],
+            head: id[1],
+            record: id[2],
+            size_code: id[3],
+        })
+    }
+}

@@ -1,0 +1,278 @@
+//! A disk in memory that holds whatever a real one can: any IDs in any order, deleted marks, wrong CRCs, data fields
+//! of several sizes or none, unformatted tracks, FM. It lives in no file; raw images are its way in and out.
+
+use std::io;
+
+use super::{
+    DataRate, Encoding, FormFactor, Geometry, Mark, Medium, MediumError, Sector, SectorId, Track, TrackFormat,
+};
+
+/// A disk made of sectors, built by the embedder or by FORMAT TRACK.
+///
+/// ```
+/// use vm_fdc::media::{DataRate, Geometry, Irregularity, Mark, Sector, SectorDisk, SectorId, SectorTrack};
+///
+/// // An ordinary 1.44M disk, but for a last track with one deleted sector of 1,024 bytes.
+/// let mut disk = SectorDisk::formatted(Geometry::HD_1440K, 0xF6);
+/// assert!(disk.to_raw(Geometry::HD_1440K).is_ok());
+/// let id = SectorId { cylinder: 79, head: 1, record: 1, size_code: 3 };
+/// let deleted = Sector { mark: Some(Mark::Deleted), ..Sector::sound(id) };
+/// disk.set_track(79, 1, SectorTrack::new(DataRate::Kbps500).sector(deleted, vec![0; 1024]));
+/// let error = disk.to_raw(Geometry::HD_1440K).unwrap_err();
+/// assert_eq!((error.cylinder, error.head, error.irregularity), (79, 1, Irregularity::Count(1)));
+/// ```
+#[derive(Clone, Debug)]
+pub struct SectorDisk {
+    form_factor: FormFactor,
+    cylinders: u8,
+    write_protected: bool,
+    /// Two sides a cylinder, recorded or not.
+    tracks: Vec<Option<SectorTrack>>,
+}
+
+/// One side of one cylinder of a [`SectorDisk`].
+#[derive(Clone, Debug)]
+pub struct SectorTrack {
+    rate: DataRate,
+    encoding: Encoding,
+    sectors: Vec<Sector>,
+    data: Vec<Vec<u8>>,
+}
+
+impl SectorTrack {
+    /// An empty track in MFM, to be recorded at `rate` in the kind of drive that the disk is made for.
+    #[must_use]
+    pub const fn new(rate: DataRate) -> Self {
+        Self { rate, encoding: Encoding::Mfm, sectors: Vec::new(), data: Vec::new() }
+    }
+
+    /// The same track in another encoding.
+    #[must_use]
+    pub fn encoding(self, encoding: Encoding) -> Self {
+        Self { encoding, ..self }
+    }
+
+    /// Adds a sector with its data field behind those that are there.
+    ///
+    /// The field should have as many bytes as the ID says. A shorter or longer one reads with a CRC error.
+    #[must_use]
+    pub fn sector(mut self, sector: Sector, data: Vec<u8>) -> Self {
+        self.sectors.push(sector);
+        self.data.push(data);
+        self
+    }
+
+    /// Where in the order of the track the sector `id` is, if it is sound and not alone with its number.
+    fn regular_slot(&self, id: SectorId) -> Result<usize, Irregularity> {
+        let mut slots = (0..self.sectors.len()).filter(|&slot| self.sectors[slot].id == id);
+        let slot = slots.next().ok_or(Irregularity::Missing(id.record))?;
+        match self.sectors[slot] {
+            _ if slots.next().is_some() => Err(Irregularity::Twice(id.record)),
+            sector if sector != Sector::sound(id) => Err(Irregularity::Unsound(id.record)),
+            _ if Some(self.data[slot].len()) != id.size() => Err(Irregularity::Unsound(id.record)),
+            _ => Ok(slot),
+        }
+    }
+}
+
+/// Why a disk cannot be saved as a raw image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cylinder {cylinder}, head {head}: {irregularity}")]
+pub struct IrregularDisk {
+    /// Where the first thing is that a raw image cannot hold.
+    pub cylinder: u8,
+    /// On which side.
+    pub head: u8,
+    /// What it is.
+    pub irregularity: Irregularity,
+}
+
+/// What a raw image cannot hold of a track.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Irregularity {
+    /// Nothing is recorded.
+    #[error("not formatted")]
+    Unformatted,
+    /// Something is recorded where the geometry has no track.
+    #[error("recorded, but outside the geometry")]
+    Outside,
+    /// The rate or the encoding is another.
+    #[error("recorded at another rate or in FM")]
+    Recording,
+    /// The number of sectors is another.
+    #[error("{0} sectors")]
+    Count(usize),
+    /// There is no sector of this number and the geometry's size.
+    #[error("no sector {0}")]
+    Missing(u8),
+    /// A sector is there twice.
+    #[error("sector {0} is there twice")]
+    Twice(u8),
+    /// A sector has a deleted mark, no data field, one of another size, or a wrong CRC.
+    #[error("sector {0} is deleted or damaged")]
+    Unsound(u8),
+}
+
+impl SectorDisk {
+    /// A disk with nothing on it, of up to 86 cylinders.
+    #[must_use]
+    pub fn unformatted(form_factor: FormFactor, cylinders: u8) -> Self {
+        let tracks = vec![None; 2 * usize::from(cylinders)];
+        Self { form_factor, cylinders, write_protected: false, tracks }
+    }
+
+    /// A disk formatted to a geometry, each byte of its sectors being `filler`.
+    #[must_use]
+    pub fn formatted(geometry: Geometry, filler: u8) -> Self {
+        let mut disk = Self::unformatted(geometry.form_factor(), geometry.cylinders());
+        for (cylinder, head) in tracks(geometry) {
+            let ids = ids(geometry, cylinder, head);
+            let empty = SectorTrack::new(geometry.rate());
+            let track =
+                ids.fold(empty, |track, id| track.sector(Sector::sound(id), vec![filler; geometry.sector_size()]));
+            disk.set_track(cylinder, head, track);
+        }
+        disk
+    }
+
+    /// The disk of which `raw` is the image: its sectors in cylinder, head, sector order.
+    ///
+    /// `None` when the image has not the size of the geometry.
+    #[must_use]
+    pub fn from_raw(geometry: Geometry, raw: &[u8]) -> Option<Self> {
+        if raw.len() as u64 != geometry.bytes() {
+            return None;
+        }
+        let mut disk = Self::formatted(geometry, 0);
+        let fields = disk.tracks.iter_mut().flatten().flat_map(|track| &mut track.data);
+        fields.zip(raw.chunks(geometry.sector_size())).for_each(|(field, sector)| field.copy_from_slice(sector));
+        Some(disk)
+    }
+
+    /// The raw image of a disk that has this geometry. In which order the sectors of a track stand is not kept.
+    ///
+    /// # Errors
+    ///
+    /// [`IrregularDisk`] names the first thing on the disk that such an image cannot hold.
+    pub fn to_raw(&self, geometry: Geometry) -> Result<Vec<u8>, IrregularDisk> {
+        let mut raw = Vec::with_capacity(geometry.bytes() as usize);
+        for cylinder in 0..self.cylinders.max(geometry.cylinders()) {
+            for head in 0..2 {
+                self.append_track(geometry, cylinder, head, &mut raw).map_err(|irregularity| IrregularDisk {
+                    cylinder,
+                    head,
+                    irregularity,
+                })?;
+            }
+        }
+        Ok(raw)
+    }
+
+    fn append_track(&self, geometry: Geometry, cylinder: u8, head: u8, raw: &mut Vec<u8>) -> Result<(), Irregularity> {
+        let inside = cylinder < geometry.cylinders() && head < geometry.heads();
+        let track = match (self.recorded(cylinder, head), inside) {
+            (Some(track), true) => track,
+            (Some(_), false) => return Err(Irregularity::Outside),
+            (None, true) => return Err(Irregularity::Unformatted),
+            (None, false) => return Ok(()),
+        };
+        if (track.rate, track.encoding) != (geometry.rate(), Encoding::Mfm) {
+            return Err(Irregularity::Recording);
+        }
+        if track.sectors.len() != geometry.sectors().into() {
+            return Err(Irregularity::Count(track.sectors.len()));
+        }
+        for id in ids(geometry, cylinder, head) {
+            raw.extend_from_slice(&track.data[track.regular_slot(id)?]);
+        }
+        Ok(())
+    }
+
+    /// Records one side of one cylinder, whatever was on it. Nothing happens outside the disk.
+    pub fn set_track(&mut self, cylinder: u8, head: u8, track: SectorTrack) {
+        if let Some(place) = index(cylinder, head).and_then(|index| self.tracks.get_mut(index)) {
+            *place = Some(track);
+        }
+    }
+
+    /// Opens or closes the write-protect notch.
+    pub fn set_write_protected(&mut self, write_protected: bool) {
+        self.write_protected = write_protected;
+    }
+
+    fn recorded(&self, cylinder: u8, head: u8) -> Option<&SectorTrack> {
+        self.tracks.get(index(cylinder, head)?)?.as_ref()
+    }
+
+    fn recorded_mut(&mut self, cylinder: u8, head: u8) -> Option<&mut SectorTrack> {
+        self.tracks.get_mut(index(cylinder, head)?)?.as_mut()
+    }
+}
+
+/// The tracks of a geometry in the order of a raw image.
+fn tracks(geometry: Geometry) -> impl Iterator<Item = (u8, u8)> {
+    (0..geometry.cylinders()).flat_map(move |cylinder| (0..geometry.heads()).map(move |head| (cylinder, head)))
+}
+
+/// The IDs of a track in the order of a raw image.
+fn ids(geometry: Geometry, cylinder: u8, head: u8) -> impl Iterator<Item = SectorId> {
+    (1..=geometry.sectors()).map(move |record| SectorId { cylinder, head, record, size_code: geometry.size_code() })
+}
+
+fn index(cylinder: u8, head: u8) -> Option<usize> {
+    (head < 2).then(|| 2 * usize::from(cylinder) + usize::from(head))
+}
+
+impl Medium for SectorDisk {
+    fn form_factor(&self) -> FormFactor {
+        self.form_factor
+    }
+
+    fn cylinders(&self) -> u8 {
+        self.cylinders
+    }
+
+    fn is_write_protected(&self) -> bool {
+        self.write_protected
+    }
+
+    fn track(&self, cylinder: u8, head: u8) -> Option<Track<'_>> {
+        self.recorded(cylinder, head).map(|track| Track::listed(track.rate, track.encoding, &track.sectors))
+    }
+
+    fn read(&mut self, cylinder: u8, head: u8, slot: usize, _count: usize) -> Result<&[u8], MediumError> {
+        let data = self.recorded(cylinder, head).and_then(|track| track.data.get(slot));
+        data.map(Vec::as_slice).ok_or(MediumError::Absent)
+    }
+
+    /// The data field is made anew, as long as its ID says.
+    fn write(
+        &mut self,
+        cylinder: u8,
+        head: u8,
+        slot: usize,
+        _count: usize,
+        mark: Mark,
+    ) -> Result<&mut [u8], MediumError> {
+        let track = self.recorded_mut(cylinder, head).ok_or(MediumError::Absent)?;
+        let sector = track.sectors.get_mut(slot).ok_or(MediumError::Absent)?;
+        let data = track.data.get_mut(slot).ok_or(MediumError::Absent)?;
+        data.resize(sector.id.size().ok_or(MediumError::Absent)?, 0);
+        *sector = Sector { mark: Some(mark), data_crc_error: false, ..*sector };
+        Ok(data)
+    }
+
+    fn format_track(&mut self, cylinder: u8, head: u8, format: &TrackFormat<'_>) -> Result<(), MediumError> {
+        let size = SectorId { size_code: format.size_code, ..SectorId::default() }.size();
+        let size = size.filter(|_| cylinder < self.cylinders).ok_or(MediumError::Unsupported)?;
+        let empty = SectorTrack::new(format.rate).encoding(format.encoding);
+        let sectors = format.ids.iter().map(|&id| (Sector::sound(id), vec![format.filler; size]));
+        self.set_track(cylinder, head, sectors.fold(empty, |track, (sector, data)| track.sector(sector, data)));
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
