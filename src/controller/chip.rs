@@ -8,7 +8,7 @@ use super::{
     command::{self, Action, Command, LOCK, MAX_COMMAND, MAX_RESULT},
     execution::Execution,
     fifo::{DmaPort, Fifo},
-    format::Format,
+    format::{Format, FormatIds},
     registers::{Register, configure, dir, dor, dsr, msr, perpendicular, st0, st3},
     seek::DriveStatus,
     transfer::{Direction, Kind, Progress, Transfer},
@@ -17,14 +17,13 @@ use crate::{dma::DmaChannel, drive::Drive, media::DataRate};
 
 /// What the controller is doing, with all that this phase needs.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "a controller never allocates while it runs")]
 #[repr(u8)] // The tag is read at every access: as a byte of its own, not packed into the largest variant.
 enum Phase {
     /// Waiting for a command.
     Idle,
     /// Waiting for the rest of a command, whose first bytes are in [`Chip::command`].
     Command(CommandPhase),
-    /// Bytes wait to be fetched.
+    /// Bytes, which are in [`Chip::result`], wait to be fetched.
     Result(ResultPhase),
     /// Moving data.
     Execution(Execution),
@@ -40,22 +39,10 @@ struct CommandPhase {
 
 #[derive(Clone, Debug)]
 struct ResultPhase {
-    bytes: [u8; MAX_RESULT],
     length: u8,
     fetched: u8,
     /// INT is up until the first byte is fetched.
     interrupts: bool,
-}
-
-impl Phase {
-    /// The result phase of `command`, whose row says how many of `bytes` there are.
-    #[inline]
-    fn result<const N: usize>(command: &Command, bytes: [u8; N], interrupts: bool) -> Self {
-        let mut result = [0; MAX_RESULT];
-        result[..N].copy_from_slice(&bytes);
-        debug_assert_eq!(command.results, N);
-        Self::Result(ResultPhase { bytes: result, length: command.results as u8, fetched: 0, interrupts })
-    }
 }
 
 /// Whether an access can have changed what the chip wants on its pins. Most accesses of a command do not.
@@ -94,6 +81,10 @@ pub(super) struct Chip {
     fifo: Fifo,
     /// The bytes of the last command.
     command: [u8; MAX_COMMAND],
+    /// The bytes of the last result.
+    result: [u8; MAX_RESULT],
+    /// What FORMAT TRACK takes from the host.
+    format_ids: FormatIds,
     phase: Phase,
     /// INT falls and rises again within this access.
     pub interrupt_edge: bool,
@@ -117,6 +108,8 @@ impl Chip {
             last_track_length: 0,
             fifo: Fifo::default(),
             command: [0; MAX_COMMAND],
+            result: [0; MAX_RESULT],
+            format_ids: FormatIds::default(),
             phase: Phase::Stopped,
             interrupt_edge: false,
         }
@@ -322,7 +315,7 @@ impl Chip {
     pub(super) fn read_fifo(&mut self, dma: &mut impl DmaChannel) -> (u8, PinsMayChange) {
         match &mut self.phase {
             Phase::Result(result) => {
-                let byte = result.bytes[usize::from(result.fetched)];
+                let byte = self.result[usize::from(result.fetched)];
                 result.fetched += 1;
                 let first = result.fetched == 1;
                 if result.fetched == result.length {
@@ -391,18 +384,16 @@ impl Chip {
             Action::Recalibrate => self.recalibrate(unit),
             Action::Seek => self.seek(unit, second),
             Action::RelativeSeek => self.relative_seek(opcode, unit, second),
-            Action::SenseInterruptStatus => {
-                self.phase = match self.sense_interrupt() {
-                    Some(status) => Phase::result(command, status, false),
-                    None => Phase::result(&command::INVALID, [st0::INVALID], false),
-                }
-            }
-            Action::Version => self.phase = Phase::result(command, [0x90], false),
-            Action::SenseDriveStatus => self.phase = Phase::result(command, [self.drive_status_3(first)], false),
-            Action::DumpRegisters => self.phase = Phase::result(command, self.dump(), false),
+            Action::SenseInterruptStatus => match self.sense_interrupt() {
+                Some(status) => self.enter_result(command, status, false),
+                None => self.enter_result(&command::INVALID, [st0::INVALID], false),
+            },
+            Action::Version => self.enter_result(command, [0x90], false),
+            Action::SenseDriveStatus => self.enter_result(command, [self.drive_status_3(first)], false),
+            Action::DumpRegisters => self.enter_result(command, self.dump(), false),
             Action::Lock => {
                 self.lock = opcode & LOCK != 0;
-                self.phase = Phase::result(command, [u8::from(self.lock) << 4], false);
+                self.enter_result(command, [u8::from(self.lock) << 4], false);
             }
             Action::Specify => self.specify = [first, second],
             Action::Configure => {
@@ -410,8 +401,16 @@ impl Chip {
                 self.precompensation_start = third;
             }
             Action::PerpendicularMode => self.set_perpendicular(first),
-            Action::Invalid => self.phase = Phase::result(command, [st0::INVALID], false),
+            Action::Invalid => self.enter_result(command, [st0::INVALID], false),
         }
+    }
+
+    /// Begins the result phase of `command`, whose row says how many of `bytes` there are.
+    #[inline]
+    fn enter_result<const N: usize>(&mut self, command: &Command, bytes: [u8; N], interrupts: bool) {
+        debug_assert_eq!(command.results, N);
+        self.result[..N].copy_from_slice(&bytes);
+        self.phase = Phase::Result(ResultPhase { length: command.results as u8, fetched: 0, interrupts });
     }
 
     /// The row of the command whose first byte has come.
@@ -492,9 +491,10 @@ impl Chip {
         let Phase::Execution(execution) = &mut self.phase else { return };
         let drive = self.drives[usize::from(self.digital_output & dor::SELECT)].as_mut().filter(|_| motor_on);
         let head = drive.and_then(Drive::head);
+        let ids = &mut self.format_ids;
         let progress = match uses_dma {
-            true => execution.proceed(head, &mut DmaPort { channel: dma, gate }),
-            false => execution.proceed(head, &mut self.fifo),
+            true => execution.proceed(head, &mut DmaPort { channel: dma, gate }, ids),
+            false => execution.proceed(head, &mut self.fifo, ids),
         };
         match (progress, self.options.empty_drive) {
             (Some(Progress::Waiting), _) => return,
@@ -505,7 +505,8 @@ impl Chip {
         }
         // What the disk delivered is fetched before the result shows.
         if self.fifo.is_empty() || execution.direction() != Some(Direction::ToHost) {
-            self.phase = Phase::result(command::decode(self.command[0]), execution.result(), true);
+            let result = execution.result(&self.format_ids);
+            self.enter_result(self.command_row(), result, true);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     fifo::Host,
-    format::Format,
+    format::{Format, FormatIds},
     registers::st1,
     transfer::{Direction, Progress, Transfer},
 };
@@ -17,7 +17,6 @@ pub(super) struct Execution {
 }
 
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "a controller never allocates while it runs")]
 enum Job {
     Transfer(Transfer),
     Format(Format),
@@ -59,7 +58,12 @@ impl Execution {
 
     /// Goes on for as long as the host keeps up. `None` when no disk turns, or another than at the start.
     #[inline]
-    pub(super) fn proceed(&mut self, head: Option<Head<'_>>, host: &mut impl Host) -> Option<Progress> {
+    pub(super) fn proceed(
+        &mut self,
+        head: Option<Head<'_>>,
+        host: &mut impl Host,
+        ids: &mut FormatIds,
+    ) -> Option<Progress> {
         if self.has_ended() {
             return Some(Progress::Ended);
         }
@@ -69,7 +73,7 @@ impl Execution {
         }
         Some(match &mut self.job {
             Job::Transfer(transfer) => transfer.proceed(&mut head, host),
-            Job::Format(format) => format.proceed(&mut head, host),
+            Job::Format(format) => format.proceed(&mut head, host, ids),
         })
     }
 
@@ -83,10 +87,10 @@ impl Execution {
 
     /// ST0, ST1, ST2, C, H, R, N.
     #[inline]
-    pub(super) fn result(&self) -> [u8; 7] {
+    pub(super) fn result(&self, ids: &FormatIds) -> [u8; 7] {
         match &self.job {
             Job::Transfer(transfer) => transfer.result(),
-            Job::Format(format) => format.result(),
+            Job::Format(format) => format.result(ids),
         }
     }
 }

@@ -16,6 +16,28 @@ use crate::{
 /// C, H, R and N: what the host gives for each sector.
 const ID_BYTES: usize = 4;
 
+/// What the host gives for a track of as many sectors as there can be.
+#[derive(Clone, Debug)]
+pub(super) struct FormatIds([u8; ID_BYTES * u8::MAX as usize]);
+
+impl Default for FormatIds {
+    fn default() -> Self {
+        Self([0; ID_BYTES * u8::MAX as usize])
+    }
+}
+
+impl FormatIds {
+    /// The ID fields of which `received` bytes are there, as far as they are whole.
+    fn whole(&self, received: usize) -> impl Iterator<Item = SectorId> {
+        self.0[..received].chunks_exact(ID_BYTES).map(|id| SectorId {
+            cylinder: id[0],
+            head: id[1],
+            record: id[2],
+            size_code: id[3],
+        })
+    }
+}
+
 /// A FORMAT TRACK in its execution phase.
 #[derive(Clone, Debug)]
 pub(super) struct Format {
@@ -30,8 +52,7 @@ pub(super) struct Format {
     /// GPL: bytes between two sectors.
     gap: u8,
     filler: u8,
-    /// What the host has given.
-    ids: [u8; ID_BYTES * u8::MAX as usize],
+    /// Bytes that the host has given.
     received: usize,
     ended: bool,
     st0: u8,
@@ -50,7 +71,6 @@ impl Format {
             sectors,
             gap,
             filler,
-            ids: [0; ID_BYTES * u8::MAX as usize],
             received: 0,
             ended: false,
             st0: 0,
@@ -63,8 +83,9 @@ impl Format {
     }
 
     /// ST0, ST1, ST2 and an ID without meaning: the last one that was received.
-    pub(super) fn result(&self) -> [u8; 7] {
-        let SectorId { cylinder, head, record, size_code } = self.ids().last().unwrap_or_default();
+    pub(super) fn result(&self, ids: &FormatIds) -> [u8; 7] {
+        let last = ids.whole(self.received).last();
+        let SectorId { cylinder, head, record, size_code } = last.unwrap_or_default();
         [self.st0 | self.side << 2 | self.unit, self.st1, 0, cylinder, head, record, size_code]
     }
 
@@ -76,7 +97,7 @@ impl Format {
     }
 
     /// Takes ID fields for as long as the host gives some, and writes the track when all are there.
-    pub(super) fn proceed(&mut self, head: &mut Head<'_>, host: &mut impl Host) -> Progress {
+    pub(super) fn proceed(&mut self, head: &mut Head<'_>, host: &mut impl Host, ids: &mut FormatIds) -> Progress {
         if self.ended {
             return Progress::Ended;
         }
@@ -86,13 +107,13 @@ impl Format {
         }
         let wanted = ID_BYTES * self.fitting_sectors(head);
         if self.received < wanted {
-            let moved = host.take(&mut self.ids[self.received..wanted]);
+            let moved = host.take(&mut ids.0[self.received..wanted]);
             self.received += moved.bytes;
             if self.received < wanted && !moved.terminal_count {
                 return Progress::Waiting;
             }
         }
-        self.write(head);
+        self.write(head, ids);
         // Terminal count before the last ID: the sectors without one underrun.
         if self.received < wanted {
             self.fail(st1::OVERRUN);
@@ -114,25 +135,15 @@ impl Format {
         usize::from(self.sectors).min(room / (around_each + size + usize::from(self.gap)))
     }
 
-    fn write(&mut self, head: &mut Head<'_>) {
+    fn write(&mut self, head: &mut Head<'_>, received: &FormatIds) {
         let mut ids = [SectorId::default(); u8::MAX as usize];
         let count = self.received / ID_BYTES;
-        ids.iter_mut().zip(self.ids()).for_each(|(place, id)| *place = id);
+        ids.iter_mut().zip(received.whole(self.received)).for_each(|(place, id)| *place = id);
         let Self { encoding, rate, size_code, filler, .. } = *self;
         let format = TrackFormat { rate, encoding, ids: &ids[..count], size_code, filler };
         if let Err(error) = head.format_track(self.side, format) {
             debug!("FORMAT TRACK: {error}");
             self.fail(if matches!(error, MediumError::Io(_)) { st1::DATA_ERROR } else { 0 });
         }
-    }
-
-    /// The ID fields that have been received whole.
-    fn ids(&self) -> impl Iterator<Item = SectorId> {
-        self.ids[..self.received].chunks_exact(ID_BYTES).map(|id| SectorId {
-            cylinder: id[0],
-            head: id[1],
-            record: id[2],
-            size_code: id[3],
-        })
     }
 }

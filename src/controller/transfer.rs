@@ -87,12 +87,12 @@ struct Request {
 
 /// Sectors under the head that are passed without a new search.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Run {
+struct Run {
     /// Place of the first one on the track.
-    slot: usize,
-    sectors: usize,
+    slot: u16,
+    sectors: u16,
     /// Bytes of the first one that have been transferred.
-    offset: usize,
+    offset: u16,
     /// Its data mark is not the one that the command asks for. It is the last one, then.
     other_mark: bool,
     /// Its data field has a wrong CRC.
@@ -100,8 +100,21 @@ pub(super) struct Run {
 }
 
 impl Run {
+    /// A side of a track has no more than 255 sectors that a command could tell apart.
     const fn sound(slot: usize, sectors: usize) -> Self {
-        Self { slot, sectors, offset: 0, other_mark: false, bad_data: false }
+        Self { slot: slot as u16, sectors: sectors as u16, offset: 0, other_mark: false, bad_data: false }
+    }
+
+    fn slot(&self) -> usize {
+        self.slot.into()
+    }
+
+    fn sectors(&self) -> usize {
+        self.sectors.into()
+    }
+
+    fn offset(&self) -> usize {
+        self.offset.into()
     }
 }
 
@@ -144,7 +157,7 @@ struct Scan {
 
 impl Transfer {
     /// The transfer that the bytes of a command ask for. `seek_end` tells that an implied seek came before it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(kind: Kind, bytes: &[u8; MAX_COMMAND], rate: DataRate, seek_end: bool) -> Self {
         let [opcode, unit, cylinder, head, record, size_code, end_of_track, _gap_length, last] = *bytes;
         let id = match kind {
@@ -188,7 +201,7 @@ impl Transfer {
     }
 
     /// ST0, ST1, ST2, C, H, R, N.
-    #[inline]
+    #[inline(always)]
     pub(super) fn result(&self) -> [u8; 7] {
         let st0 = self.st0 | self.side << 2 | self.request.unit;
         let SectorId { cylinder, head, record, size_code } = self.id;
@@ -241,6 +254,7 @@ impl Transfer {
     }
 
     /// The track under the head; without one that can be read, no address mark comes in two turns.
+    #[inline(always)]
     fn track<'a>(&mut self, head: &'a Head<'_>) -> Option<Track<'a>> {
         let track = head.track(self.side, self.request.rate, self.request.encoding);
         if track.is_none() {
@@ -294,35 +308,43 @@ impl Transfer {
     }
 
     /// Looks for the sector during one turn of the disk, and ends the transfer when it is not there.
-    #[inline]
+    #[inline(always)]
     fn find(&mut self, head: &mut Head<'_>) -> Step {
         if matches!(self.request.kind, Kind::Write(_)) && head.write_protected() {
             self.fail(st1::NOT_WRITABLE, 0);
             return Step::Next(None);
         }
         let Some(track) = self.track(head) else { return Step::Next(None) };
-        let first = track.likely_slot(self.id.record).unwrap_or(head.slot());
-        let (mut hit, mut seen) = (None, 0);
-        for (slot, sector) in turn(&track, first) {
+        let likely = track.likely_slot(self.id.record).unwrap_or(head.slot());
+        let (hit, seen) = self.search(&track, likely);
+        let Some((slot, sector)) = hit else {
+            self.fail(st1::NO_DATA, seen);
+            return Step::Next(None);
+        };
+        let sectors = self.run_length(&track, slot, head);
+        self.found(slot, sector, sectors, head)
+    }
+
+    /// The sector with the ID that is looked for, from place `from` of the track on, and what ST2 says of the others.
+    #[inline(always)]
+    fn search(&self, track: &Track<'_>, from: usize) -> (Option<(usize, Sector)>, u8) {
+        if let Some(sector) = track.sector(from).filter(|sector| sector.id == self.id) {
+            return (Some((from, sector)), 0);
+        }
+        let mut seen = 0;
+        for (slot, sector) in turn(track, from) {
             if sector.id == self.id {
-                hit = Some((slot, sector, self.run_length(&track, slot, head)));
-                break;
+                return (Some((slot, sector)), 0);
             }
             if sector.id.cylinder != self.id.cylinder {
                 seen |= if sector.id.cylinder == 0xFF { st2::BAD_CYLINDER } else { st2::WRONG_CYLINDER };
             }
         }
-        match hit {
-            Some((slot, sector, sectors)) => self.found(slot, sector, sectors, head),
-            None => {
-                self.fail(st1::NO_DATA, seen);
-                Step::Next(None)
-            }
-        }
+        (None, seen)
     }
 
     /// What becomes of a sector whose ID is the one that is looked for, and of those that run on from it.
-    #[inline]
+    #[inline(always)]
     fn found(&mut self, slot: usize, sector: Sector, sectors: usize, head: &mut Head<'_>) -> Step {
         let wanted = match self.request.kind {
             Kind::Read(mark) => mark,
@@ -349,7 +371,7 @@ impl Transfer {
 
     /// How many sectors from `slot` on can be transferred without a look at the next ID: those up to EOT, and with MT
     /// those of the other side when its IDs are the ones to come.
-    #[inline]
+    #[inline(always)]
     fn run_length(&self, track: &Track<'_>, slot: usize, head: &Head<'_>) -> usize {
         if self.id.size_code == 0 || matches!(self.request.kind, Kind::Scan(_)) {
             return 1; // DTL cuts each sector short; SCAN judges each by itself.
@@ -366,11 +388,13 @@ impl Transfer {
     }
 
     /// Sectors from the one in `id` to EOT. It is met when the numbers are equal, be it by way of 255 and 0.
+    #[inline(always)]
     fn to_end_of_track(&self) -> usize {
         usize::from(self.request.end_of_track.wrapping_sub(self.id.record)) + 1
     }
 
     /// How many of `available` bytes, all of a run, the host gets.
+    #[inline(always)]
     fn wanted(&self, available: usize) -> usize {
         match (self.request.kind, self.id.size_code, self.request.last) {
             // Not established: a DTL of 0 or above 128 is a whole sector.
@@ -381,18 +405,18 @@ impl Transfer {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(&mut self, run: Run, head: &mut Head<'_>, host: &mut impl Host) -> Result<Step, MediumError> {
-        let bytes = head.read(self.side, run.slot, run.sectors)?;
+        let bytes = head.read(self.side, run.slot(), run.sectors())?;
         let available = self.whole_sectors(run, bytes.len())?;
         let wanted = self.wanted(available);
         let short = run.sectors == 1 && bytes.len() != available;
-        let (moved, offered) = match bytes.get(run.offset..wanted.min(bytes.len())) {
+        let (moved, offered) = match bytes.get(run.offset()..wanted.min(bytes.len())) {
             _ if self.request.kind == Kind::Verify => (self.verify(available), available),
             Some(data) if !data.is_empty() => (host.give(data), data.len()),
             // The field is shorter than N says. What passes the head then is the gap.
             _ => {
-                let gap = &GAP[..GAP.len().min(wanted - run.offset)];
+                let gap = &GAP[..GAP.len().min(wanted - run.offset())];
                 (host.give(gap), gap.len())
             }
         };
@@ -401,6 +425,7 @@ impl Transfer {
     }
 
     /// VERIFY takes all that it is given, and ends after SC sectors as if by terminal count.
+    #[inline(always)]
     fn verify(&mut self, offered: usize) -> Moved {
         if !self.request.enable_count {
             return Moved { bytes: offered, terminal_count: false };
@@ -411,15 +436,15 @@ impl Transfer {
         Moved { bytes: sectors << shift, terminal_count: self.count == 0 }
     }
 
-    #[inline]
+    #[inline(always)]
     fn write(&mut self, mark: Mark, run: Run, head: &mut Head<'_>, host: &mut impl Host) -> Result<Step, MediumError> {
-        let bytes = head.write(self.side, run.slot, run.sectors, mark)?;
+        let bytes = head.write(self.side, run.slot(), run.sectors(), mark)?;
         let available = self.whole_sectors(run, bytes.len())?;
         let wanted = self.wanted(available);
-        let data = bytes.get_mut(run.offset..wanted).ok_or(MediumError::Absent)?;
+        let data = bytes.get_mut(run.offset()..wanted).ok_or(MediumError::Absent)?;
         let offered = data.len();
         let moved = host.take(data);
-        let end = run.offset + moved.bytes;
+        let end = run.offset() + moved.bytes;
         if moved.terminal_count || end >= wanted {
             let sector_end = self.sectors_touched(end) << self.size_shift();
             bytes.get_mut(end..sector_end).unwrap_or_default().fill(0);
@@ -435,9 +460,9 @@ impl Transfer {
         head: &mut Head<'_>,
         host: &mut impl Host,
     ) -> Result<Step, MediumError> {
-        let bytes = head.read(self.side, run.slot, 1)?;
+        let bytes = head.read(self.side, run.slot(), 1)?;
         let wanted = self.whole_sectors(run, bytes.len())?;
-        let data = bytes.get(run.offset..).filter(|data| !data.is_empty()).ok_or(MediumError::Absent)?;
+        let data = bytes.get(run.offset()..).filter(|data| !data.is_empty()).ok_or(MediumError::Absent)?;
         let mut theirs = [0; 64];
         let offered = data.len().min(theirs.len());
         let moved = host.take(&mut theirs[..offered]);
@@ -445,7 +470,7 @@ impl Transfer {
             self.scan.lower |= disk < host;
             self.scan.higher |= disk > host;
         }
-        if moved.terminal_count || run.offset + moved.bytes >= wanted {
+        if moved.terminal_count || run.offset() + moved.bytes >= wanted {
             self.judge(comparison);
         }
         Ok(self.pass(run, Passed { moved, offered, wanted, available: wanted }, head))
@@ -469,39 +494,41 @@ impl Transfer {
     }
 
     /// How many of the bytes that a medium showed make whole sectors of the run. A single sector counts as whole.
+    #[inline(always)]
     fn whole_sectors(&self, run: Run, shown: usize) -> Result<usize, MediumError> {
         let shift = self.size_shift();
-        match shown.min(run.sectors << shift) >> shift {
+        match shown.min(run.sectors() << shift) >> shift {
             0 if shown == 0 || run.sectors > 1 => Err(MediumError::Absent),
             sectors => Ok(sectors.max(1) << shift),
         }
     }
 
     /// Accounts for bytes that the host moved.
-    #[inline]
+    #[inline(always)]
     fn pass(&mut self, run: Run, passed: Passed, head: &mut Head<'_>) -> Step {
         let Passed { moved, offered, wanted, available } = passed;
-        let offset = run.offset + moved.bytes;
+        let offset = run.offset() + moved.bytes;
         let all = offset >= wanted;
         let sectors = match (all, moved.terminal_count) {
             (true, _) => self.sectors_touched(available),
             (false, true) => self.sectors_touched(offset),
             (false, false) => offset >> self.size_shift(),
         };
-        let slot = if sectors > 0 { self.pass_sectors(run, sectors, moved.terminal_count) } else { run.slot };
+        let slot = if sectors > 0 { self.pass_sectors(run, sectors, moved.terminal_count) } else { run.slot() };
         head.turn_to(slot);
         if all || moved.terminal_count {
             return Step::Next(None);
         }
         let offset = offset - (sectors << self.size_shift());
-        let run = Run { slot, sectors: run.sectors - sectors, offset, ..run };
+        let sectors = run.sectors - sectors as u16;
+        let run = Run { slot: slot as u16, sectors, offset: offset as u16, ..run };
         if moved.bytes == offered { Step::Next(Some(run)) } else { Step::Wait(run) }
     }
 
     /// A number of sectors of a run is done with. Gives the slot after the last of them.
-    #[inline]
+    #[inline(always)]
     fn pass_sectors(&mut self, run: Run, sectors: usize, terminal_count: bool) -> usize {
-        let (mut slot, mut sectors) = (run.slot, sectors);
+        let (mut slot, mut sectors) = (run.slot(), sectors);
         let on_this_side = self.to_end_of_track();
         if sectors > on_this_side {
             self.id = next_id(self.id, true, true, 0);
@@ -527,6 +554,7 @@ impl Transfer {
     }
 
     /// The sector in `id` is done with. Ends the transfer at terminal count and after the last sector.
+    #[inline(always)]
     fn end_of_sector(&mut self, terminal_count: bool) {
         let Request { kind, multi_track, .. } = self.request;
         let end_of_side = match kind {
@@ -571,11 +599,13 @@ impl Transfer {
     }
 
     /// A sector has `1 << size_shift` bytes. Only called for one that was found, whose size code is therefore at most 7.
+    #[inline(always)]
     fn size_shift(&self) -> u32 {
         7 + u32::from(self.id.size_code & MAX_SIZE_CODE)
     }
 
     /// Sectors of which at least one of `bytes` bytes is a part.
+    #[inline(always)]
     fn sectors_touched(&self, bytes: usize) -> usize {
         let shift = self.size_shift();
         (bytes + (1 << shift) - 1) >> shift

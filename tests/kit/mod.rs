@@ -234,7 +234,7 @@ impl Guest {
     }
 
     /// Sends the bytes of a command, asking the MSR before each.
-    #[inline]
+    #[inline(never)]
     pub fn send(&mut self, bytes: &[u8]) -> Result<(), DriverError> {
         for &byte in bytes {
             let status = self.bus.read(MSR);
@@ -247,7 +247,7 @@ impl Guest {
     }
 
     /// Fetches `N` result bytes, asking the MSR before each.
-    #[inline]
+    #[inline(never)]
     pub fn fetch<const N: usize>(&mut self) -> Result<[u8; N], DriverError> {
         let mut bytes = [0; N];
         for byte in &mut bytes {
