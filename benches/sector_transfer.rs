@@ -1,27 +1,34 @@
-//! What a transfer costs, next to a plain copy of the same bytes, in the same pieces, from a mapping of the same file.
+//! What a transfer costs, next to a plain copy of the same bytes in the same pieces, from a mapping of the same file.
 //!
-//! Each READ DATA or WRITE DATA is 32 port accesses, as a driver makes them: the MSR is asked before each of nine
-//! command and seven result bytes. CONFIGURE has turned implied seeks on, so that these are all the accesses of a whole
-//! disk. The DMA channel is in autoinitialise mode, so that it serves one command after the other; the rows "8237A
-//! programmed" set it up anew for each, nine more accesses. What arrived is compared outside the part that is timed.
+//! A READ DATA or WRITE DATA is 32 port accesses, as a driver makes them: the MSR is asked before each of nine command
+//! and seven result bytes. CONFIGURE has turned implied seeks on, so that these are all the accesses to a whole disk.
+//! "own DMA" is a DMA channel of the VM monitor's own, which costs nothing but the copy; "8237A" is the one of this
+//! library, which the driver programs anew for each command with nine accesses more. The disk goes to a place of its
+//! size in guest memory, or, "one buffer", each piece to the same place, which then stays in the nearest cache.
 
 #[path = "../tests/kit/mod.rs"]
 mod kit;
 
-use std::{hint::black_box, io::Write};
+use std::{fs, hint::black_box, io::Write};
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use kit::{BUFFER, Guest, MSR, Sectors};
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
+use kit::{DMA_READ_FLOPPY, DMA_WRITE_FLOPPY, Dma, Guest, MSR, Sectors};
 use memmap2::{Mmap, MmapMut};
 use tempfile::NamedTempFile;
-use vm_fdc::{drive::DriveType, media::Access};
+use vm_fdc::{
+    dma::{AtDma, DmaChannel, Moved},
+    drive::DriveType,
+    media::Access,
+};
 
 const SECTOR: usize = 512;
-const CYLINDER: usize = 36 * SECTOR;
+const TRACK: usize = 18 * SECTOR;
+const CYLINDER: usize = 2 * TRACK;
 const DISK: usize = 80 * CYLINDER;
-/// Autoinitialise, single transfers.
-const READ_AGAIN: u8 = 0x56;
-const WRITE_AGAIN: u8 = 0x5A;
+
+/// Where the disk has its place in guest memory, and how much memory that takes.
+const PLACE: usize = 0x10_0000;
+const MEMORY: usize = 0x30_0000;
 
 /// A 1.44M image in which no sector is like another.
 fn disk() -> NamedTempFile {
@@ -32,36 +39,160 @@ fn disk() -> NamedTempFile {
 }
 
 /// A guest with the disk in its drive, and implied seeks on.
-fn guest(disk: &NamedTempFile) -> Guest {
-    let (mut guest, drive) = Guest::with_drive(DriveType::Inch3_5Hd);
+fn guest<D: Dma>(disk: &NamedTempFile, dma: D) -> Guest<D> {
+    let (mut guest, drive) = Guest::with_drive_and_dma(DriveType::Inch3_5Hd, dma);
     drive.attach_image(disk.path(), Access::ReadWrite).expect("the image attaches");
     guest.bus.write(kit::CCR, 0);
     guest.command(&[0x13, 0x00, 0x60, 0x00]);
     guest
 }
 
-/// The commands that move a disk in pieces of `bytes`.
-fn commands(bytes: usize) -> impl Iterator<Item = Sectors> {
-    (0..DISK / bytes).map(move |piece| {
-        let sector = piece * bytes / SECTOR;
-        let (cylinder, head, record) = ((sector / 36) as u8, (sector / 18 % 2) as u8, (sector % 18) as u8 + 1);
-        Sectors { cylinder, head, record, bytes, end_of_track: 18 }
-    })
+/// A DMA controller that the VM monitor points to memory itself.
+struct OwnDma {
+    memory: Vec<u8>,
+    address: usize,
+    count: usize,
 }
 
-/// The whole disk in pieces of a cylinder and of a sector, read and written, each beside the copy that it amounts to.
-fn whole_disk(criterion: &mut Criterion) {
-    let disk = disk();
-    let mut guest = guest(&disk);
-    let image = std::fs::read(disk.path()).expect("the image");
-    for (name, bytes) in [("cylinder", CYLINDER), ("sector", SECTOR)] {
-        let commands: Vec<_> = commands(bytes).collect();
-        for (&sectors, expected) in commands.iter().zip(image.chunks(bytes)) {
-            guest.read_dma(sectors).expect("the disk reads");
-            assert_eq!(guest.buffer(bytes), expected);
-        }
+impl OwnDma {
+    fn new() -> Self {
+        Self { memory: vec![0; MEMORY], address: 0, count: 0 }
+    }
 
-        let mut group = criterion.benchmark_group(format!("read disk by {name}"));
+    fn moved(&mut self, bytes: usize) -> Moved {
+        self.address += bytes;
+        self.count -= bytes;
+        Moved { bytes, terminal_count: self.count == 0 }
+    }
+}
+
+impl DmaChannel for OwnDma {
+    fn device_to_memory(&mut self, data: &[u8]) -> Moved {
+        let bytes = data.len().min(self.count);
+        self.memory[self.address..][..bytes].copy_from_slice(&data[..bytes]);
+        self.moved(bytes)
+    }
+
+    fn memory_to_device(&mut self, data: &mut [u8]) -> Moved {
+        let bytes = data.len().min(self.count);
+        data[..bytes].copy_from_slice(&self.memory[self.address..][..bytes]);
+        self.moved(bytes)
+    }
+}
+
+impl Dma for OwnDma {
+    fn read_port(&mut self, _port: u16) -> Option<u8> {
+        None
+    }
+
+    fn write_port(&mut self, _port: u16, _value: u8) -> bool {
+        false
+    }
+
+    fn memory(&self) -> &[u8] {
+        &self.memory
+    }
+
+    fn memory_mut(&mut self) -> &mut [u8] {
+        &mut self.memory
+    }
+}
+
+/// A command that moves a piece of the disk, and where in memory that piece is.
+#[derive(Clone, Copy)]
+struct Piece {
+    sectors: Sectors,
+    address: usize,
+}
+
+/// The commands that move a disk in pieces of `bytes`, no piece across a boundary of 64 KiB in memory.
+fn pieces(bytes: usize, one_buffer: bool) -> Vec<Piece> {
+    let cylinders_a_page = 0x1_0000 / CYLINDER;
+    let piece = |at: usize| {
+        let (cylinder, within, sector) = (at / CYLINDER, at % CYLINDER, at / SECTOR);
+        let (head, record) = ((sector / 18 % 2) as u8, (sector % 18) as u8 + 1);
+        let sectors = Sectors { cylinder: cylinder as u8, head, record, bytes, end_of_track: 18 };
+        let place = cylinder / cylinders_a_page * 0x1_0000 + cylinder % cylinders_a_page * CYLINDER + within;
+        Piece { sectors, address: if one_buffer { PLACE } else { PLACE + place } }
+    };
+    (0..DISK).step_by(bytes).map(piece).collect()
+}
+
+/// How a command gets its DMA: programmed through ports, or pointed to memory.
+fn through_8237a(guest: &mut Guest, mode: u8, piece: Piece) {
+    guest.program_dma(mode, piece.address as u32, piece.sectors.bytes);
+}
+
+fn own_dma(guest: &mut Guest<OwnDma>, _mode: u8, piece: Piece) {
+    let dma = guest.bus.fdc.dma_mut();
+    (dma.address, dma.count) = (piece.address, piece.sectors.bytes);
+}
+
+/// Reads the disk and compares it, then times that.
+fn read_disk<D: Dma>(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    disk: &NamedTempFile,
+    dma: D,
+    pieces: &[Piece],
+    program: fn(&mut Guest<D>, u8, Piece),
+) {
+    let mut guest = guest(disk, dma);
+    let image = fs::read(disk.path()).expect("the image");
+    for (&piece, expected) in pieces.iter().zip(image.chunks(pieces[0].sectors.bytes)) {
+        program(&mut guest, DMA_READ_FLOPPY, piece);
+        guest.read(piece.sectors).expect("the disk reads");
+        assert_eq!(guest.bus.memory()[piece.address..][..expected.len()], *expected);
+    }
+    group.bench_function(name, |bencher| {
+        bencher.iter(|| {
+            for &piece in pieces {
+                program(&mut guest, DMA_READ_FLOPPY, piece);
+                black_box(guest.read(piece.sectors).expect("the disk reads"));
+            }
+        });
+    });
+}
+
+/// Times the writing of a disk, and compares what is on it then.
+fn write_disk<D: Dma>(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    disk: &NamedTempFile,
+    dma: D,
+    pieces: &[Piece],
+    program: fn(&mut Guest<D>, u8, Piece),
+) {
+    let mut guest = guest(disk, dma);
+    for (n, byte) in guest.bus.memory_mut().iter_mut().enumerate() {
+        *byte = (n % 251) as u8;
+    }
+    let mut write_all = || {
+        for &piece in pieces {
+            program(&mut guest, DMA_WRITE_FLOPPY, piece);
+            black_box(guest.write(piece.sectors).expect("the disk writes"));
+        }
+    };
+    write_all();
+    group.bench_function(name, |bencher| bencher.iter(&mut write_all));
+    let written = fs::read(disk.path()).expect("the image");
+    for (piece, bytes) in pieces.iter().zip(written.chunks(pieces[0].sectors.bytes)) {
+        assert_eq!(guest.bus.memory()[piece.address..][..bytes.len()], *bytes);
+    }
+}
+
+/// A whole disk, read and written in pieces of a cylinder and of a sector.
+fn whole_disk(criterion: &mut Criterion) {
+    for (name, bytes, one_buffer) in [
+        ("by cylinder", CYLINDER, false),
+        ("by sector", SECTOR, false),
+        ("by cylinder, one buffer", CYLINDER, true),
+        ("by sector, one buffer", SECTOR, true),
+    ] {
+        let (disk, pieces) = (disk(), pieces(bytes, one_buffer));
+        let mut memory = vec![0; MEMORY];
+
+        let mut group = criterion.benchmark_group(format!("read disk {name}"));
         group.throughput(Throughput::Bytes(DISK as u64));
         group.bench_function("memcpy", |bencher| {
             let file = disk.reopen().expect("the image opens");
@@ -69,27 +200,16 @@ fn whole_disk(criterion: &mut Criterion) {
             #[allow(unsafe_code)]
             let map = unsafe { Mmap::map(&file) }.expect("the image maps");
             bencher.iter(|| {
-                map.chunks_exact(bytes).for_each(|piece| black_box(guest.buffer_mut(bytes)).copy_from_slice(piece))
+                for (piece, from) in pieces.iter().zip(map.chunks_exact(bytes)) {
+                    black_box(&mut memory[piece.address..][..bytes]).copy_from_slice(from);
+                }
             });
         });
-        group.bench_function("READ DATA", |bencher| {
-            guest.program_dma(READ_AGAIN, BUFFER, bytes);
-            bencher.iter(|| {
-                commands.iter().for_each(|&sectors| {
-                    black_box(guest.read_again(sectors).unwrap());
-                })
-            });
-        });
-        group.bench_function("READ DATA, 8237A programmed", |bencher| {
-            bencher.iter(|| {
-                commands.iter().for_each(|&sectors| {
-                    black_box(guest.read_dma(sectors).unwrap());
-                })
-            });
-        });
+        read_disk(&mut group, "READ DATA, own DMA", &disk, OwnDma::new(), &pieces, own_dma);
+        read_disk(&mut group, "READ DATA, 8237A", &disk, AtDma::new(vec![0; MEMORY]), &pieces, through_8237a);
         group.finish();
 
-        let mut group = criterion.benchmark_group(format!("write disk by {name}"));
+        let mut group = criterion.benchmark_group(format!("write disk {name}"));
         group.throughput(Throughput::Bytes(DISK as u64));
         group.bench_function("memcpy", |bencher| {
             let file = disk.reopen().expect("the image opens");
@@ -97,59 +217,46 @@ fn whole_disk(criterion: &mut Criterion) {
             #[allow(unsafe_code)]
             let mut map = unsafe { MmapMut::map_mut(&file) }.expect("the image maps");
             bencher.iter(|| {
-                map.chunks_exact_mut(bytes).for_each(|piece| piece.copy_from_slice(black_box(guest.buffer(bytes))))
+                for (piece, to) in pieces.iter().zip(map.chunks_exact_mut(bytes)) {
+                    to.copy_from_slice(black_box(&memory[piece.address..][..bytes]));
+                }
             });
         });
-        guest.buffer_mut(bytes).copy_from_slice(&image[..bytes]);
-        group.bench_function("WRITE DATA", |bencher| {
-            guest.program_dma(WRITE_AGAIN, BUFFER, bytes);
-            bencher.iter(|| {
-                commands.iter().for_each(|&sectors| {
-                    black_box(guest.write_again(sectors).unwrap());
-                })
-            });
-        });
-        group.bench_function("WRITE DATA, 8237A programmed", |bencher| {
-            bencher.iter(|| {
-                commands.iter().for_each(|&sectors| {
-                    black_box(guest.write_dma(sectors).unwrap());
-                })
-            });
-        });
+        write_disk(&mut group, "WRITE DATA, own DMA", &disk, OwnDma::new(), &pieces, own_dma);
+        write_disk(&mut group, "WRITE DATA, 8237A", &disk, AtDma::new(vec![0; MEMORY]), &pieces, through_8237a);
         group.finish();
-        let written = std::fs::read(disk.path()).expect("the image");
-        assert!(written.chunks(bytes).all(|piece| *piece == image[..bytes]), "the whole disk was written");
-        std::fs::write(disk.path(), &image).expect("the image is restored");
     }
 }
 
-/// A track without DMA, byte by byte.
+/// A track without DMA, byte by byte, with the MSR asked before each.
 fn programmed_io(criterion: &mut Criterion) {
-    const TRACK: usize = 18 * SECTOR;
     let disk = disk();
-    let mut guest = guest(&disk);
+    let expected = fs::read(disk.path()).expect("the image")[TRACK..2 * TRACK].to_vec();
+    let mut guest = guest(&disk, OwnDma::new());
     guest.use_dma(false);
     let track = Sectors { cylinder: 0, head: 1, record: 1, bytes: TRACK, end_of_track: 18 };
     let mut data = vec![0; TRACK];
     let mut group = criterion.benchmark_group("track byte by byte");
     group.throughput(Throughput::Bytes(TRACK as u64));
-    for (name, configure) in [("FIFO off", 0x60), ("FIFO on", 0x40)] {
+    for (name, configure) in [("FIFO off", 0x60), ("FIFO on", 0x4F)] {
         guest.command(&[0x13, 0x00, configure, 0x00]);
-        group.bench_function(BenchmarkId::new("READ DATA", name), |bencher| {
-            bencher.iter(|| black_box(guest.read_pio(track, &mut data).unwrap()));
+        guest.read_pio(track, &mut data).expect("the track reads");
+        assert_eq!(data, expected);
+        group.bench_function(format!("READ DATA, {name}"), |bencher| {
+            bencher.iter(|| black_box(guest.read_pio(track, &mut data).expect("the track reads")));
         });
-        group.bench_function(BenchmarkId::new("WRITE DATA", name), |bencher| {
-            bencher.iter(|| black_box(guest.write_pio(track, &data).unwrap()));
+        group.bench_function(format!("WRITE DATA, {name}"), |bencher| {
+            bencher.iter(|| black_box(guest.write_pio(track, &expected).expect("the track writes")));
         });
     }
     group.finish();
-    assert_eq!(data, std::fs::read(disk.path()).expect("the image")[TRACK..2 * TRACK]);
 }
 
-/// Accesses that move no data.
-fn registers(criterion: &mut Criterion) {
-    let mut guest = guest(&disk());
-    let mut group = criterion.benchmark_group("registers");
+/// Commands and accesses that move no data to or from the guest.
+fn other(criterion: &mut Criterion) {
+    let disk = disk();
+    let mut guest = guest(&disk, AtDma::new(vec![0; MEMORY]));
+    let mut group = criterion.benchmark_group("other");
     group.bench_function("MSR read", |bencher| bencher.iter(|| black_box(guest.bus.read(black_box(MSR)))));
     let mut cylinder = 0;
     group.bench_function("SEEK and SENSE INTERRUPT STATUS", |bencher| {
@@ -158,8 +265,25 @@ fn registers(criterion: &mut Criterion) {
             black_box(guest.seek(cylinder))
         });
     });
+    group.bench_function("VERIFY of a cylinder", |bencher| {
+        bencher.iter(|| {
+            guest.send(&[0xF6, 0x00, 0, 0, 1, 2, 18, 0x1B, 0xFF]).expect("the command is taken");
+            black_box(guest.fetch::<7>().expect("it has a result"))
+        });
+    });
+    let ids: Vec<u8> = (1..=18).flat_map(|record| [0, 0, record, 2]).collect();
+    guest.bus.memory_mut()[PLACE..][..ids.len()].copy_from_slice(&ids);
+    guest.seek(0);
+    group.bench_function("FORMAT TRACK", |bencher| {
+        bencher.iter(|| {
+            guest.program_dma(DMA_WRITE_FLOPPY, PLACE as u32, ids.len());
+            guest.send(&[0x4D, 0x00, 2, 18, 0x6C, 0xF6]).expect("the command is taken");
+            black_box(guest.fetch::<7>().expect("it has a result"))
+        });
+    });
+    assert_eq!(fs::read(disk.path()).expect("the image")[..TRACK], [0xF6; TRACK]);
     group.finish();
 }
 
-criterion_group!(benches, whole_disk, programmed_io, registers);
+criterion_group!(benches, whole_disk, programmed_io, other);
 criterion_main!(benches);

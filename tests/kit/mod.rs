@@ -12,7 +12,11 @@ use std::{
     },
 };
 
-use vm_fdc::{Controller, ControllerBuilder, FloppyDrive, Interrupt, Register, dma::AtDma, drive::DriveType};
+use vm_fdc::{
+    Controller, ControllerBuilder, FloppyDrive, Interrupt, Register,
+    dma::{AtDma, DmaChannel},
+    drive::DriveType,
+};
 
 pub const DOR: u16 = 0x3F2;
 pub const TDR: u16 = 0x3F3;
@@ -68,16 +72,41 @@ impl Interrupt for Irq {
     }
 }
 
+/// What is behind the DMA channel of the floppy controller: a DMA controller with ports, and memory.
+pub trait Dma: DmaChannel {
+    fn read_port(&mut self, port: u16) -> Option<u8>;
+    fn write_port(&mut self, port: u16, value: u8) -> bool;
+    fn memory(&self) -> &[u8];
+    fn memory_mut(&mut self) -> &mut [u8];
+}
+
+impl Dma for AtDma<Vec<u8>> {
+    fn read_port(&mut self, port: u16) -> Option<u8> {
+        Self::read_port(self, port)
+    }
+
+    fn write_port(&mut self, port: u16, value: u8) -> bool {
+        Self::write_port(self, port, value)
+    }
+
+    fn memory(&self) -> &[u8] {
+        Self::memory(self)
+    }
+
+    fn memory_mut(&mut self) -> &mut [u8] {
+        Self::memory_mut(self)
+    }
+}
+
 /// The I/O ports of a PC: the floppy controller and the DMA controllers, with memory behind them.
-pub struct Bus {
-    pub fdc: Controller<Irq, AtDma<Vec<u8>>>,
+pub struct Bus<D = AtDma<Vec<u8>>> {
+    pub fdc: Controller<Irq, D>,
     pub irq: Irq,
 }
 
-impl Bus {
-    pub fn new(builder: ControllerBuilder) -> Self {
+impl<D: Dma> Bus<D> {
+    pub fn new(builder: ControllerBuilder, dma: D) -> Self {
         let irq = Irq::default();
-        let dma = AtDma::new(vec![0; MEMORY]);
         let fdc = builder.interrupt(irq.clone()).dma(dma).build().expect("the drives can be wired");
         Self { fdc, irq }
     }
@@ -197,24 +226,31 @@ impl Sectors {
 }
 
 /// The driver: a bus, and the drive that it has selected.
-pub struct Guest {
-    pub bus: Bus,
+pub struct Guest<D = AtDma<Vec<u8>>> {
+    pub bus: Bus<D>,
     drive: u8,
 }
 
 impl Guest {
     /// A guest in a machine with one drive, which it has reset and selected.
     pub fn with_drive(drive_type: DriveType) -> (Self, FloppyDrive) {
-        let mut guest = Self::new(Controller::builder().drive(0, drive_type));
-        guest.reset();
-        guest.select(0);
-        let drive = guest.bus.fdc.drive(0).expect("drive 0 is there");
-        (guest, drive)
+        Self::with_drive_and_dma(drive_type, AtDma::new(vec![0; MEMORY]))
     }
 
     /// A guest in a machine as it is at power-on.
     pub fn new(builder: ControllerBuilder) -> Self {
-        Self { bus: Bus::new(builder), drive: 0 }
+        Self { bus: Bus::new(builder, AtDma::new(vec![0; MEMORY])), drive: 0 }
+    }
+}
+
+impl<D: Dma> Guest<D> {
+    /// The same, with a DMA controller of one's own.
+    pub fn with_drive_and_dma(drive_type: DriveType, dma: D) -> (Self, FloppyDrive) {
+        let mut guest = Self { bus: Bus::new(Controller::builder().drive(0, drive_type), dma), drive: 0 };
+        guest.reset();
+        guest.select(0);
+        let drive = guest.bus.fdc.drive(0).expect("drive 0 is there");
+        (guest, drive)
     }
 
     /// Takes the controller through a reset by the DOR, and fetches the four statuses of polling.
@@ -234,7 +270,7 @@ impl Guest {
     }
 
     /// Sends the bytes of a command, asking the MSR before each.
-    #[inline(never)]
+    #[inline(never)] // Unrolled around constant bytes it is slower, and no driver that there is.
     pub fn send(&mut self, bytes: &[u8]) -> Result<(), DriverError> {
         for &byte in bytes {
             let status = self.bus.read(MSR);
@@ -293,7 +329,6 @@ impl Guest {
     }
 
     /// Programs channel 2 of the DMA controller, as a BIOS does.
-    #[inline]
     pub fn program_dma(&mut self, mode: u8, address: u32, bytes: usize) {
         let count = bytes.wrapping_sub(1);
         let bus = &mut self.bus;
@@ -309,7 +344,6 @@ impl Guest {
     }
 
     /// A transfer with DMA, from the wait for its interrupt to its result.
-    #[inline]
     fn finish(&mut self) -> Result<[u8; 7], DriverError> {
         if !self.bus.irq.is_high() {
             return Err(DriverError::NoInterrupt);
@@ -319,29 +353,25 @@ impl Guest {
     }
 
     /// Reads sectors under the head by DMA to [`BUFFER`].
-    #[inline]
     pub fn read_dma(&mut self, sectors: Sectors) -> Result<[u8; 7], DriverError> {
         self.program_dma(DMA_READ_FLOPPY, BUFFER, sectors.bytes);
-        self.read_again(sectors)
+        self.read(sectors)
     }
 
     /// The same, to wherever the DMA controller has been programmed.
-    #[inline]
-    pub fn read_again(&mut self, sectors: Sectors) -> Result<[u8; 7], DriverError> {
+    pub fn read(&mut self, sectors: Sectors) -> Result<[u8; 7], DriverError> {
         self.send(&sectors.command(0xE6, self.drive))?;
         self.finish()
     }
 
     /// Writes sectors under the head by DMA from [`BUFFER`].
-    #[inline]
     pub fn write_dma(&mut self, sectors: Sectors) -> Result<[u8; 7], DriverError> {
         self.program_dma(DMA_WRITE_FLOPPY, BUFFER, sectors.bytes);
-        self.write_again(sectors)
+        self.write(sectors)
     }
 
     /// The same, from wherever the DMA controller has been programmed.
-    #[inline]
-    pub fn write_again(&mut self, sectors: Sectors) -> Result<[u8; 7], DriverError> {
+    pub fn write(&mut self, sectors: Sectors) -> Result<[u8; 7], DriverError> {
         self.send(&sectors.command(0xC5, self.drive))?;
         self.finish()
     }
