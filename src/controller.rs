@@ -7,10 +7,14 @@ mod fifo;
 mod format;
 mod registers;
 mod seek;
+mod signals;
 mod transfer;
 
 use chip::{Chip, Options};
 pub use registers::Register;
+pub use signals::InterfaceMode;
+
+use std::time::Duration;
 
 use crate::{
     dma::{DmaChannel, NoDma},
@@ -78,6 +82,12 @@ impl<I, D> ControllerBuilder<I, D> {
     /// Wires a drive to select line `number`, 0 to 3. A PC has drives 0 and 1.
     pub fn drive(mut self, number: u8, drive_type: DriveType) -> Self {
         self.drives.push((number, drive_type));
+        self
+    }
+
+    /// Which register file the chip has. [`InterfaceMode::At`] unless chosen.
+    pub fn interface(mut self, mode: InterfaceMode) -> Self {
+        self.options.mode = mode;
         self
     }
 
@@ -193,7 +203,7 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
         drive.map(Drive::handle).ok_or(NoSuchDrive { number })
     }
 
-    /// The guest reads a register. Only reads of the FIFO change anything.
+    /// The guest reads a register. Only reads of the FIFO change anything, and in Model 30 mode those of DIR.
     #[inline]
     pub fn read(&mut self, register: Register) -> u8 {
         if register == Register::MainStatus {
@@ -239,6 +249,21 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
             self.write(register, value);
         }
         register.is_some()
+    }
+
+    /// Time passes: `elapsed` since the last call, or since the controller was built.
+    ///
+    /// Commands do not need it. It bounds how long one waits for a DMA channel that does not serve it: after a turn of
+    /// the disk the command ends with an overrun (ST1.OR).
+    pub fn advance(&mut self, elapsed: Duration) {
+        self.chip.advance(elapsed);
+        self.drive_pins();
+    }
+
+    /// How much time may pass until [`advance`](Self::advance) would have something to do; `None` for any.
+    #[must_use]
+    pub fn next_event(&self) -> Option<Duration> {
+        self.chip.next_event()
     }
 
     /// The DMA channel may have become ready: a transfer that waits for it goes on. To be called after each guest

@@ -60,7 +60,9 @@ pub mod dma;
 pub mod drive;
 pub mod media;
 
-pub use controller::{BuildError, Controller, ControllerBuilder, EmptyDrive, Interrupt, NoInterrupt, Register};
+pub use controller::{
+    BuildError, Controller, ControllerBuilder, EmptyDrive, InterfaceMode, Interrupt, NoInterrupt, Register,
+};
 pub use drive::FloppyDrive;
 
 /// The examples of the README, compiled.

@@ -7,7 +7,7 @@ mod kit;
 use std::fs;
 
 use kit::{BUFFER, CCR, DIR, DMA_READ_FLOPPY, DOR, DSR, FIFO, Guest, MSR, TDR, fixture};
-use vm_fdc::{Controller, EmptyDrive, FloppyDrive, Register, drive::DriveType, media::Access};
+use vm_fdc::{Controller, EmptyDrive, FloppyDrive, InterfaceMode, Register, drive::DriveType, media::Access};
 
 /// DOR: drive 0 selected with its motor on, out of reset, DMA gate open.
 const RUN: u8 = 0x1C;
@@ -196,7 +196,7 @@ fn writes_to_status_registers_a_and_b_change_nothing() {
 #[test]
 fn the_controller_drives_bit_7_alone_of_the_dir() {
     // §1.9
-    assert_eq!(Register::DigitalInput.driven_bits(), 0x80);
+    assert_eq!(Register::DigitalInput.driven_bits(InterfaceMode::At), 0x80);
 }
 
 // DOR

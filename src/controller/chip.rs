@@ -1,6 +1,8 @@
 //! The 82077AA itself: registers, phases and resets. It knows no bus and has no pins; its
 //! [`Controller`](super::Controller) does.
 
+use std::time::Duration;
+
 use log::{debug, trace};
 
 use super::{
@@ -9,8 +11,9 @@ use super::{
     execution::Execution,
     fifo::{DmaPort, Fifo},
     format::{Format, FormatIds},
-    registers::{Register, configure, dir, dor, dsr, msr, perpendicular, st0, st3},
+    registers::{Register, ccr, configure, dor, dsr, msr, perpendicular, st0, st3},
     seek::DriveStatus,
+    signals::{Activity, InterfaceMode, Signals},
     transfer::{Direction, Kind, Progress, Transfer},
 };
 use crate::{dma::DmaChannel, drive::Drive, media::DataRate};
@@ -51,6 +54,7 @@ pub(super) type PinsMayChange = bool;
 /// Where the data sheet leaves a choice, or a chip differs from it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Options {
+    pub mode: InterfaceMode,
     pub empty_drive: EmptyDrive,
     /// The SCAN commands execute.
     pub scan: bool,
@@ -65,6 +69,11 @@ pub(super) struct Chip {
     tape_drive: u8,
     /// DRATE, the latch that DSR and CCR share.
     rate: DataRate,
+    no_precompensation: bool,
+    pub activity: Activity,
+    /// The direction of the last step, and the side of the last command.
+    pub inward: bool,
+    side: u8,
     /// The two parameters of SPECIFY. Undefined at power-on, and no reset changes them.
     specify: [u8; 2],
     /// Byte 2 of CONFIGURE, and PRETRK.
@@ -86,6 +95,8 @@ pub(super) struct Chip {
     /// What FORMAT TRACK takes from the host.
     format_ids: FormatIds,
     phase: Phase,
+    /// How long a command has waited for its DMA channel, as far as the embedder told.
+    waited: Duration,
     /// INT falls and rises again within this access.
     pub interrupt_edge: bool,
 }
@@ -98,6 +109,10 @@ impl Chip {
             digital_output: 0,
             tape_drive: 0,
             rate: DataRate::Kbps250,
+            no_precompensation: false,
+            activity: Activity::default(),
+            inward: false,
+            side: 0,
             specify: [0; 2],
             configure: configure::FIFO_OFF,
             precompensation_start: 0,
@@ -111,6 +126,7 @@ impl Chip {
             result: [0; MAX_RESULT],
             format_ids: FormatIds::default(),
             phase: Phase::Stopped,
+            waited: Duration::ZERO,
             interrupt_edge: false,
         }
     }
@@ -123,7 +139,9 @@ impl Chip {
         self.digital_output = 0;
         self.tape_drive = 0;
         self.rate = DataRate::Kbps250;
-        self.phase = Phase::Stopped;
+        self.no_precompensation = false;
+        self.activity = Activity::default();
+        (self.inward, self.side) = (false, 0);
     }
 
     /// What DOR and DSR reset have in common. LOCK keeps the FIFO's settings and the precompensation start, but
@@ -139,6 +157,7 @@ impl Chip {
         // Not established for a software reset; software that recalibrates after it cannot tell.
         self.present_cylinder = [0; 4];
         self.drive_status = DriveStatus::default();
+        self.activity.forget();
         self.fifo.clear();
         self.phase = Phase::Stopped;
     }
@@ -162,8 +181,7 @@ impl Chip {
 
     /// INT and DRQ are driven.
     pub(super) fn pins_driven(&self) -> bool {
-        const ON: u8 = dor::DMA_GATE | dor::NOT_RESET;
-        self.digital_output & ON == ON
+        self.options.mode.drives_pins(self.digital_output)
     }
 
     /// DRQ: a transfer waits for the DMA channel.
@@ -221,21 +239,41 @@ impl Chip {
         status | msr::NON_DMA | direction | request
     }
 
-    /// A read of any register but the FIFO. Nothing changes by it.
-    pub(super) fn read_other(&self, register: Register) -> u8 {
+    /// A read of any register but the FIFO.
+    pub(super) fn read_other(&mut self, register: Register) -> u8 {
+        let mode = self.options.mode;
         match register {
             Register::MainStatus => self.main_status(),
             Register::DigitalOutput => self.digital_output,
             Register::TapeDrive => self.tape_drive,
-            Register::DigitalInput => self.digital_input(),
-            Register::StatusA | Register::StatusB | Register::Fifo => 0xFF,
+            Register::StatusA => self.signals().status_a(mode),
+            Register::StatusB => self.signals().status_b(mode),
+            Register::DigitalInput => {
+                let value = self.signals().digital_input(mode);
+                self.activity.forget();
+                value
+            }
+            Register::Fifo => 0xFF,
         }
     }
 
-    /// DIR in PC/AT mode; the bits that the controller does not drive read as ones.
-    fn digital_input(&self) -> u8 {
-        let changed = self.selected_drive().filter(|_| self.motor_on()).is_some_and(Drive::changed);
-        if changed { 0xFF } else { !dir::DISK_CHANGE }
+    fn signals(&self) -> Signals {
+        let drive = self.selected_drive();
+        let driven = self.pins_driven();
+        Signals {
+            interrupt: driven && self.interrupt_pending(),
+            dma_request: driven && self.dma_request(),
+            second_drive: self.drives[1].is_some(),
+            track_0: drive.is_some_and(Drive::track_0),
+            write_protected: drive.is_some_and(Drive::write_protected),
+            side_1: self.side != 0,
+            inward: self.inward,
+            disk_change: drive.filter(|_| self.motor_on()).is_some_and(Drive::changed),
+            activity: self.activity,
+            digital_output: self.digital_output,
+            no_precompensation: self.no_precompensation,
+            rate: self.rate,
+        }
     }
 
     /// The drive that the DOR selects.
@@ -254,7 +292,10 @@ impl Chip {
             Register::DigitalOutput => self.write_digital_output(value, dma),
             Register::TapeDrive => self.tape_drive = value & 0b11,
             Register::DataRateSelect => self.write_data_rate_select(value),
-            Register::ConfigurationControl => self.rate = DataRate::from_bits(value),
+            Register::ConfigurationControl => {
+                self.rate = DataRate::from_bits(value);
+                self.no_precompensation = value & ccr::NO_PRECOMPENSATION != 0;
+            }
             Register::StatusA | Register::StatusB | Register::Fifo => {}
         }
         true
@@ -389,7 +430,10 @@ impl Chip {
                 None => self.enter_result(&command::INVALID, [st0::INVALID], false),
             },
             Action::Version => self.enter_result(command, [0x90], false),
-            Action::SenseDriveStatus => self.enter_result(command, [self.drive_status_3(first)], false),
+            Action::SenseDriveStatus => {
+                self.side = first >> 2 & 1;
+                self.enter_result(command, [self.drive_status_3(first)], false);
+            }
             Action::DumpRegisters => self.enter_result(command, self.dump(), false),
             Action::Lock => {
                 self.lock = opcode & LOCK != 0;
@@ -496,6 +540,8 @@ impl Chip {
             true => execution.proceed(head, &mut DmaPort { channel: dma, gate }, ids),
             false => execution.proceed(head, &mut self.fifo, ids),
         };
+        self.side = execution.side();
+        self.waited = Duration::ZERO;
         match (progress, self.options.empty_drive) {
             (Some(Progress::Waiting), _) => return,
             (Some(Progress::Ended), _) => {}
@@ -505,8 +551,43 @@ impl Chip {
         }
         // What the disk delivered is fetched before the result shows.
         if self.fifo.is_empty() || execution.direction() != Some(Direction::ToHost) {
-            let result = execution.result(&self.format_ids);
-            self.enter_result(self.command_row(), result, true);
+            self.end_execution();
         }
     }
+
+    /// From the execution phase to the result phase.
+    #[inline]
+    fn end_execution(&mut self) {
+        let Phase::Execution(execution) = &self.phase else { return };
+        let (result, reads, writes) =
+            (execution.result(&self.format_ids), execution.has_read(), execution.has_written());
+        if reads {
+            self.activity.read();
+        }
+        if writes {
+            self.activity.written();
+        }
+        self.enter_result(self.command_row(), result, true);
+    }
+
+    /// Time passes for a command that waits for its DMA channel. A turn of the disk is more than any channel needs.
+    pub(super) fn advance(&mut self, elapsed: Duration) {
+        let Some(left) = self.next_event() else { return };
+        self.waited += elapsed.min(left);
+        if elapsed < left {
+            return;
+        }
+        let Phase::Execution(execution) = &mut self.phase else { return };
+        let drive = self.drives[usize::from(self.digital_output & dor::SELECT)].as_mut();
+        execution.overrun(drive.and_then(Drive::head));
+        self.end_execution();
+    }
+
+    /// How long a command may still wait for its DMA channel.
+    pub(super) fn next_event(&self) -> Option<Duration> {
+        self.dma_request().then(|| TURN.saturating_sub(self.waited))
+    }
 }
+
+/// A turn of the disk at 300 rpm.
+const TURN: Duration = Duration::from_millis(200);

@@ -77,6 +77,39 @@ impl Execution {
         })
     }
 
+    /// The side under the head.
+    #[inline]
+    pub(super) fn side(&self) -> u8 {
+        match &self.job {
+            Job::Transfer(transfer) => transfer.side(),
+            Job::Format(format) => format.side(),
+        }
+    }
+
+    /// Something came from the head.
+    #[inline]
+    pub(super) fn has_read(&self) -> bool {
+        self.disk.is_some() && matches!(self.job, Job::Transfer(_))
+    }
+
+    /// Something went to the head.
+    #[inline]
+    pub(super) fn has_written(&self) -> bool {
+        match &self.job {
+            Job::Transfer(transfer) => transfer.has_written(),
+            Job::Format(format) => format.has_written(),
+        }
+    }
+
+    /// Ends because the host did not keep up.
+    pub(super) fn overrun(&mut self, head: Option<Head<'_>>) {
+        let head = head.filter(|head| self.disk == Some(head.disk()));
+        match &mut self.job {
+            Job::Transfer(transfer) => transfer.overrun(head),
+            Job::Format(format) => format.fail(st1::OVERRUN),
+        }
+    }
+
     /// Ends as if two index pulses had passed without an address mark.
     pub(super) fn fail_without_disk(&mut self) {
         match &mut self.job {

@@ -54,6 +54,7 @@ pub(super) struct Format {
     filler: u8,
     /// Bytes that the host has given.
     received: usize,
+    written: bool,
     ended: bool,
     st0: u8,
     st1: u8,
@@ -72,6 +73,7 @@ impl Format {
             gap,
             filler,
             received: 0,
+            written: false,
             ended: false,
             st0: 0,
             st1: 0,
@@ -80,6 +82,15 @@ impl Format {
 
     pub(super) fn has_ended(&self) -> bool {
         self.ended
+    }
+
+    pub(super) fn side(&self) -> u8 {
+        self.side
+    }
+
+    /// The track was written anew.
+    pub(super) fn has_written(&self) -> bool {
+        self.written
     }
 
     /// ST0, ST1, ST2 and an ID without meaning: the last one that was received.
@@ -141,9 +152,12 @@ impl Format {
         ids.iter_mut().zip(received.whole(self.received)).for_each(|(place, id)| *place = id);
         let Self { encoding, rate, size_code, filler, .. } = *self;
         let format = TrackFormat { rate, encoding, ids: &ids[..count], size_code, filler };
-        if let Err(error) = head.format_track(self.side, format) {
-            debug!("FORMAT TRACK: {error}");
-            self.fail(if matches!(error, MediumError::Io(_)) { st1::DATA_ERROR } else { 0 });
+        match head.format_track(self.side, format) {
+            Ok(()) => self.written = true,
+            Err(error) => {
+                debug!("FORMAT TRACK: {error}");
+                self.fail(if matches!(error, MediumError::Io(_)) { st1::DATA_ERROR } else { 0 });
+            }
         }
     }
 }

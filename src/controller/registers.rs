@@ -1,12 +1,14 @@
 //! The registers and their bits, under the names of the data sheet.
 
+use super::signals::InterfaceMode;
+
 /// The eight-byte register window, by offset from the base port. Offset 6 belongs to the hard disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Register {
-    /// SRA, +0, read only; not driven in PC/AT mode.
+    /// SRA, +0, read only: signals of the drives; not driven in PC/AT mode.
     StatusA = 0,
-    /// SRB, +1, read only; not driven in PC/AT mode.
+    /// SRB, +1, read only: more of them; not driven in PC/AT mode.
     StatusB = 1,
     /// DOR, +2: motors, DMA gate, reset, drive select.
     DigitalOutput = 2,
@@ -43,14 +45,14 @@ impl Register {
         }
     }
 
-    /// The bits that the controller drives when the register is read in PC/AT mode. The others float; a VM monitor
-    /// with a hard disk at the same port takes those of [`DigitalInput`](Self::DigitalInput) from there.
+    /// The bits that the controller drives when the register is read. The others float; a VM monitor with a hard disk
+    /// at the same port takes those of [`DigitalInput`](Self::DigitalInput) from there.
     #[must_use]
-    pub const fn driven_bits(self) -> u8 {
+    pub const fn driven_bits(self, mode: InterfaceMode) -> u8 {
         match self {
-            Self::StatusA | Self::StatusB => 0x00,
-            Self::DigitalInput => dir::DISK_CHANGE,
-            Self::DigitalOutput | Self::TapeDrive | Self::MainStatus | Self::Fifo => 0xFF,
+            Self::StatusA | Self::StatusB if matches!(mode, InterfaceMode::At) => 0x00,
+            Self::DigitalInput => mode.driven_by_digital_input(),
+            _ => 0xFF,
         }
     }
 }
@@ -91,6 +93,12 @@ pub(super) mod dsr {
 pub(super) mod dir {
     /// DSKCHG: the disk-change line of the selected drive.
     pub const DISK_CHANGE: u8 = 0x80;
+}
+
+/// Configuration control register.
+pub(super) mod ccr {
+    /// NOPREC, in Model 30 mode: stored, shown in DIR, and without effect.
+    pub const NO_PRECOMPENSATION: u8 = 0x04;
 }
 
 /// Status register 0.

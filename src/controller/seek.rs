@@ -117,6 +117,10 @@ impl Chip {
 
     /// Steps the drive that the DOR selects, whichever the command names: the select lines are the DOR's.
     fn step(&mut self, direction: Direction, pulses: u8) {
+        if pulses > 0 {
+            self.inward = direction == Direction::Inward;
+            self.activity.step = true;
+        }
         if let Some(drive) = &mut self.drives[usize::from(self.digital_output & dor::SELECT)] {
             drive.step(direction, pulses);
         }

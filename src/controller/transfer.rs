@@ -139,6 +139,7 @@ pub(super) struct Transfer {
     /// Sectors that READ TRACK has read, or that VERIFY has still to verify.
     count: u16,
     scan: Scan,
+    written: bool,
     ended: bool,
     st0: u8,
     st1: u8,
@@ -183,7 +184,7 @@ impl Transfer {
         };
         let st0 = if seek_end { st0::SEEK_END } else { 0 };
         let (side, scan) = (unit >> 2 & 1, Scan::default());
-        Self { request, side, id, run: None, count, scan, ended: false, st0, st1: 0, st2: 0 }
+        Self { request, side, id, run: None, count, scan, written: false, ended: false, st0, st1: 0, st2: 0 }
     }
 
     pub(super) fn direction(&self) -> Option<Direction> {
@@ -198,6 +199,25 @@ impl Transfer {
     /// It is in the middle of a sector, and waits for the host.
     pub(super) fn waits_for_host(&self) -> bool {
         self.run.is_some()
+    }
+
+    pub(super) fn side(&self) -> u8 {
+        self.side
+    }
+
+    /// A data field was written, be it a part of one.
+    pub(super) fn has_written(&self) -> bool {
+        self.written
+    }
+
+    /// The host did not keep up: a sector that is being written is completed with zeros.
+    pub(super) fn overrun(&mut self, head: Option<Head<'_>>) {
+        if let (Kind::Write(mark), Some(run), Some(mut head)) = (self.request.kind, self.run, head)
+            && let Ok(bytes) = head.write(self.side, run.slot(), 1, mark)
+        {
+            bytes.get_mut(run.offset()..1 << self.size_shift()).unwrap_or_default().fill(0);
+        }
+        self.fail(st1::OVERRUN, 0);
     }
 
     /// ST0, ST1, ST2, C, H, R, N.
@@ -442,6 +462,7 @@ impl Transfer {
         let available = self.whole_sectors(run, bytes.len())?;
         let wanted = self.wanted(available);
         let data = bytes.get_mut(run.offset()..wanted).ok_or(MediumError::Absent)?;
+        self.written = true;
         let offered = data.len();
         let moved = host.take(data);
         let end = run.offset() + moved.bytes;
