@@ -71,7 +71,8 @@ pub enum BuildError {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ControllerBuilder<I = NoInterrupt, D = NoDma> {
-    drives: Vec<(u8, DriveType)>,
+    /// Number, kind, and where the head stands.
+    drives: Vec<(u8, DriveType, u8)>,
     options: Options,
     base: u16,
     interrupt: I,
@@ -80,8 +81,14 @@ pub struct ControllerBuilder<I = NoInterrupt, D = NoDma> {
 
 impl<I, D> ControllerBuilder<I, D> {
     /// Wires a drive to select line `number`, 0 to 3. A PC has drives 0 and 1.
-    pub fn drive(mut self, number: u8, drive_type: DriveType) -> Self {
-        self.drives.push((number, drive_type));
+    pub fn drive(self, number: u8, drive_type: DriveType) -> Self {
+        self.drive_with_head_at(number, drive_type, 0)
+    }
+
+    /// The same, with the head left at `cylinder` by whatever was before: guests must not rely on cylinder 0. A head
+    /// beyond the last cylinder that the drive reaches stands at that one.
+    pub fn drive_with_head_at(mut self, number: u8, drive_type: DriveType, cylinder: u8) -> Self {
+        self.drives.push((number, drive_type, cylinder));
         self
     }
 
@@ -130,9 +137,9 @@ impl<I, D> ControllerBuilder<I, D> {
     /// A [`BuildError`] for a drive that cannot be wired.
     pub fn build(self) -> Result<Controller<I, D>, BuildError> {
         let mut drives = [const { None }; 4];
-        for (number, drive_type) in self.drives {
+        for (number, drive_type, cylinder) in self.drives {
             match drives.get_mut(usize::from(number)) {
-                Some(place @ None) => *place = Some(Drive::new(number, drive_type)),
+                Some(place @ None) => *place = Some(Drive::new(number, drive_type, cylinder)),
                 Some(Some(_)) => return Err(BuildError::DriveTwice(number)),
                 None => return Err(BuildError::DriveNumber(number)),
             }

@@ -146,8 +146,9 @@ pub(crate) struct Drive {
 }
 
 impl Drive {
-    pub(crate) fn new(number: u8, kind: DriveType) -> Self {
-        Self { kind, cylinder: 0, slot: 0, bay: Arc::new(Bay::new(number, kind)) }
+    pub(crate) fn new(number: u8, kind: DriveType, cylinder: u8) -> Self {
+        let cylinder = cylinder.min(kind.cylinders() - 1);
+        Self { kind, cylinder, slot: 0, bay: Arc::new(Bay::new(number, kind)) }
     }
 
     /// A handle for the manager of the drive.
