@@ -217,7 +217,7 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
             return self.chip.main_status();
         }
         if register != Register::Fifo {
-            return self.chip.read_other(register);
+            return self.chip.read_register(register);
         }
         let (value, pins_may_change) = self.chip.read_fifo(&mut self.dma);
         if pins_may_change {
@@ -231,7 +231,7 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     pub fn write(&mut self, register: Register, value: u8) {
         let pins_may_change = match register {
             Register::Fifo => self.chip.write_fifo(value, &mut self.dma),
-            _ => self.chip.write_other(register, value, &mut self.dma),
+            _ => self.chip.write_register(register, value, &mut self.dma),
         };
         if pins_may_change {
             self.drive_pins();

@@ -1,7 +1,7 @@
 //! A floppy drive: the mechanics that the controller moves, and the [`FloppyDrive`] handle by which a manager attaches
 //! and releases media while the guest runs.
 //!
-//! The two meet in the [`Bay`], the only part of the library that is shared between threads.
+//! The two meet in the bay, the only part of the library that is shared between threads.
 
 mod error;
 mod handle;
@@ -127,7 +127,7 @@ impl fmt::Display for DriveType {
 
 /// Which way a step pulse moves the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
+pub(crate) enum StepDirection {
     /// Towards the spindle: higher cylinders.
     Inward,
     /// Towards the rim, where cylinder 0 is.
@@ -157,13 +157,13 @@ impl Drive {
     }
 
     /// Moves the head by `pulses` step pulses. It stays at either end of its way.
-    pub(crate) fn step(&mut self, direction: Direction, pulses: u8) {
+    pub(crate) fn step(&mut self, direction: StepDirection, pulses: u8) {
         if pulses == 0 {
             return;
         }
         self.cylinder = match direction {
-            Direction::Inward => self.cylinder.saturating_add(pulses).min(self.kind.cylinders() - 1),
-            Direction::Outward => self.cylinder.saturating_sub(pulses),
+            StepDirection::Inward => self.cylinder.saturating_add(pulses).min(self.kind.cylinders() - 1),
+            StepDirection::Outward => self.cylinder.saturating_sub(pulses),
         };
         self.bay.clear_change();
     }
@@ -196,9 +196,9 @@ impl Drive {
         Some(Head { bay, kind: self.kind, cylinder, slot: &mut self.slot })
     }
 
-    /// The cylinder of the disk under the head. A disk of 40 cylinders in a drive of 80 has one under every other.
+    /// The cylinder of the disk under the head. A 5.25" disk of 40 cylinders in a drive of 80 has one under every other.
     fn medium_cylinder(&self, cylinders: u8) -> Option<u8> {
-        let double_step = self.kind.cylinders() > FORTY_TRACKS && cylinders <= FORTY_TRACKS;
+        let double_step = self.kind == DriveType::Inch5_25Hd && cylinders <= MOST_CYLINDERS_AT_48_TPI;
         match (double_step, self.cylinder % 2) {
             (false, _) => Some(self.cylinder),
             (true, 0) => Some(self.cylinder / 2),
@@ -284,5 +284,5 @@ impl Head<'_> {
     }
 }
 
-/// A disk of at most this many cylinders has 48 tracks an inch, and so has a drive that reaches no further.
-const FORTY_TRACKS: u8 = 43;
+/// A 5.25" disk of no more cylinders has 48 tracks an inch, half of what a 1.2M drive has.
+const MOST_CYLINDERS_AT_48_TPI: u8 = 43;

@@ -10,7 +10,7 @@ mod image;
 mod mapping;
 mod sectors;
 
-use std::{fmt, io};
+use std::{any::Any, fmt, io};
 
 pub use faulty::{Fault, FaultyMedium};
 pub use geometry::{FORMATS, FormFactor, Format, Geometry, GeometryError};
@@ -94,8 +94,13 @@ impl SectorId {
     /// Bytes in the data field, 128 to 16,384; `None` for a size code above 7, which no sector has.
     #[must_use]
     pub const fn size(self) -> Option<usize> {
-        if self.size_code <= 7 { Some(128 << self.size_code) } else { None }
+        sector_size(self.size_code)
     }
+}
+
+/// Bytes in a sector of size code N, 128 to 16,384; `None` for a code above 7, which no sector has.
+pub(crate) const fn sector_size(size_code: u8) -> Option<usize> {
+    if size_code <= 7 { Some(128 << size_code) } else { None }
 }
 
 /// The address mark in front of a data field.
@@ -242,11 +247,11 @@ pub enum MediumError {
 ///
 /// Cylinders are the medium's own, counted from the outermost; the drive translates from where its head stands. All
 /// arguments can be out of range, and none may make an implementation panic.
-pub trait Medium: Send {
+pub trait Medium: Any + Send {
     /// The kind of drive into which the disk fits.
     fn form_factor(&self) -> FormFactor;
 
-    /// How many cylinders are recorded; one of 43 or fewer is double-stepped in a drive of 80 cylinders.
+    /// How many cylinders are recorded; a 5.25" disk of 43 or fewer is double-stepped in a drive of 80 cylinders.
     fn cylinders(&self) -> u8;
 
     /// The write-protect notch: while `true`, the controller writes nothing.

@@ -621,7 +621,7 @@ fn a_medium_of_the_embedder_must_have_the_size_of_the_drive() {
     // §9.2
     let (_guest, a) = Guest::with_drive(Inch5_25Hd);
     let error = a.attach_medium(Disk::default()).unwrap_err();
-    assert!(matches!(error, AttachError::UnsuitableMedium { drive: 0, drive_type: Inch5_25Hd }));
+    assert!(matches!(error, AttachError::UnsuitableMedium { drive: 0, drive_type: Inch5_25Hd, .. }));
 }
 
 // The disk-change line

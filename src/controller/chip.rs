@@ -10,9 +10,9 @@ use super::{
     command::{self, Action, Command, LOCK, MAX_COMMAND, MAX_RESULT},
     execution::Execution,
     fifo::{DmaPort, Fifo},
-    format::{Format, FormatIds},
+    format::{FormatIds, FormatTrack},
     registers::{Register, ccr, configure, dor, dsr, msr, perpendicular, st0, st3},
-    seek::DriveStatus,
+    seek::InterruptStatus,
     signals::{Activity, InterfaceMode, Signals},
     transfer::{Direction, Kind, Progress, Transfer},
 };
@@ -71,20 +71,22 @@ pub(super) struct Chip {
     rate: DataRate,
     no_precompensation: bool,
     pub activity: Activity,
-    /// The direction of the last step, and the side of the last command.
+    /// The direction of the last step.
     pub inward: bool,
+    /// The side that the last command chose.
     side: u8,
     /// The two parameters of SPECIFY. Undefined at power-on, and no reset changes them.
     specify: [u8; 2],
-    /// Byte 2 of CONFIGURE, and PRETRK.
+    /// Byte 2 of CONFIGURE.
     configure: u8,
+    /// PRETRK.
     precompensation_start: u8,
     lock: bool,
     /// The low six bits of PERPENDICULAR MODE.
     perpendicular: u8,
     /// PCN: where the controller believes the heads to be.
     pub present_cylinder: [u8; 4],
-    pub drive_status: DriveStatus,
+    pub interrupt_status: InterruptStatus,
     /// SC of the last FORMAT TRACK, or EOT of the last transfer, for DUMPREG.
     last_track_length: u8,
     fifo: Fifo,
@@ -92,7 +94,7 @@ pub(super) struct Chip {
     command: [u8; MAX_COMMAND],
     /// The bytes of the last result.
     result: [u8; MAX_RESULT],
-    /// What FORMAT TRACK takes from the host.
+    /// What FORMAT TRACK takes from the host. Kept out of the phase, which each command moves.
     format_ids: FormatIds,
     phase: Phase,
     /// How long a command has waited for its DMA channel, as far as the embedder told.
@@ -119,7 +121,7 @@ impl Chip {
             lock: false,
             perpendicular: 0,
             present_cylinder: [0; 4],
-            drive_status: DriveStatus::default(),
+            interrupt_status: InterruptStatus::default(),
             last_track_length: 0,
             fifo: Fifo::default(),
             command: [0; MAX_COMMAND],
@@ -135,7 +137,7 @@ impl Chip {
     pub(super) fn hardware_reset(&mut self) {
         self.lock = false;
         self.perpendicular = 0;
-        self.software_reset();
+        self.reset_core();
         self.digital_output = 0;
         self.tape_drive = 0;
         self.rate = DataRate::Kbps250;
@@ -144,9 +146,9 @@ impl Chip {
         (self.inward, self.side) = (false, 0);
     }
 
-    /// What DOR and DSR reset have in common. LOCK keeps the FIFO's settings and the precompensation start, but
+    /// What all resets have in common, and the fall into power-down, which only a reset ends. LOCK keeps the FIFO's settings and the precompensation start, but
     /// neither EIS nor POLL.
-    fn software_reset(&mut self) {
+    fn reset_core(&mut self) {
         if self.lock {
             self.configure &= configure::FIFO_OFF | configure::THRESHOLD;
         } else {
@@ -156,7 +158,7 @@ impl Chip {
         self.perpendicular &= perpendicular::DRIVES;
         // Not established for a software reset; software that recalibrates after it cannot tell.
         self.present_cylinder = [0; 4];
-        self.drive_status = DriveStatus::default();
+        self.interrupt_status = InterruptStatus::default();
         self.activity.forget();
         self.fifo.clear();
         self.phase = Phase::Stopped;
@@ -165,7 +167,7 @@ impl Chip {
     /// The end of a reset: polling, which every reset turns on, finds all drives ready.
     fn start(&mut self) {
         self.phase = Phase::Idle;
-        self.drive_status.poll();
+        self.interrupt_status.poll();
         self.interrupt_edge = true;
     }
 
@@ -176,7 +178,7 @@ impl Chip {
             Phase::Execution(execution) => self.byte_request(execution),
             Phase::Result(result) => result.interrupts && result.fetched == 0,
         };
-        by_phase || self.drive_status.interrupts()
+        by_phase || self.interrupt_status.interrupts()
     }
 
     /// INT and DRQ are driven.
@@ -219,16 +221,15 @@ impl Chip {
             Phase::Idle => msr::REQUEST,
             Phase::Command(_) => msr::REQUEST | msr::BUSY,
             Phase::Result(_) => msr::REQUEST | msr::TO_HOST | msr::BUSY,
-            Phase::Execution(_) | Phase::Stopped => return self.other_status(),
+            Phase::Execution(_) | Phase::Stopped => return self.execution_status(),
         };
-        phase | self.drive_status.busy()
+        phase | self.interrupt_status.busy()
     }
 
-    /// MSR in the phases in which no driver asks for it, without DMA for as long as the data lasts.
-    #[cold]
-    fn other_status(&self) -> u8 {
+    /// MSR while data moves, or in reset: in non-DMA mode RQM and DIO follow the FIFO, with DMA only CB shows.
+    fn execution_status(&self) -> u8 {
         let Phase::Execution(execution) = &self.phase else { return 0 };
-        let status = msr::BUSY | self.drive_status.busy();
+        let status = msr::BUSY | self.interrupt_status.busy();
         let direction = match execution.direction() {
             _ if self.uses_dma() => return status,
             None => return status,
@@ -240,7 +241,7 @@ impl Chip {
     }
 
     /// A read of any register but the FIFO.
-    pub(super) fn read_other(&mut self, register: Register) -> u8 {
+    pub(super) fn read_register(&mut self, register: Register) -> u8 {
         let mode = self.options.mode;
         match register {
             Register::MainStatus => self.main_status(),
@@ -276,9 +277,14 @@ impl Chip {
         }
     }
 
+    /// The number of the drive that the DOR selects, whichever a command names: the select lines are the DOR's.
+    pub(super) fn selected(&self) -> usize {
+        usize::from(self.digital_output & dor::SELECT)
+    }
+
     /// The drive that the DOR selects.
     pub(super) fn selected_drive(&self) -> Option<&Drive> {
-        self.drives[usize::from(self.digital_output & dor::SELECT)].as_ref()
+        self.drives[self.selected()].as_ref()
     }
 
     /// The motor of the selected drive.
@@ -287,7 +293,7 @@ impl Chip {
     }
 
     /// A write to any register but the FIFO.
-    pub(super) fn write_other(&mut self, register: Register, value: u8, dma: &mut impl DmaChannel) -> PinsMayChange {
+    pub(super) fn write_register(&mut self, register: Register, value: u8, dma: &mut impl DmaChannel) -> PinsMayChange {
         match register {
             Register::DigitalOutput => self.write_digital_output(value, dma),
             Register::TapeDrive => self.tape_drive = value & 0b11,
@@ -304,7 +310,7 @@ impl Chip {
     fn write_digital_output(&mut self, value: u8, dma: &mut impl DmaChannel) {
         let before = std::mem::replace(&mut self.digital_output, value);
         match (before & dor::NOT_RESET != 0, value & dor::NOT_RESET != 0) {
-            (true, false) => self.software_reset(),
+            (true, false) => self.reset_core(),
             (false, true) => self.start(),
             // The gate, the motor or the selected drive may be what a transfer waits for.
             (true, true) => self.proceed(dma),
@@ -318,10 +324,10 @@ impl Chip {
             return;
         }
         if value & dsr::RESET != 0 {
-            self.software_reset();
+            self.reset_core();
             self.start();
         } else if value & dsr::POWER_DOWN != 0 {
-            self.software_reset();
+            self.reset_core();
         }
     }
 
@@ -520,20 +526,21 @@ impl Chip {
         self.forget_polling();
         self.last_track_length = self.command[3];
         self.fifo.clear();
-        self.phase = Phase::Execution(Execution::format(Format::new(&self.command, self.rate)));
+        self.phase = Phase::Execution(Execution::format(FormatTrack::new(&self.command, self.rate)));
         self.proceed(dma);
     }
 
     /// A command that starts makes the news of polling stale, and its own interrupt one that needs an edge.
     pub(super) fn forget_polling(&mut self) {
-        self.interrupt_edge |= self.drive_status.forget_polling();
+        self.interrupt_edge |= self.interrupt_status.forget_polling();
     }
 
     /// Lets a command go on as far as the host keeps up, and enters the result phase when it is over.
     pub(super) fn proceed(&mut self, dma: &mut impl DmaChannel) {
         let (motor_on, gate, uses_dma) = (self.motor_on(), self.pins_driven(), self.uses_dma());
+        let selected = self.selected();
         let Phase::Execution(execution) = &mut self.phase else { return };
-        let drive = self.drives[usize::from(self.digital_output & dor::SELECT)].as_mut().filter(|_| motor_on);
+        let drive = self.drives[selected].as_mut().filter(|_| motor_on);
         let head = drive.and_then(Drive::head);
         let ids = &mut self.format_ids;
         let progress = match uses_dma {
@@ -577,8 +584,9 @@ impl Chip {
         if elapsed < left {
             return;
         }
+        let selected = self.selected();
         let Phase::Execution(execution) = &mut self.phase else { return };
-        let drive = self.drives[usize::from(self.digital_output & dor::SELECT)].as_mut();
+        let drive = self.drives[selected].as_mut();
         execution.overrun(drive.and_then(Drive::head));
         self.end_execution();
     }

@@ -2,7 +2,7 @@
 
 use super::{
     fifo::Host,
-    format::{Format, FormatIds},
+    format::{FormatIds, FormatTrack},
     registers::st1,
     transfer::{Direction, Progress, Transfer},
 };
@@ -19,7 +19,7 @@ pub(super) struct Execution {
 #[derive(Clone, Debug)]
 enum Job {
     Transfer(Transfer),
-    Format(Format),
+    Format(FormatTrack),
 }
 
 impl Execution {
@@ -28,7 +28,7 @@ impl Execution {
         Self { job: Job::Transfer(transfer), disk: None }
     }
 
-    pub(super) fn format(format: Format) -> Self {
+    pub(super) fn format(format: FormatTrack) -> Self {
         Self { job: Job::Format(format), disk: None }
     }
 

@@ -46,7 +46,7 @@ impl<D: DmaChannel> Host for DmaPort<'_, D> {
 
 /// The data path of non-DMA mode, 16 bytes deep.
 ///
-/// Without time, whether the FIFO is on shows only in when INT falls; the disk fills and drains all 16 either way.
+/// Without timing, EFIFO affects only when INT falls: the disk fills and drains all 16 bytes either way.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fifo {
     bytes: [u8; Self::DEPTH],

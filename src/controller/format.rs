@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     drive::Head,
-    media::{DataRate, Encoding, MediumError, SectorId, TrackFormat},
+    media::{DataRate, Encoding, MediumError, SectorId, TrackFormat, sector_size},
 };
 
 /// C, H, R and N: what the host gives for each sector.
@@ -40,11 +40,12 @@ impl FormatIds {
 
 /// A FORMAT TRACK in its execution phase.
 #[derive(Clone, Debug)]
-pub(super) struct Format {
+pub(super) struct FormatTrack {
     encoding: Encoding,
     rate: DataRate,
-    /// HDS and DS.
+    /// HDS.
     side: u8,
+    /// DS.
     unit: u8,
     size_code: u8,
     /// SC: sectors on the track.
@@ -60,7 +61,7 @@ pub(super) struct Format {
     st1: u8,
 }
 
-impl Format {
+impl FormatTrack {
     pub(super) fn new(bytes: &[u8; MAX_COMMAND], rate: DataRate) -> Self {
         let [opcode, unit, size_code, sectors, gap, filler, ..] = *bytes;
         Self {
@@ -141,7 +142,7 @@ impl Format {
             Encoding::Mfm => (146, 62),
             Encoding::Fm => (73, 33),
         };
-        let size = SectorId { size_code: self.size_code, ..SectorId::default() }.size().unwrap_or(usize::MAX / 2);
+        let Some(size) = sector_size(self.size_code) else { return 0 };
         let room = head.track_capacity(self.rate, self.encoding).saturating_sub(before_first);
         usize::from(self.sectors).min(room / (around_each + size + usize::from(self.gap)))
     }

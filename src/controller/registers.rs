@@ -111,7 +111,7 @@ pub(super) mod st0 {
     pub const POLLING: u8 = 0xC0;
     /// SE: a seek ended.
     pub const SEEK_END: u8 = 0x20;
-    /// EC: track 0 was not found, or left behind.
+    /// EC: TRK0 was not found by RECALIBRATE, or was passed by RELATIVE SEEK.
     pub const EQUIPMENT_CHECK: u8 = 0x10;
 }
 

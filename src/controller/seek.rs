@@ -1,18 +1,15 @@
 //! The commands that move the head, and SENSE INTERRUPT STATUS, which tells how they ended.
 
-use super::{
-    chip::Chip,
-    command::INWARD,
-    registers::{dor, st0},
-};
-use crate::drive::{Direction, Drive};
+use super::{chip::Chip, command::INWARD, registers::st0};
+use crate::drive::{Drive, StepDirection};
 
-/// RECALIBRATE gives up after this many steps. From further in, a second one is needed.
+/// RECALIBRATE gives up after this many steps, as the text of the command has it; the ST0 table of the data sheet says
+/// 80. From further in, a second one is needed.
 const RECALIBRATE_STEPS: u8 = 79;
 
 /// What the drives have to tell by way of SENSE INTERRUPT STATUS. Bit n is drive n.
 #[derive(Clone, Debug, Default)]
-pub(super) struct DriveStatus {
+pub(super) struct InterruptStatus {
     /// Became ready, as polling after a reset found.
     polled: u8,
     /// Ended a seek.
@@ -21,7 +18,7 @@ pub(super) struct DriveStatus {
     st0: [u8; 4],
 }
 
-impl DriveStatus {
+impl InterruptStatus {
     /// All four drives became ready: the (tied) ready line is first looked at.
     pub(super) fn poll(&mut self) {
         self.polled = 0b1111;
@@ -68,7 +65,7 @@ impl Chip {
     pub(super) fn seek(&mut self, unit: usize, new: u8) {
         self.forget_polling();
         self.step_to(unit, new);
-        self.drive_status.end_seek(unit, st0::SEEK_END);
+        self.interrupt_status.end_seek(unit, st0::SEEK_END);
     }
 
     /// The seek that CONFIGURE's EIS puts before a transfer. `true` when the head had to move.
@@ -80,7 +77,7 @@ impl Chip {
 
     fn step_to(&mut self, unit: usize, new: u8) {
         let present = self.present_cylinder[unit];
-        let direction = if new > present { Direction::Inward } else { Direction::Outward };
+        let direction = if new > present { StepDirection::Inward } else { StepDirection::Outward };
         self.step(direction, new.abs_diff(present));
         self.present_cylinder[unit] = new;
     }
@@ -90,10 +87,10 @@ impl Chip {
         self.forget_polling();
         self.present_cylinder[unit] = 0;
         let steps = self.selected_drive().map_or(RECALIBRATE_STEPS, Drive::steps_to_track_0);
-        self.step(Direction::Outward, steps.min(RECALIBRATE_STEPS));
+        self.step(StepDirection::Outward, steps.min(RECALIBRATE_STEPS));
         let found = self.selected_drive().is_some_and(Drive::track_0);
         let failure = if found { 0 } else { st0::ABNORMAL | st0::EQUIPMENT_CHECK };
-        self.drive_status.end_seek(unit, st0::SEEK_END | failure);
+        self.interrupt_status.end_seek(unit, st0::SEEK_END | failure);
     }
 
     /// RELATIVE SEEK: by `steps` cylinders, whatever the present cylinder number is.
@@ -105,32 +102,32 @@ impl Chip {
         let present = &mut self.present_cylinder[unit];
         let (direction, past_track_0) = if opcode & INWARD != 0 {
             *present = present.wrapping_add(steps);
-            (Direction::Inward, false)
+            (StepDirection::Inward, false)
         } else {
             *present = present.wrapping_sub(steps);
-            (Direction::Outward, self.selected_drive().is_some_and(|drive| drive.steps_to_track_0() < steps))
+            (StepDirection::Outward, self.selected_drive().is_some_and(|drive| drive.steps_to_track_0() < steps))
         };
         self.step(direction, steps);
         let failure = if past_track_0 { st0::ABNORMAL | st0::EQUIPMENT_CHECK } else { 0 };
-        self.drive_status.end_seek(unit, st0::SEEK_END | failure);
+        self.interrupt_status.end_seek(unit, st0::SEEK_END | failure);
     }
 
     /// Steps the drive that the DOR selects, whichever the command names: the select lines are the DOR's.
-    fn step(&mut self, direction: Direction, pulses: u8) {
+    fn step(&mut self, direction: StepDirection, pulses: u8) {
         if pulses > 0 {
-            self.inward = direction == Direction::Inward;
+            self.inward = direction == StepDirection::Inward;
             self.activity.step = true;
         }
-        if let Some(drive) = &mut self.drives[usize::from(self.digital_output & dor::SELECT)] {
+        if let Some(drive) = &mut self.drives[self.selected()] {
             drive.step(direction, pulses);
         }
     }
 
     /// SENSE INTERRUPT STATUS: ST0 and the present cylinder of the drive that has something to tell, if one has.
     pub(super) fn sense_interrupt(&mut self) -> Option<[u8; 2]> {
-        let (unit, st0) = self.drive_status.take()?;
+        let (unit, st0) = self.interrupt_status.take()?;
         // What is left to tell needs an edge of its own.
-        self.interrupt_edge |= self.drive_status.interrupts();
+        self.interrupt_edge |= self.interrupt_status.interrupts();
         Some([st0, self.present_cylinder[unit]])
     }
 }

@@ -100,7 +100,7 @@ struct Run {
 }
 
 impl Run {
-    /// A side of a track has no more than 255 sectors that a command could tell apart.
+    /// R has eight bits: of a track with more sectors than a `u16` counts no command could tell one from another.
     const fn sound(slot: usize, sectors: usize) -> Self {
         Self { slot: slot as u16, sectors: sectors as u16, offset: 0, other_mark: false, bad_data: false }
     }
@@ -407,7 +407,7 @@ impl Transfer {
         on_track + other_side.map_or(0, |track| track.run(0).min(usize::from(end_of_track)))
     }
 
-    /// Sectors from the one in `id` to EOT. It is met when the numbers are equal, be it by way of 255 and 0.
+    /// Sectors from the one in `id` to EOT. R counts modulo 256, so that an EOT below R is reached through 255 and 0.
     #[inline(always)]
     fn to_end_of_track(&self) -> usize {
         usize::from(self.request.end_of_track.wrapping_sub(self.id.record)) + 1
@@ -594,14 +594,19 @@ impl Transfer {
             // VERIFY without EC ends with the last sector as if by terminal count.
             _ if terminal_count || last && kind == Kind::Verify && !self.request.enable_count => self.ended = true,
             _ if last => {
-                // The data sheet does not say what ID this leaves: that of the last sector, as drivers reckon with.
+                // The data sheet does not say what ID this leaves: that of the last sector, which drivers expect.
                 return self.fail(st1::END_OF_CYLINDER, 0);
             }
             _ => {}
         }
         self.id = match kind {
             Kind::Scan(_) if !end_of_side => {
-                SectorId { record: self.id.record.wrapping_add(self.request.last), ..self.id }
+                let step = self.request.last;
+                // A step that passes EOT, or makes none, runs into the index hole.
+                if step == 0 || usize::from(step) >= self.to_end_of_track() {
+                    return self.fail(st1::NO_DATA, 0);
+                }
+                SectorId { record: self.id.record.wrapping_add(step), ..self.id }
             }
             _ => next_id(self.id, end_of_side, multi_track, self.side),
         };

@@ -3,7 +3,7 @@
 use std::{fmt, io, path::PathBuf};
 
 use super::{Attachment, DriveType};
-use crate::media::ImageError;
+use crate::media::{FormFactor, ImageError};
 
 /// An outcome as a COM caller knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -73,6 +73,8 @@ pub enum AttachError {
         drive: u8,
         /// The path as it was given.
         path: PathBuf,
+        /// What the host said.
+        source: io::Error,
     },
     /// The path is longer than the host takes.
     #[error("drive {drive}: the path is too long, {} bytes", .path.as_os_str().len())]
@@ -105,7 +107,7 @@ pub enum AttachError {
         source: ImageError,
     },
     /// The path leads to no floppy drive of the host with a disk that this drive can take.
-    #[error("drive {drive} ({drive_type}): {} is no floppy drive of the host", .path.display())]
+    #[error("drive {drive} ({drive_type}): cannot attach the host drive {}", .path.display())]
     NoHostDrive {
         /// The number of the drive.
         drive: u8,
@@ -117,12 +119,16 @@ pub enum AttachError {
         source: ImageError,
     },
     /// The medium that the embedder made is none that this drive can take.
-    #[error("drive {drive} ({drive_type}): cannot take this medium")]
+    #[error("drive {drive} ({drive_type}): cannot take a {form_factor} disk of {cylinders} cylinders")]
     UnsuitableMedium {
         /// The number of the drive.
         drive: u8,
         /// What kind of drive it is.
         drive_type: DriveType,
+        /// The size of the disk.
+        form_factor: FormFactor,
+        /// Its cylinders.
+        cylinders: u8,
     },
 }
 
@@ -136,7 +142,9 @@ impl AttachError {
         source: ImageError,
     ) -> Self {
         match source {
-            ImageError::Open(error) if error.kind() == io::ErrorKind::InvalidInput => Self::InvalidPath { drive, path },
+            ImageError::Open(source) if source.kind() == io::ErrorKind::InvalidInput => {
+                Self::InvalidPath { drive, path, source }
+            }
             ImageError::Open(error) if error.kind() == io::ErrorKind::InvalidFilename => {
                 Self::PathTooLong { drive, path }
             }

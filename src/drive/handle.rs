@@ -3,6 +3,7 @@
 //! One lock, held for no longer than one transfer: files are opened before it is taken.
 
 use std::{
+    error::Error,
     fmt,
     fs::FileType,
     path::{Path, PathBuf, absolute},
@@ -118,8 +119,8 @@ impl Bay {
         if let Some(mut loaded) = state.loaded.take()
             && let Err(error) = loaded.medium.flush()
         {
-            let path = loaded.path.unwrap_or_default();
-            warn!("drive {}: not all that was written to {} could be saved: {error}", self.number, path.display());
+            let source = ReleaseError::UnmountFailed { drive: self.number, path: loaded.path, source: error };
+            warn!("{source}: {}", source.source().map(ToString::to_string).unwrap_or_default());
         }
     }
 
@@ -140,7 +141,8 @@ impl Bay {
         if path.as_os_str().is_empty() {
             return Err(AttachError::EmptyPath { drive });
         }
-        let path = absolute(path).map_err(|_| AttachError::InvalidPath { drive, path: path.to_owned() })?;
+        let path =
+            absolute(path).map_err(|source| AttachError::InvalidPath { drive, path: path.to_owned(), source })?;
         let allowed = match kind {
             Attachment::HostDrive => is_disk,
             Attachment::None | Attachment::Image => FileType::is_file,
@@ -159,25 +161,25 @@ impl Bay {
         Ok(())
     }
 
-    fn release(&self, kind: Attachment) -> Result<(), ReleaseError> {
+    fn release(&self, kind: Attachment) -> Result<Box<dyn Medium>, ReleaseError> {
         let (mut state, drive) = (self.lock(), self.number);
         if state.closed {
             return Err(ReleaseError::VmUnknown { drive });
         }
-        let Some(loaded) = &mut state.loaded else {
+        let Some(mut loaded) = state.loaded.take() else {
             return Err(ReleaseError::NoMediaCaptured { drive });
         };
         if loaded.kind != kind {
+            state.loaded = Some(loaded);
             return Err(ReleaseError::WrongMediaType { drive });
         }
-        loaded.medium.flush().map_err(|source| ReleaseError::UnmountFailed {
-            drive,
-            path: loaded.path.clone(),
-            source,
-        })?;
-        state.loaded = None;
+        if let Err(source) = loaded.medium.flush() {
+            let path = loaded.path.clone();
+            state.loaded = Some(loaded);
+            return Err(ReleaseError::UnmountFailed { drive, path, source });
+        }
         self.changed.store(true, Ordering::Release);
-        Ok(())
+        Ok(loaded.medium)
     }
 }
 
@@ -276,16 +278,18 @@ impl FloppyDrive {
         self.bay.attach_path(path.as_ref(), options.into(), Attachment::HostDrive)
     }
 
-    /// Attaches a medium that the embedder made. It counts as an image without a file.
+    /// Attaches a medium that the embedder made. It counts as an image without a file;
+    /// [`release_medium`](Self::release_medium) gives it back.
     ///
     /// # Errors
     ///
     /// [`AttachError::VmUnknown`], [`AttachError::DriveInUse`], or [`AttachError::UnsuitableMedium`] for a disk of
     /// another size than the drive's, or with more cylinders.
-    pub fn attach_medium(&self, medium: impl Medium + 'static) -> Result<(), AttachError> {
+    pub fn attach_medium(&self, medium: impl Medium) -> Result<(), AttachError> {
         let (drive, drive_type) = (self.bay.number, self.bay.drive_type);
-        if !drive_type.takes(medium.form_factor(), medium.cylinders()) {
-            return Err(AttachError::UnsuitableMedium { drive, drive_type });
+        let (form_factor, cylinders) = (medium.form_factor(), medium.cylinders());
+        if !drive_type.takes(form_factor, cylinders) {
+            return Err(AttachError::UnsuitableMedium { drive, drive_type, form_factor, cylinders });
         }
         self.bay.load(Loaded { medium: Box::new(medium), kind: Attachment::Image, path: None })
     }
@@ -298,6 +302,29 @@ impl FloppyDrive {
     /// A [`ReleaseError`]. After [`ReleaseError::UnmountFailed`] the image is still attached, nothing is lost, and the
     /// release can be repeated.
     pub fn release_image(&self) -> Result<(), ReleaseError> {
+        self.release_medium().map(drop)
+    }
+
+    /// The same, and gives back what was attached: with [`attach_medium`](Self::attach_medium) the disk that the
+    /// embedder made, with all that the guest wrote to it.
+    ///
+    /// ```
+    /// use std::any::Any;
+    /// use vm_fdc::{Controller, drive::DriveType, media::{Geometry, SectorDisk}};
+    ///
+    /// let fdc = Controller::builder().drive(0, DriveType::Inch3_5Hd).build()?;
+    /// let a = fdc.drive(0)?;
+    /// a.attach_medium(SectorDisk::formatted(Geometry::HD_1440K, 0xF6))?;
+    /// let medium: Box<dyn Any> = a.release_medium()?;
+    /// let disk = medium.downcast::<SectorDisk>().expect("what was attached");
+    /// assert_eq!(disk.to_raw(Geometry::HD_1440K)?.len(), 1_474_560);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`release_image`](Self::release_image).
+    pub fn release_medium(&self) -> Result<Box<dyn Medium>, ReleaseError> {
         self.bay.release(Attachment::Image)
     }
 
@@ -307,6 +334,6 @@ impl FloppyDrive {
     ///
     /// As [`release_image`](Self::release_image).
     pub fn release_host_drive(&self) -> Result<(), ReleaseError> {
-        self.bay.release(Attachment::HostDrive)
+        self.bay.release(Attachment::HostDrive).map(drop)
     }
 }

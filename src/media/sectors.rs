@@ -5,6 +5,7 @@ use std::io;
 
 use super::{
     DataRate, Encoding, FormFactor, Geometry, Mark, Medium, MediumError, Sector, SectorId, Track, TrackFormat,
+    sector_size,
 };
 
 /// A disk made of sectors, built by the embedder or by FORMAT TRACK.
@@ -60,6 +61,12 @@ impl SectorTrack {
         self.sectors.push(sector);
         self.data.push(data);
         self
+    }
+
+    /// Bytes by which data fields can still grow before they are more than passes a head in a turn.
+    fn room(&self) -> usize {
+        let used: usize = self.data.iter().map(Vec::len).sum();
+        (self.rate.bytes_per_turn(300) as usize).saturating_sub(used)
     }
 
     /// Where in the order of the track the sector `id` is, if it is sound and not alone with its number.
@@ -246,7 +253,7 @@ impl Medium for SectorDisk {
         data.map(Vec::as_slice).ok_or(MediumError::Absent)
     }
 
-    /// The data field is made anew, as long as its ID says.
+    /// The data field is made anew, as long as its ID says, if that fits the track.
     fn write(
         &mut self,
         cylinder: u8,
@@ -256,16 +263,21 @@ impl Medium for SectorDisk {
         mark: Mark,
     ) -> Result<&mut [u8], MediumError> {
         let track = self.recorded_mut(cylinder, head).ok_or(MediumError::Absent)?;
+        let room = track.room();
         let sector = track.sectors.get_mut(slot).ok_or(MediumError::Absent)?;
         let data = track.data.get_mut(slot).ok_or(MediumError::Absent)?;
-        data.resize(sector.id.size().ok_or(MediumError::Absent)?, 0);
+        let size = sector.id.size().ok_or(MediumError::Absent)?;
+        if size > data.len() + room {
+            return Err(MediumError::Unsupported);
+        }
+        data.resize(size, 0);
         *sector = Sector { mark: Some(mark), data_crc_error: false, ..*sector };
         Ok(data)
     }
 
     fn format_track(&mut self, cylinder: u8, head: u8, format: &TrackFormat<'_>) -> Result<(), MediumError> {
-        let size = SectorId { size_code: format.size_code, ..SectorId::default() }.size();
-        let size = size.filter(|_| cylinder < self.cylinders).ok_or(MediumError::Unsupported)?;
+        let size = sector_size(format.size_code).filter(|_| cylinder < self.cylinders);
+        let size = size.ok_or(MediumError::Unsupported)?;
         let empty = SectorTrack::new(format.rate).encoding(format.encoding);
         let sectors = format.ids.iter().map(|&id| (Sector::sound(id), vec![format.filler; size]));
         self.set_track(cylinder, head, sectors.fold(empty, |track, (sector, data)| track.sector(sector, data)));
