@@ -23,7 +23,8 @@ use crate::{
 
 /// The INT pin, as it leaves the controller: IRQ 6 of a PC.
 ///
-/// Implemented for closures that take the level.
+/// Implemented for closures that take the level. To name the type of a controller, box one:
+/// `Controller<Box<dyn FnMut(bool) + Send>, D>`. A controller is `Send` if its parts are.
 pub trait Interrupt {
     /// The pin changed to `high`. A new cause while the pin is high makes it fall and rise, for controllers that see
     /// edges.
@@ -273,8 +274,9 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
         self.chip.next_event()
     }
 
-    /// The DMA channel may have become ready: a transfer that waits for it goes on. To be called after each guest
-    /// access to the DMA controller; it costs nothing when no transfer waits.
+    /// What a command waits for may have come: it goes on as far as it can. To be called after each guest access to the
+    /// DMA controller, and, under [`EmptyDrive::Hang`], after a disk was attached. It costs nothing when no command
+    /// waits.
     #[inline]
     pub fn service_dma(&mut self) {
         if self.chip.is_executing() {

@@ -23,10 +23,35 @@ pub struct Moved {
 /// keeps its request up and offers the data again when [`Controller::service_dma`](crate::Controller::service_dma) is
 /// called.
 ///
+/// ```
+/// use vm_fdc::dma::{DmaChannel, Moved};
+///
+/// /// A channel that fills a buffer of memory, and then signals terminal count.
+/// struct Fill {
+///     memory: Vec<u8>,
+///     filled: usize,
+/// }
+///
+/// impl DmaChannel for Fill {
+///     fn device_to_memory(&mut self, data: &[u8]) -> Moved {
+///         let room = &mut self.memory[self.filled..];
+///         let bytes = data.len().min(room.len());
+///         room[..bytes].copy_from_slice(&data[..bytes]);
+///         self.filled += bytes;
+///         Moved { bytes, terminal_count: self.filled == self.memory.len() }
+///     }
+///
+///     fn memory_to_device(&mut self, _data: &mut [u8]) -> Moved {
+///         Moved::default() // programmed for the other direction
+///     }
+/// }
+/// ```
+///
 /// The controller calls these methods from within a port access, while it holds the drive. They must not call back into
 /// the controller or its [`FloppyDrive`](crate::FloppyDrive) handles.
 pub trait DmaChannel {
-    /// Moves bytes from the device to memory, starting with the first of `data`.
+    /// Moves bytes from the device to memory, starting with the first of `data`. It may take fewer than it is offered:
+    /// the rest is offered again at each [`Controller::service_dma`](crate::Controller::service_dma).
     fn device_to_memory(&mut self, data: &[u8]) -> Moved;
 
     /// Moves bytes from memory to the device, filling `data` from its start.
@@ -71,7 +96,8 @@ impl DmaChannel for NoDma {
 
 /// The memory that a DMA controller reads and writes, by guest-physical address.
 ///
-/// Implemented for byte vectors, boxed slices and slices as RAM that begins at address 0.
+/// Implemented for byte vectors, boxed slices and slices as RAM that begins at address 0. Memory of another crate's type
+/// is wrapped in a type of one's own; give the DMA controller a clone that shares it.
 pub trait GuestMemory {
     /// Writes `data` from `address` on. Bytes that fall where there is no memory are dropped.
     fn write(&mut self, address: u64, data: &[u8]);

@@ -52,8 +52,8 @@
 //!
 //! Every access of a guest is taken to be hostile: none panics, works or allocates without bound, or logs above `debug`.
 //! The host's files are taken to be fallible: what goes wrong with them is a typed error to the manager, and a status
-//! that the data sheet knows to the guest. Not covered is another process of the host that truncates a mapped file
-//! against the lock that is held on it.
+//! that the data sheet knows to the guest. Not covered is another process of the host that truncates or writes a file that
+//! is attached, against the lock that is held on it.
 
 pub mod controller;
 pub mod dma;

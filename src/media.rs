@@ -246,7 +246,8 @@ pub enum MediumError {
 /// A disk: two sides of tracks of sectors.
 ///
 /// Cylinders are the medium's own, counted from the outermost; the drive translates from where its head stands. All
-/// arguments can be out of range, and none may make an implementation panic.
+/// arguments can be out of range, and none may make an implementation panic. The methods are called while the drive is
+/// held: they must not call a [`FloppyDrive`](crate::FloppyDrive) handle.
 pub trait Medium: Any + Send {
     /// The kind of drive into which the disk fits.
     fn form_factor(&self) -> FormFactor;

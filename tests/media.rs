@@ -3,7 +3,7 @@
 
 mod kit;
 
-use std::{collections::HashSet, error::Error, fs, io, iter::successors, path::Path};
+use std::{collections::HashSet, error::Error, fs, io, iter::successors, path::Path, process::Command, thread};
 
 use kit::{CCR, DriverError, Guest, Sectors};
 use tempfile::NamedTempFile;
@@ -126,8 +126,7 @@ fn the_size_of_xdf_is_that_of_1_84m_too() {
 #[test]
 fn an_unknown_size_names_the_nearest_formats() {
     // §9.7: exact size match or error
-    let cases: [(u64, &[u64]); 6] = [
-        (0, &[163_840]),
+    let cases: [(u64, &[u64]); 5] = [
         (1, &[163_840]),
         (BYTES - 1, &[1_310_720, BYTES]),
         (BYTES + 1, &[BYTES, 1_492_992]),
@@ -142,6 +141,24 @@ fn an_unknown_size_names_the_nearest_formats() {
         assert_eq!(sizes, nearest, "{bytes} bytes");
         assert!(candidates.iter().all(|format| error.to_string().contains(format.name)), "{error}");
     }
+}
+
+#[test]
+fn an_empty_file_holds_no_disk() {
+    // §9.7
+    let error = open_blank(0, Access::ReadWrite).unwrap_err();
+    assert!(matches!(error, ImageError::Empty), "{error}");
+}
+
+#[test]
+fn a_lock_does_not_outlive_its_image_in_a_process_that_is_being_started() {
+    // ReleaseImage unlocks. A child shares the open file, and with it the lock, until it runs its program.
+    let file = blank(BYTES);
+    let starts = thread::spawn(|| (0..40).for_each(|_| drop(Command::new("true").output().unwrap())));
+    while !starts.is_finished() {
+        Image::open(file.path(), ImageOptions::from(Access::ReadWrite).geometry(Geometry::HD_1440K)).unwrap();
+    }
+    starts.join().unwrap();
 }
 
 #[test]

@@ -77,7 +77,7 @@ pub enum AttachError {
         source: io::Error,
     },
     /// The path is longer than the host takes.
-    #[error("drive {drive}: the path is too long, {} bytes", .path.as_os_str().len())]
+    #[error("drive {drive}: the path or a name in it is too long, {} bytes in all", .path.as_os_str().len())]
     PathTooLong {
         /// The number of the drive.
         drive: u8,

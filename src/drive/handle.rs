@@ -16,7 +16,7 @@ use std::{
 use log::warn;
 
 use super::{AttachError, DriveType, ReleaseError};
-use crate::media::{Image, ImageOptions, Medium};
+use crate::media::{Image, ImageError, ImageOptions, Medium};
 
 /// What is attached to a drive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -116,7 +116,10 @@ impl Bay {
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
-        if let Some(mut loaded) = state.loaded.take()
+        let loaded = state.loaded.take();
+        // A medium of the embedder's may ask its handle when it is dropped.
+        drop(state);
+        if let Some(mut loaded) = loaded
             && let Err(error) = loaded.medium.flush()
         {
             let source = ReleaseError::UnmountFailed { drive: self.number, path: loaded.path, source: error };
@@ -141,8 +144,8 @@ impl Bay {
         if path.as_os_str().is_empty() {
             return Err(AttachError::EmptyPath { drive });
         }
-        let path =
-            absolute(path).map_err(|source| AttachError::InvalidPath { drive, path: path.to_owned(), source })?;
+        let failed = |error| AttachError::opening(drive, drive_type, kind, path.to_owned(), ImageError::Open(error));
+        let path = absolute(path).map_err(failed)?;
         let allowed = match kind {
             Attachment::HostDrive => is_disk,
             Attachment::None | Attachment::Image => FileType::is_file,
@@ -237,7 +240,7 @@ impl FloppyDrive {
         self.bay.lock().attachment()
     }
 
-    /// The absolute path of the attached image; `None` when no image file is attached.
+    /// The absolute path of the attached image, as it was at the attach; `None` when no image file is attached.
     #[must_use]
     pub fn image_file(&self) -> Option<PathBuf> {
         self.attached_path(Attachment::Image)
@@ -266,6 +269,7 @@ impl FloppyDrive {
     }
 
     /// Attaches the floppy drive of the host at `path`: a block device with a disk in it, or a file that stands for one.
+    /// It is mapped as an image is: a disk that the host cannot read ends the process, as a truncated image does.
     ///
     /// # Errors
     ///
@@ -295,12 +299,12 @@ impl FloppyDrive {
     }
 
     /// Releases the attached image: what the guest wrote is brought to the file, then the file is let go. The guest
-    /// sees the change line.
+    /// sees the change line. An access of the guest's to the disk waits meanwhile.
     ///
     /// # Errors
     ///
-    /// A [`ReleaseError`]. After [`ReleaseError::UnmountFailed`] the image is still attached, nothing is lost, and the
-    /// release can be repeated.
+    /// A [`ReleaseError`]. After [`ReleaseError::UnmountFailed`] the image is still attached, and the release can be
+    /// repeated.
     pub fn release_image(&self) -> Result<(), ReleaseError> {
         self.release_medium().map(drop)
     }

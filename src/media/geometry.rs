@@ -216,10 +216,11 @@ impl Format {
         FORMATS.iter().filter(move |format| format.bytes == bytes)
     }
 
-    /// The formats with the next smaller and the next larger image than `bytes`.
-    pub(super) fn nearest(bytes: u64) -> Vec<&'static Self> {
-        let below = FORMATS.iter().rfind(|format| format.bytes < bytes);
-        let above = FORMATS.iter().find(|format| format.bytes > bytes);
+    /// The formats with the next smaller and the next larger image than `bytes`, among those that are `suitable`.
+    pub(super) fn nearest(bytes: u64, suitable: impl Fn(&Geometry) -> bool) -> Vec<&'static Self> {
+        let mut suitable = FORMATS.iter().filter(|format| format.geometry.as_ref().is_some_and(&suitable));
+        let below = suitable.clone().rfind(|format| format.bytes < bytes);
+        let above = suitable.find(|format| format.bytes > bytes);
         below.into_iter().chain(above).collect()
     }
 }

@@ -1,14 +1,15 @@
 //! A raw floppy image in a file, mapped into memory: the sectors in cylinder, head, sector order, without a header.
 
 use std::{
-    fs::{self, File, FileType, TryLockError},
-    io::{self, Seek, SeekFrom},
+    fs::{self, File, FileType},
+    io,
     ops::Range,
     path::Path,
 };
 
 use super::{
-    Encoding, FormFactor, Format, Geometry, Mark, Medium, MediumError, SectorId, Track, TrackFormat, mapping::Mapping,
+    Encoding, FormFactor, Format, Geometry, Mark, Medium, MediumError, SectorId, Track, TrackFormat,
+    mapping::{LockedFile, Mapping},
 };
 
 /// What may happen to the file of an image.
@@ -59,7 +60,7 @@ pub enum ImageError {
     #[error("cannot open the file")]
     Open(#[source] io::Error),
     /// A directory, a pipe, or a device where a file is wanted.
-    #[error("not a file that holds a disk")]
+    #[error("not a file that holds a disk image")]
     WrongFileType,
     /// Somebody else has it open in a way that rules this access out.
     #[error("the file is in use")]
@@ -67,8 +68,14 @@ pub enum ImageError {
     /// The file could not be locked.
     #[error("cannot lock the file")]
     Lock(#[source] io::Error),
+    /// The file does not tell its size.
+    #[error("cannot tell the size of the file")]
+    Size(#[source] io::Error),
+    /// The file has no bytes; a device has no disk in it.
+    #[error("the file is empty")]
+    Empty,
     /// No format has an image of this size.
-    #[error("{bytes} bytes is the size of no floppy format; the nearest are {}", list(.candidates))]
+    #[error("{bytes} bytes is the size of no floppy format; nearest: {}", list(.candidates))]
     UnknownSize {
         /// The size of the file.
         bytes: u64,
@@ -127,11 +134,8 @@ fn list(formats: &[&Format]) -> String {
 /// ```
 #[derive(Debug)]
 pub struct Image {
-    // Declared first, so dropped first: the file is unmapped before it is unlocked.
     mapping: Mapping,
-    _file: File,
     geometry: Geometry,
-    access: Access,
 }
 
 impl Image {
@@ -153,29 +157,22 @@ impl Image {
         allowed: impl Fn(&FileType) -> bool,
         fits: impl Fn(&Geometry) -> bool,
     ) -> Result<Self, ImageError> {
-        // Asked before the file is opened, for to open a pipe is to wait for its other end.
+        // Asked before the file is opened, because opening a pipe blocks until its other end opens.
         if !allowed(&fs::metadata(path).map_err(ImageError::Open)?.file_type()) {
             return Err(ImageError::WrongFileType);
         }
         let ImageOptions { access, geometry } = options;
         let writes = access == Access::ReadWrite;
         let file = File::options().read(true).write(writes).open(path).map_err(ImageError::Open)?;
-        let locked = if writes { file.try_lock() } else { file.try_lock_shared() };
-        locked.map_err(|error| match error {
-            TryLockError::WouldBlock => ImageError::InUse,
-            TryLockError::Error(error) => ImageError::Lock(error),
-        })?;
-        // Not from the metadata, where a block device has no length.
-        let bytes = (&file).seek(SeekFrom::End(0)).map_err(ImageError::Open)?;
+        let file = LockedFile::new(file, access)?;
+        let bytes = file.length();
         let geometry = match geometry {
             Some(geometry) if geometry.bytes() != bytes => return Err(ImageError::WrongSize { bytes, geometry }),
             Some(geometry) if !fits(&geometry) => return Err(ImageError::WrongGeometry(geometry)),
             Some(geometry) => geometry,
             None => geometry_of_size(bytes, fits)?,
         };
-        // No geometry has more bytes than fit a usize of 32 bits.
-        let mapping = Mapping::new(&file, bytes as usize, access).map_err(ImageError::Map)?;
-        Ok(Self { mapping, _file: file, geometry, access })
+        Ok(Self { mapping: file.map().map_err(ImageError::Map)?, geometry })
     }
 
     /// The geometry of the disk.
@@ -186,8 +183,8 @@ impl Image {
 
     /// What may happen to the file.
     #[must_use]
-    pub const fn access(&self) -> Access {
-        self.access
+    pub fn access(&self) -> Access {
+        self.mapping.access()
     }
 
     /// Where the sectors from `slot` on are, at most `count` of them and within a cylinder.
@@ -203,8 +200,11 @@ impl Image {
 /// The one geometry that an image of `bytes` bytes can have in a drive that takes what `fits`.
 fn geometry_of_size(bytes: u64, fits: impl Fn(&Geometry) -> bool) -> Result<Geometry, ImageError> {
     let candidates: Vec<_> = Format::of_size(bytes).collect();
+    if bytes == 0 {
+        return Err(ImageError::Empty);
+    }
     if candidates.is_empty() {
-        return Err(ImageError::UnknownSize { bytes, candidates: Format::nearest(bytes) });
+        return Err(ImageError::UnknownSize { bytes, candidates: Format::nearest(bytes, fits) });
     }
     let mut suitable = candidates.iter().filter_map(|format| format.geometry).filter(fits);
     match (suitable.next(), suitable.next()) {
@@ -225,7 +225,7 @@ impl Medium for Image {
     }
 
     fn is_write_protected(&self) -> bool {
-        self.access == Access::ReadOnly
+        self.access() == Access::ReadOnly
     }
 
     fn track(&self, cylinder: u8, head: u8) -> Option<Track<'_>> {
@@ -254,7 +254,7 @@ impl Medium for Image {
         self.mapping.bytes_mut().and_then(|bytes| bytes.get_mut(range)).ok_or(MediumError::Absent)
     }
 
-    /// Only a track of the image's own geometry can be held. In which order its sectors stand cannot.
+    /// Only a track of the image's own geometry can be held. The order of its sectors is not kept.
     fn format_track(&mut self, cylinder: u8, head: u8, format: &TrackFormat<'_>) -> Result<(), MediumError> {
         let geometry = self.geometry;
         let sectors = geometry.sectors();
