@@ -263,6 +263,14 @@ impl Head<'_> {
         }
     }
 
+    /// The data fields of `count` sectors from `slot` on were written whole.
+    #[inline]
+    pub(crate) fn finish_write(&mut self, side: u8, slot: usize, count: usize, mark: Mark) {
+        if let (Some(medium), Some(cylinder)) = (self.bay.medium_mut(), self.cylinder) {
+            medium.finish_write(cylinder, side, slot, count, mark);
+        }
+    }
+
     /// Bytes that pass the head in a turn at this rate, gaps and marks included.
     pub(crate) fn track_capacity(&self, rate: DataRate, encoding: Encoding) -> usize {
         let bytes = rate.bytes_per_turn(self.kind.rpm()) as usize;
@@ -271,7 +279,11 @@ impl Head<'_> {
 
     /// Writes the track under the head anew; `format.rate` is that of the controller.
     pub(crate) fn format_track(&mut self, side: u8, format: TrackFormat<'_>) -> Result<(), MediumError> {
-        let rate = self.kind.native_rate(format.rate).ok_or(MediumError::Unsupported)?;
+        // Two native rates can read alike. The one that is there stays.
+        let present =
+            self.cylinder.and_then(|cylinder| self.bay.medium()?.track(cylinder, side)).map(|track| track.rate);
+        let alike = present.filter(|&native| self.kind.rate_of(native) == format.rate);
+        let rate = alike.or(self.kind.native_rate(format.rate)).ok_or(MediumError::Unsupported)?;
         match (self.bay.medium_mut(), self.cylinder) {
             (Some(medium), Some(cylinder)) => medium.format_track(cylinder, side, &TrackFormat { rate, ..format }),
             _ => Err(MediumError::Unsupported),

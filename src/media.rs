@@ -158,9 +158,10 @@ impl<'a> Track<'a> {
         Self { rate, encoding: Encoding::Mfm, sectors: Sectors::Regular { first, count } }
     }
 
-    /// A track of any sectors.
+    /// A track of any sectors. Only the first 256 can pass in one turn.
     #[must_use]
     pub const fn listed(rate: DataRate, encoding: Encoding, sectors: &'a [Sector]) -> Self {
+        let sectors = if sectors.len() > 256 { sectors.split_at(256).0 } else { sectors };
         Self { rate, encoding, sectors: Sectors::Listed(sectors) }
     }
 
@@ -226,6 +227,8 @@ pub struct TrackFormat<'a> {
     pub size_code: u8,
     /// What each data field is filled with.
     pub filler: u8,
+    /// The index hole came before all the sectors that were asked for; those in `ids` are the ones that fit.
+    pub cut_short: bool,
 }
 
 /// Why a medium did not give or take the bytes of a sector.
@@ -270,8 +273,9 @@ pub trait Medium: Any + Send {
     /// [`MediumError::Absent`] when there is no such sector, [`MediumError::Io`] when the host failed.
     fn read(&mut self, cylinder: u8, head: u8, slot: usize, count: usize) -> Result<&[u8], MediumError>;
 
-    /// The same bytes, to be overwritten in place, in data fields that bear `mark` and a good CRC from now on. Never
-    /// called while the medium is write protected.
+    /// The same bytes, to be overwritten in place in data fields with `mark`. Never called while the medium is write
+    /// protected. [`finish_write`](Self::finish_write) follows when all bytes are there; a write that is cut short leaves
+    /// a field without a good CRC, where the medium can hold such a thing.
     ///
     /// # Errors
     ///
@@ -284,6 +288,11 @@ pub trait Medium: Any + Send {
         count: usize,
         mark: Mark,
     ) -> Result<&mut [u8], MediumError>;
+
+    /// The data fields of `count` sectors from `slot` on were written whole: they bear `mark` and a good CRC from now on.
+    fn finish_write(&mut self, cylinder: u8, head: u8, slot: usize, count: usize, mark: Mark) {
+        let _ = (cylinder, head, slot, count, mark);
+    }
 
     /// Writes a track anew, whatever was on it. Never called while the medium is write protected. A medium that does not
     /// say otherwise cannot be formatted.

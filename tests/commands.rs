@@ -55,14 +55,14 @@ const COMMANDS: [(&str, u8, u8, usize, usize, Interrupts); 22] = [
 /// bits 7 to 5 (MT, MFM, SK), a column for each of the others.
 ///
 /// Where §3.1 leaves it open: commands that transfer data ignore the flags that they do not have, all others are exact;
-/// but FORMAT TRACK with SK is the FORMAT AND WRITE of the 82078.
+/// but FORMAT TRACK with MT and SK is the FORMAT AND WRITE of the 82078.
 #[rustfmt::skip]
 const PARAMETERS: [&[u8; 32]; 8] = [
     // 0123456789ABCDEF0123456789ABCDEF
     b"..821881081.850208130.8..8...8..", // 0x00
-    b"..8..88..81.8....8....8..8...8..", // 0x20, SK
+    b"..8..88..81.85...8....8..8...8..", // 0x20, SK
     b"..8..88..81.85...8....8..8...8..", // 0x40, MFM
-    b"..8..88..81.8....8....8..8...8..", // 0x60, MFM SK
+    b"..8..88..81.85...8....8..8...8..", // 0x60, MFM SK
     b"..8..88..81.85.2.8..0.8..8...8..", // 0x80, MT
     b"..8..88..81.8....8....8..8...8..", // 0xA0, MT SK
     b"..8..88..81.85.2.8....8..8...8..", // 0xC0, MT MFM

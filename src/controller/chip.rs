@@ -11,7 +11,7 @@ use super::{
     execution::Execution,
     fifo::{DmaPort, Fifo},
     format::{FormatIds, FormatTrack},
-    registers::{Register, ccr, configure, dor, dsr, msr, perpendicular, st0, st3},
+    registers::{Register, ccr, configure, dor, dsr, msr, perpendicular, st0, st3, tdr},
     seek::InterruptStatus,
     signals::{Activity, InterfaceMode, Signals},
     transfer::{Direction, Kind, Progress, Transfer},
@@ -296,7 +296,7 @@ impl Chip {
     pub(super) fn write_register(&mut self, register: Register, value: u8, dma: &mut impl DmaChannel) -> PinsMayChange {
         match register {
             Register::DigitalOutput => self.write_digital_output(value, dma),
-            Register::TapeDrive => self.tape_drive = value & 0b11,
+            Register::TapeDrive => self.tape_drive = value & tdr::TAPE_SELECT,
             Register::DataRateSelect => self.write_data_rate_select(value),
             Register::ConfigurationControl => {
                 self.rate = DataRate::from_bits(value);
@@ -460,6 +460,7 @@ impl Chip {
     fn enter_result<const N: usize>(&mut self, command: &Command, bytes: [u8; N], interrupts: bool) {
         debug_assert_eq!(command.results, N);
         self.result[..N].copy_from_slice(&bytes);
+        self.interrupt_edge |= interrupts;
         self.phase = Phase::Result(ResultPhase { length: command.results as u8, fetched: 0, interrupts });
     }
 
@@ -518,6 +519,7 @@ impl Chip {
             seek_end = seeks && self.implied_seek(usize::from(unit & 0b11), cylinder);
         }
         self.fifo.clear();
+        self.waited = Duration::ZERO;
         self.phase = Phase::Execution(Execution::transfer(Transfer::new(kind, &self.command, self.rate, seek_end)));
         self.proceed(dma);
     }
@@ -526,6 +528,7 @@ impl Chip {
         self.forget_polling();
         self.last_track_length = self.command[3];
         self.fifo.clear();
+        self.waited = Duration::ZERO;
         self.phase = Phase::Execution(Execution::format(FormatTrack::new(&self.command, self.rate)));
         self.proceed(dma);
     }
@@ -544,11 +547,18 @@ impl Chip {
         let head = drive.and_then(Drive::head);
         let ids = &mut self.format_ids;
         let progress = match uses_dma {
-            true => execution.proceed(head, &mut DmaPort { channel: dma, gate }, ids),
+            true => {
+                let mut port = DmaPort { channel: dma, gate, served: false };
+                let progress = execution.proceed(head, &mut port, ids);
+                if port.served {
+                    self.waited = Duration::ZERO;
+                }
+                progress
+            }
             false => execution.proceed(head, &mut self.fifo, ids),
         };
         self.side = execution.side();
-        self.waited = Duration::ZERO;
+        self.activity.add(execution.take_activity());
         match (progress, self.options.empty_drive) {
             (Some(Progress::Waiting), _) => return,
             (Some(Progress::Ended), _) => {}
@@ -566,14 +576,7 @@ impl Chip {
     #[inline]
     fn end_execution(&mut self) {
         let Phase::Execution(execution) = &self.phase else { return };
-        let (result, reads, writes) =
-            (execution.result(&self.format_ids), execution.has_read(), execution.has_written());
-        if reads {
-            self.activity.read();
-        }
-        if writes {
-            self.activity.written();
-        }
+        let result = execution.result(&self.format_ids);
         self.enter_result(self.command_row(), result, true);
     }
 

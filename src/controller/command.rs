@@ -50,10 +50,10 @@ pub(super) const INWARD: u8 = 0x40;
 pub(super) const LOCK: u8 = 0x80;
 
 /// The commands that transfer data ignore flags that they do not have, as the chip does: MS-DOS 6.22 formats with
-/// 0xCD (MT), BeOS 4.5 writes with 0xE5 (SK). All others are exact. FORMAT TRACK with SK is the FORMAT AND WRITE of
-/// the 82078, which this chip does not know.
+/// 0xCD (MT), BeOS 4.5 writes with 0xE5 (SK). All others are exact, but for the flags that are theirs. The first row
+/// that matches counts.
 #[rustfmt::skip]
-static COMMANDS: [Command; 23] = [
+static COMMANDS: [Command; 24] = [
     row("READ DATA",              0x06, 0x1F, 8,  7, Action::Transfer(Kind::Read(Mark::Data))),
     row("READ DELETED DATA",      0x0C, 0x1F, 8,  7, Action::Transfer(Kind::Read(Mark::Deleted))),
     row("WRITE DATA",             0x05, 0x1F, 8,  7, Action::Transfer(Kind::Write(Mark::Data))),
@@ -61,7 +61,8 @@ static COMMANDS: [Command; 23] = [
     row("READ TRACK",             0x02, 0x1F, 8,  7, Action::Transfer(Kind::ReadTrack)),
     row("VERIFY",                 0x16, 0x1F, 8,  7, Action::Transfer(Kind::Verify)),
     row("VERSION",                0x10, 0xFF, 0,  1, Action::Version),
-    row("FORMAT TRACK",           0x0D, 0x3F, 5,  7, Action::FormatTrack),
+    INVALID_FORMAT_AND_WRITE,
+    row("FORMAT TRACK",           0x0D, 0x1F, 5,  7, Action::FormatTrack),
     row("SCAN EQUAL",             0x11, 0x1F, 8,  7, Action::Transfer(Kind::Scan(Comparison::Equal))),
     row("SCAN LOW OR EQUAL",      0x19, 0x1F, 8,  7, Action::Transfer(Kind::Scan(Comparison::LowOrEqual))),
     row("SCAN HIGH OR EQUAL",     0x1D, 0x1F, 8,  7, Action::Transfer(Kind::Scan(Comparison::HighOrEqual))),
@@ -81,6 +82,9 @@ static COMMANDS: [Command; 23] = [
 
 /// Whatever no other row matches.
 pub(super) const INVALID: Command = row("INVALID", 0x00, 0x00, 0, 1, Action::Invalid);
+
+/// FORMAT AND WRITE of the 82078, which would be FORMAT TRACK with MT and SK.
+const INVALID_FORMAT_AND_WRITE: Command = row("INVALID", 0xAD, 0xBF, 0, 1, Action::Invalid);
 
 /// The longest command, and the longest result.
 pub(super) const MAX_COMMAND: usize = 9;

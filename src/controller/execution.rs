@@ -4,6 +4,7 @@ use super::{
     fifo::Host,
     format::{FormatIds, FormatTrack},
     registers::st1,
+    signals::Passed,
     transfer::{Direction, Progress, Transfer},
 };
 use crate::drive::Head;
@@ -86,18 +87,12 @@ impl Execution {
         }
     }
 
-    /// Something came from the head.
+    /// What has passed the head since the last call.
     #[inline]
-    pub(super) fn has_read(&self) -> bool {
-        self.disk.is_some() && matches!(self.job, Job::Transfer(_))
-    }
-
-    /// Something went to the head.
-    #[inline]
-    pub(super) fn has_written(&self) -> bool {
-        match &self.job {
-            Job::Transfer(transfer) => transfer.has_written(),
-            Job::Format(format) => format.has_written(),
+    pub(super) fn take_activity(&mut self) -> Passed {
+        match &mut self.job {
+            Job::Transfer(transfer) => transfer.take_activity(),
+            Job::Format(format) => format.take_activity(),
         }
     }
 

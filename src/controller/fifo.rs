@@ -17,13 +17,16 @@ pub(super) struct DmaPort<'a, D> {
     pub channel: &'a mut D,
     /// DRQ is driven, and DACK and TC are seen.
     pub gate: bool,
+    /// At least one byte moved.
+    pub served: bool,
 }
 
 impl<D: DmaChannel> DmaPort<'_, D> {
     /// What a channel says that it moved, as far as it can be true: no more than it was offered, and terminal count
     /// with a byte only.
-    fn plausible(moved: Moved, offered: usize) -> Moved {
+    fn plausible(&mut self, moved: Moved, offered: usize) -> Moved {
         let bytes = moved.bytes.min(offered);
+        self.served |= bytes > 0;
         Moved { bytes, terminal_count: moved.terminal_count && bytes > 0 }
     }
 }
@@ -33,14 +36,16 @@ impl<D: DmaChannel> Host for DmaPort<'_, D> {
         if !self.gate {
             return Moved::default();
         }
-        Self::plausible(self.channel.device_to_memory(data), data.len())
+        let moved = self.channel.device_to_memory(data);
+        self.plausible(moved, data.len())
     }
 
     fn take(&mut self, data: &mut [u8]) -> Moved {
         if !self.gate {
             return Moved::default();
         }
-        Self::plausible(self.channel.memory_to_device(data), data.len())
+        let moved = self.channel.memory_to_device(data);
+        self.plausible(moved, data.len())
     }
 }
 

@@ -6,6 +6,7 @@ use super::{
     command::{MAX_COMMAND, MFM},
     fifo::Host,
     registers::{st0, st1},
+    signals::Passed,
     transfer::Progress,
 };
 use crate::{
@@ -89,9 +90,9 @@ impl FormatTrack {
         self.side
     }
 
-    /// The track was written anew.
-    pub(super) fn has_written(&self) -> bool {
-        self.written
+    /// What has passed the head since the last call: the track, when it was written anew.
+    pub(super) fn take_activity(&mut self) -> Passed {
+        Passed { read: false, written: std::mem::take(&mut self.written) }
     }
 
     /// ST0, ST1, ST2 and an ID without meaning: the last one that was received.
@@ -144,7 +145,9 @@ impl FormatTrack {
         };
         let Some(size) = sector_size(self.size_code) else { return 0 };
         let room = head.track_capacity(self.rate, self.encoding).saturating_sub(before_first);
-        usize::from(self.sectors).min(room / (around_each + size + usize::from(self.gap)))
+        // The gap after the last sector may be cut short.
+        let gap = usize::from(self.gap);
+        usize::from(self.sectors).min((room + gap) / (around_each + size + gap))
     }
 
     fn write(&mut self, head: &mut Head<'_>, received: &FormatIds) {
@@ -152,7 +155,8 @@ impl FormatTrack {
         let count = self.received / ID_BYTES;
         ids.iter_mut().zip(received.whole(self.received)).for_each(|(place, id)| *place = id);
         let Self { encoding, rate, size_code, filler, .. } = *self;
-        let format = TrackFormat { rate, encoding, ids: &ids[..count], size_code, filler };
+        let cut_short = count < usize::from(self.sectors);
+        let format = TrackFormat { rate, encoding, ids: &ids[..count], size_code, filler, cut_short };
         match head.format_track(self.side, format) {
             Ok(()) => self.written = true,
             Err(error) => {

@@ -52,9 +52,16 @@ impl Register {
         match self {
             Self::StatusA | Self::StatusB if matches!(mode, InterfaceMode::At) => 0x00,
             Self::DigitalInput => mode.driven_by_digital_input(),
+            Self::TapeDrive => tdr::TAPE_SELECT,
             _ => 0xFF,
         }
     }
+}
+
+/// Tape drive register.
+pub(super) mod tdr {
+    /// TAPE SEL: the drive that is a tape.
+    pub const TAPE_SELECT: u8 = 0x03;
 }
 
 /// Main status register.

@@ -65,7 +65,7 @@ impl Chip {
     pub(super) fn seek(&mut self, unit: usize, new: u8) {
         self.forget_polling();
         self.step_to(unit, new);
-        self.interrupt_status.end_seek(unit, st0::SEEK_END);
+        self.end_seek(unit, st0::SEEK_END);
     }
 
     /// The seek that CONFIGURE's EIS puts before a transfer. `true` when the head had to move.
@@ -90,7 +90,7 @@ impl Chip {
         self.step(StepDirection::Outward, steps.min(RECALIBRATE_STEPS));
         let found = self.selected_drive().is_some_and(Drive::track_0);
         let failure = if found { 0 } else { st0::ABNORMAL | st0::EQUIPMENT_CHECK };
-        self.interrupt_status.end_seek(unit, st0::SEEK_END | failure);
+        self.end_seek(unit, st0::SEEK_END | failure);
     }
 
     /// RELATIVE SEEK: by `steps` cylinders, whatever the present cylinder number is.
@@ -109,7 +109,13 @@ impl Chip {
         };
         self.step(direction, steps);
         let failure = if past_track_0 { st0::ABNORMAL | st0::EQUIPMENT_CHECK } else { 0 };
-        self.interrupt_status.end_seek(unit, st0::SEEK_END | failure);
+        self.end_seek(unit, st0::SEEK_END | failure);
+    }
+
+    /// A seek-type command is over, and interrupts.
+    fn end_seek(&mut self, unit: usize, st0: u8) {
+        self.interrupt_status.end_seek(unit, st0);
+        self.interrupt_edge = true;
     }
 
     /// Steps the drive that the DOR selects, whichever the command names: the select lines are the DOR's.

@@ -30,20 +30,27 @@ pub(super) struct Activity {
 }
 
 impl Activity {
-    pub(super) fn read(&mut self) {
-        self.read_data = true;
-        self.read_toggle ^= true;
-    }
-
-    pub(super) fn written(&mut self) {
-        self.write_data = true;
-        self.write_toggle ^= true;
+    /// What a command has done on the disk just now.
+    pub(super) fn add(&mut self, passed: Passed) {
+        self.read_data |= passed.read;
+        self.read_toggle ^= passed.read;
+        self.write_data |= passed.written;
+        self.write_toggle ^= passed.written;
     }
 
     /// Clears the flip-flops.
     pub(super) fn forget(&mut self) {
         (self.step, self.read_data, self.write_data) = (false, false, false);
     }
+}
+
+/// What has passed between the chip and a head.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Passed {
+    /// An ID or a data field was read.
+    pub read: bool,
+    /// A data field or a track was written.
+    pub written: bool,
 }
 
 /// All that SRA, SRB and DIR show.
@@ -90,7 +97,8 @@ impl Signals {
     pub(super) fn status_b(&self, mode: InterfaceMode) -> u8 {
         let Self { second_drive, activity, digital_output, .. } = *self;
         let motor = |drive: u8| digital_output & dor::MOTOR_0 << drive != 0;
-        let not_selected = |drive: u8| digital_output & dor::SELECT != drive;
+        // A drive is selected with its motor on only, so that none is at power-on.
+        let not_selected = |drive: u8| digital_output & dor::SELECT != drive || !motor(drive);
         match mode {
             InterfaceMode::At => 0xFF,
             InterfaceMode::Ps2 => byte([

@@ -7,6 +7,7 @@ use super::{
     command::{MAX_COMMAND, MFM, MULTI_TRACK, SKIP},
     fifo::Host,
     registers::{st0, st1, st2},
+    signals::Passed,
 };
 use crate::{
     dma::Moved,
@@ -139,7 +140,7 @@ pub(super) struct Transfer {
     /// Sectors that READ TRACK has read, or that VERIFY has still to verify.
     count: u16,
     scan: Scan,
-    written: bool,
+    passed_head: Passed,
     ended: bool,
     st0: u8,
     st1: u8,
@@ -184,7 +185,19 @@ impl Transfer {
         };
         let st0 = if seek_end { st0::SEEK_END } else { 0 };
         let (side, scan) = (unit >> 2 & 1, Scan::default());
-        Self { request, side, id, run: None, count, scan, written: false, ended: false, st0, st1: 0, st2: 0 }
+        Self {
+            request,
+            side,
+            id,
+            run: None,
+            count,
+            scan,
+            passed_head: Passed::default(),
+            ended: false,
+            st0,
+            st1: 0,
+            st2: 0,
+        }
     }
 
     pub(super) fn direction(&self) -> Option<Direction> {
@@ -205,17 +218,26 @@ impl Transfer {
         self.side
     }
 
-    /// A data field was written, be it a part of one.
-    pub(super) fn has_written(&self) -> bool {
-        self.written
+    /// What has passed the head since the last call.
+    pub(super) fn take_activity(&mut self) -> Passed {
+        std::mem::take(&mut self.passed_head)
     }
 
-    /// The host did not keep up: a sector that is being written is completed with zeros.
+    /// The host did not keep up: a sector that is being written is completed with zeros, one that is being read is read
+    /// to its end.
     pub(super) fn overrun(&mut self, head: Option<Head<'_>>) {
         if let (Kind::Write(mark), Some(run), Some(mut head)) = (self.request.kind, self.run, head)
             && let Ok(bytes) = head.write(self.side, run.slot(), 1, mark)
         {
             bytes.get_mut(run.offset()..1 << self.size_shift()).unwrap_or_default().fill(0);
+            head.finish_write(self.side, run.slot(), 1, mark);
+        }
+        let run = self.run.take();
+        if run.is_some_and(|run| run.bad_data) {
+            self.fail(st1::DATA_ERROR, st2::DATA_ERROR);
+        }
+        if run.is_some_and(|run| run.other_mark) {
+            self.st2 |= st2::CONTROL_MARK;
         }
         self.fail(st1::OVERRUN, 0);
     }
@@ -277,8 +299,9 @@ impl Transfer {
     #[inline(always)]
     fn track<'a>(&mut self, head: &'a Head<'_>) -> Option<Track<'a>> {
         let track = head.track(self.side, self.request.rate, self.request.encoding);
-        if track.is_none() {
-            self.fail(st1::MISSING_ADDRESS_MARK, 0);
+        match track {
+            Some(_) => self.passed_head.read = true,
+            None => self.fail(st1::MISSING_ADDRESS_MARK, 0),
         }
         track
     }
@@ -441,7 +464,7 @@ impl Transfer {
             }
         };
         let run = Run { bad_data: run.bad_data || short, ..run };
-        Ok(self.pass(run, Passed { moved, offered, wanted, available }, head))
+        Ok(self.pass(run, Piece { moved, offered, wanted, available }, head))
     }
 
     /// VERIFY takes all that it is given, and ends after SC sectors as if by terminal count.
@@ -462,7 +485,7 @@ impl Transfer {
         let available = self.whole_sectors(run, bytes.len())?;
         let wanted = self.wanted(available);
         let data = bytes.get_mut(run.offset()..wanted).ok_or(MediumError::Absent)?;
-        self.written = true;
+        self.passed_head.written = true;
         let offered = data.len();
         let moved = host.take(data);
         let end = run.offset() + moved.bytes;
@@ -470,7 +493,7 @@ impl Transfer {
             let sector_end = self.sectors_touched(end) << self.size_shift();
             bytes.get_mut(end..sector_end).unwrap_or_default().fill(0);
         }
-        Ok(self.pass(run, Passed { moved, offered, wanted, available }, head))
+        Ok(self.pass(run, Piece { moved, offered, wanted, available }, head))
     }
 
     /// Compares what comes from the host with a part of the sector.
@@ -483,7 +506,11 @@ impl Transfer {
     ) -> Result<Step, MediumError> {
         let bytes = head.read(self.side, run.slot(), 1)?;
         let wanted = self.whole_sectors(run, bytes.len())?;
-        let data = bytes.get(run.offset()..).filter(|data| !data.is_empty()).ok_or(MediumError::Absent)?;
+        let short = bytes.len() != wanted;
+        let data = match bytes.get(run.offset()..wanted.min(bytes.len())) {
+            Some(data) if !data.is_empty() => data,
+            _ => &GAP[..GAP.len().min(wanted - run.offset())],
+        };
         let mut theirs = [0; 64];
         let offered = data.len().min(theirs.len());
         let moved = host.take(&mut theirs[..offered]);
@@ -494,7 +521,8 @@ impl Transfer {
         if moved.terminal_count || run.offset() + moved.bytes >= wanted {
             self.judge(comparison);
         }
-        Ok(self.pass(run, Passed { moved, offered, wanted, available: wanted }, head))
+        let run = Run { bad_data: run.bad_data || short, ..run };
+        Ok(self.pass(run, Piece { moved, offered, wanted, available: wanted }, head))
     }
 
     /// SH and SN of the sector that has been compared.
@@ -519,15 +547,15 @@ impl Transfer {
     fn whole_sectors(&self, run: Run, shown: usize) -> Result<usize, MediumError> {
         let shift = self.size_shift();
         match shown.min(run.sectors() << shift) >> shift {
-            0 if shown == 0 || run.sectors > 1 => Err(MediumError::Absent),
+            0 if run.sectors > 1 => Err(MediumError::Absent),
             sectors => Ok(sectors.max(1) << shift),
         }
     }
 
     /// Accounts for bytes that the host moved.
     #[inline(always)]
-    fn pass(&mut self, run: Run, passed: Passed, head: &mut Head<'_>) -> Step {
-        let Passed { moved, offered, wanted, available } = passed;
+    fn pass(&mut self, run: Run, piece: Piece, head: &mut Head<'_>) -> Step {
+        let Piece { moved, offered, wanted, available } = piece;
         let offset = run.offset() + moved.bytes;
         let all = offset >= wanted;
         let sectors = match (all, moved.terminal_count) {
@@ -535,7 +563,14 @@ impl Transfer {
             (false, true) => self.sectors_touched(offset),
             (false, false) => offset >> self.size_shift(),
         };
-        let slot = if sectors > 0 { self.pass_sectors(run, sectors, moved.terminal_count) } else { run.slot() };
+        let slot = match (sectors, self.request.kind) {
+            (0, _) => run.slot(),
+            (_, Kind::Write(mark)) => {
+                head.finish_write(self.side, run.slot(), sectors, mark);
+                self.pass_sectors(run, sectors, moved.terminal_count)
+            }
+            _ => self.pass_sectors(run, sectors, moved.terminal_count),
+        };
         head.turn_to(slot);
         if all || moved.terminal_count {
             return Step::Next(None);
@@ -603,8 +638,8 @@ impl Transfer {
             Kind::Scan(_) if !end_of_side => {
                 let step = self.request.last;
                 // A step that passes EOT, or makes none, runs into the index hole.
-                if step == 0 || usize::from(step) >= self.to_end_of_track() {
-                    return self.fail(st1::NO_DATA, 0);
+                if (step == 0 || usize::from(step) >= self.to_end_of_track()) && !self.ended {
+                    self.fail(st1::NO_DATA, 0);
                 }
                 SectorId { record: self.id.record.wrapping_add(step), ..self.id }
             }
@@ -640,7 +675,7 @@ impl Transfer {
 
 /// What the host moved of a run.
 #[derive(Clone, Copy, Debug)]
-struct Passed {
+struct Piece {
     moved: Moved,
     /// Bytes that it could have moved at once.
     offered: usize,

@@ -92,7 +92,9 @@ impl Bay {
     pub(crate) fn new(number: u8, drive_type: DriveType) -> Self {
         // The latch is set at power-up, with a disk or without.
         let changed = AtomicBool::new(true);
-        Self { number, drive_type, changed, state: Mutex::new(BayState { loaded: None, disk: 0, closed: false }) }
+        // No disk of one drive has the number of one of another.
+        let state = BayState { loaded: None, disk: u64::from(number) << 56, closed: false };
+        Self { number, drive_type, changed, state: Mutex::new(state) }
     }
 
     /// A medium that panicked while it was in use leaves nothing half done in the bay itself.

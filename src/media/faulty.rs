@@ -129,6 +129,11 @@ impl<M: Medium> Medium for FaultyMedium<M> {
         self.medium.write(cylinder, head, slot, count, mark)
     }
 
+    fn finish_write(&mut self, cylinder: u8, head: u8, slot: usize, count: usize, mark: Mark) {
+        self.medium.finish_write(cylinder, head, slot, count, mark);
+        self.show_again(cylinder, head);
+    }
+
     fn format_track(&mut self, cylinder: u8, head: u8, format: &TrackFormat<'_>) -> Result<(), MediumError> {
         let formatted = self.medium.format_track(cylinder, head, format);
         self.show_again(cylinder, head);

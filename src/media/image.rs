@@ -269,7 +269,7 @@ impl Medium for Image {
         let all = format.ids.len() == usize::from(sectors) && seen.count_ones() == sectors.into();
         let own =
             (format.rate, format.encoding, format.size_code) == (geometry.rate(), Encoding::Mfm, geometry.size_code());
-        if !all || !own {
+        if !all || !own || format.cut_short {
             return Err(MediumError::Unsupported);
         }
         self.write(cylinder, head, 0, sectors.into(), Mark::Data)?.fill(format.filler);

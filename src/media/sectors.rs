@@ -260,7 +260,7 @@ impl Medium for SectorDisk {
         head: u8,
         slot: usize,
         _count: usize,
-        mark: Mark,
+        _mark: Mark,
     ) -> Result<&mut [u8], MediumError> {
         let track = self.recorded_mut(cylinder, head).ok_or(MediumError::Absent)?;
         let room = track.room();
@@ -271,8 +271,14 @@ impl Medium for SectorDisk {
             return Err(MediumError::Unsupported);
         }
         data.resize(size, 0);
-        *sector = Sector { mark: Some(mark), data_crc_error: false, ..*sector };
+        sector.data_crc_error = true;
         Ok(data)
+    }
+
+    fn finish_write(&mut self, cylinder: u8, head: u8, slot: usize, _count: usize, mark: Mark) {
+        if let Some(sector) = self.recorded_mut(cylinder, head).and_then(|track| track.sectors.get_mut(slot)) {
+            *sector = Sector { mark: Some(mark), data_crc_error: false, ..*sector };
+        }
     }
 
     fn format_track(&mut self, cylinder: u8, head: u8, format: &TrackFormat<'_>) -> Result<(), MediumError> {

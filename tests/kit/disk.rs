@@ -13,7 +13,7 @@ use vm_fdc::{
     },
 };
 
-use super::kit::{BUFFER, CCR, DMA_READ_FLOPPY, DMA_WRITE_FLOPPY, Guest, Reply, fixture};
+use super::kit::{BUFFER, CCR, DMA_READ_FLOPPY, DMA_WRITE_FLOPPY, FIFO, Guest, MSR, Reply, fixture};
 
 /// An image on which each sector of a file that fills the disk bears a number.
 pub const FULL_DISK: &str = "dos-1440k.vfd";
@@ -61,6 +61,26 @@ pub fn transfer(guest: &mut Guest, command: &[u8; 9], bytes: usize) -> Reply {
     let mode = if command[0] & 0x1F == 0x05 { DMA_WRITE_FLOPPY } else { DMA_READ_FLOPPY };
     guest.program_dma(mode, BUFFER, bytes);
     guest.command(command)
+}
+
+/// A command without terminal count, its data in the guest's buffer: how many bytes moved, and the result.
+pub fn exchange(guest: &mut Guest, dma: bool, command: &[u8]) -> (usize, Reply) {
+    guest.use_dma(dma);
+    let to_disk = matches!(command[0] & 0x1F, 0x05 | 0x09 | 0x11 | 0x19 | 0x1D);
+    guest.program_dma(if to_disk { DMA_WRITE_FLOPPY } else { DMA_READ_FLOPPY }, BUFFER, 0x1_0000);
+    guest.send(command).unwrap();
+    let mut place = BUFFER as usize;
+    loop {
+        match guest.bus.read(MSR) {
+            0xF0 => guest.bus.memory_mut()[place] = guest.bus.read(FIFO),
+            0xB0 => guest.bus.write(FIFO, guest.bus.memory()[place]),
+            _ => break,
+        }
+        place += 1;
+    }
+    let residue = u16::from_le_bytes([guest.bus.read(0x05), guest.bus.read(0x05)]);
+    let moved = if dma { usize::from(u16::MAX - residue) } else { place - BUFFER as usize };
+    (moved, guest.reply())
 }
 
 /// A 3.5" disk of 80 cylinders, of which those that a test names are recorded, and which the host can fail.
@@ -199,6 +219,10 @@ impl Medium for Disk {
     ) -> Result<&mut [u8], MediumError> {
         self.fail(cylinder, head, slot)?;
         self.sectors.write(cylinder, head, slot, count, mark)
+    }
+
+    fn finish_write(&mut self, cylinder: u8, head: u8, slot: usize, count: usize, mark: Mark) {
+        self.sectors.finish_write(cylinder, head, slot, count, mark);
     }
 
     fn format_track(&mut self, cylinder: u8, head: u8, format: &TrackFormat<'_>) -> Result<(), MediumError> {
