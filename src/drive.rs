@@ -192,13 +192,13 @@ impl Drive {
     #[inline]
     pub(crate) fn head(&mut self) -> Option<Head<'_>> {
         let bay = self.bay.lock();
-        let cylinder = self.medium_cylinder(bay.medium()?.cylinders());
+        let cylinder = self.medium_cylinder(bay.medium()?);
         Some(Head { bay, kind: self.kind, cylinder, slot: &mut self.slot })
     }
 
     /// The cylinder of the disk under the head. A 5.25" disk of 40 cylinders in a drive of 80 has one under every other.
-    fn medium_cylinder(&self, cylinders: u8) -> Option<u8> {
-        let double_step = self.kind == DriveType::Inch5_25Hd && cylinders <= MOST_CYLINDERS_AT_48_TPI;
+    fn medium_cylinder(&self, medium: &dyn Medium) -> Option<u8> {
+        let double_step = self.kind == DriveType::Inch5_25Hd && medium.cylinders() <= MOST_CYLINDERS_AT_48_TPI;
         match (double_step, self.cylinder % 2) {
             (false, _) => Some(self.cylinder),
             (true, 0) => Some(self.cylinder / 2),

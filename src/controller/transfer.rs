@@ -140,7 +140,9 @@ pub(super) struct Transfer {
     /// Sectors that READ TRACK has read, or that VERIFY has still to verify.
     count: u16,
     scan: Scan,
-    passed_head: Passed,
+    /// What has passed the head and was not yet asked for.
+    has_read: bool,
+    has_written: bool,
     ended: bool,
     st0: u8,
     st1: u8,
@@ -192,7 +194,8 @@ impl Transfer {
             run: None,
             count,
             scan,
-            passed_head: Passed::default(),
+            has_read: false,
+            has_written: false,
             ended: false,
             st0,
             st1: 0,
@@ -220,7 +223,7 @@ impl Transfer {
 
     /// What has passed the head since the last call.
     pub(super) fn take_activity(&mut self) -> Passed {
-        std::mem::take(&mut self.passed_head)
+        Passed { read: std::mem::take(&mut self.has_read), written: std::mem::take(&mut self.has_written) }
     }
 
     /// The host did not keep up: a sector that is being written is completed with zeros, one that is being read is read
@@ -263,20 +266,19 @@ impl Transfer {
         let mut pending = self.run.take();
         while !self.ended {
             let step = match (self.request.kind, pending) {
-                (Kind::ReadId, _) => Ok(self.read_id(head)),
-                (Kind::ReadTrack, None) => Ok(self.next_on_track(head)),
-                (_, None) => Ok(self.find(head)),
+                (Kind::ReadId, _) => self.read_id(head),
+                (Kind::ReadTrack, None) => self.next_on_track(head),
+                (_, None) => self.find(head),
                 (Kind::Write(mark), Some(run)) => self.write(mark, run, head, host),
                 (Kind::Scan(comparison), Some(run)) => self.scan(comparison, run, head, host),
                 (Kind::Read(_) | Kind::ReadTrack | Kind::Verify, Some(run)) => self.read(run, head, host),
             };
             match step {
-                Ok(Step::Next(run)) => pending = run,
-                Ok(Step::Wait(run)) => {
+                Step::Next(run) => pending = run,
+                Step::Wait(run) => {
                     self.run = Some(run);
                     return Progress::Waiting;
                 }
-                Err(error) => self.fail_medium(&error),
             }
         }
         Progress::Ended
@@ -284,7 +286,7 @@ impl Transfer {
 
     /// The host failed the guest's disk, or the disk cannot hold what is to be written.
     #[cold]
-    fn fail_medium(&mut self, error: &MediumError) {
+    fn fail_medium(&mut self, error: &MediumError) -> Step {
         debug!("{:?} of {:?}: {error}", self.request.kind, self.id);
         let (st1, st2) = match (error, self.request.kind) {
             (MediumError::Absent, _) => (st1::NO_DATA, 0),
@@ -293,6 +295,7 @@ impl Transfer {
             (MediumError::Io(_), _) => (st1::DATA_ERROR, st2::DATA_ERROR),
         };
         self.fail(st1, st2);
+        Step::Next(None)
     }
 
     /// The track under the head; without one that can be read, no address mark comes in two turns.
@@ -300,7 +303,7 @@ impl Transfer {
     fn track<'a>(&mut self, head: &'a Head<'_>) -> Option<Track<'a>> {
         let track = head.track(self.side, self.request.rate, self.request.encoding);
         match track {
-            Some(_) => self.passed_head.read = true,
+            Some(_) => self.has_read = true,
             None => self.fail(st1::MISSING_ADDRESS_MARK, 0),
         }
         track
@@ -400,7 +403,7 @@ impl Transfer {
             Some(mark) if mark != wanted && self.request.skip => {
                 self.st2 |= st2::CONTROL_MARK;
                 head.turn_to(slot + 1);
-                self.end_of_sector(false);
+                self.id = self.end_of_sector(self.id, false);
             }
             Some(mark) => {
                 let other_mark = mark != wanted;
@@ -449,9 +452,14 @@ impl Transfer {
     }
 
     #[inline(always)]
-    fn read(&mut self, run: Run, head: &mut Head<'_>, host: &mut impl Host) -> Result<Step, MediumError> {
-        let bytes = head.read(self.side, run.slot(), run.sectors())?;
-        let available = self.whole_sectors(run, bytes.len())?;
+    fn read(&mut self, run: Run, head: &mut Head<'_>, host: &mut impl Host) -> Step {
+        let bytes = match head.read(self.side, run.slot(), run.sectors()) {
+            Ok(bytes) => bytes,
+            Err(error) => return self.fail_medium(&error),
+        };
+        let Some(available) = self.whole_sectors(run, bytes.len()) else {
+            return self.fail_medium(&MediumError::Absent);
+        };
         let wanted = self.wanted(available);
         let short = run.sectors == 1 && bytes.len() != available;
         let (moved, offered) = match bytes.get(run.offset()..wanted.min(bytes.len())) {
@@ -464,7 +472,7 @@ impl Transfer {
             }
         };
         let run = Run { bad_data: run.bad_data || short, ..run };
-        Ok(self.pass(run, Piece { moved, offered, wanted, available }, head))
+        self.pass(run, Piece { moved, offered, wanted, available }, head)
     }
 
     /// VERIFY takes all that it is given, and ends after SC sectors as if by terminal count.
@@ -480,32 +488,36 @@ impl Transfer {
     }
 
     #[inline(always)]
-    fn write(&mut self, mark: Mark, run: Run, head: &mut Head<'_>, host: &mut impl Host) -> Result<Step, MediumError> {
-        let bytes = head.write(self.side, run.slot(), run.sectors(), mark)?;
-        let available = self.whole_sectors(run, bytes.len())?;
+    fn write(&mut self, mark: Mark, run: Run, head: &mut Head<'_>, host: &mut impl Host) -> Step {
+        let bytes = match head.write(self.side, run.slot(), run.sectors(), mark) {
+            Ok(bytes) => bytes,
+            Err(error) => return self.fail_medium(&error),
+        };
+        let available = self.whole_sectors(run, bytes.len()).unwrap_or_default();
         let wanted = self.wanted(available);
-        let data = bytes.get_mut(run.offset()..wanted).ok_or(MediumError::Absent)?;
-        self.passed_head.written = true;
+        let Some(data) = bytes.get_mut(run.offset()..wanted).filter(|data| !data.is_empty()) else {
+            return self.fail_medium(&MediumError::Absent);
+        };
+        self.has_written = true;
         let offered = data.len();
         let moved = host.take(data);
         let end = run.offset() + moved.bytes;
-        if moved.terminal_count || end >= wanted {
-            let sector_end = self.sectors_touched(end) << self.size_shift();
+        let sector_end = self.sectors_touched(end) << self.size_shift();
+        if (moved.terminal_count || end >= wanted) && end < sector_end {
             bytes.get_mut(end..sector_end).unwrap_or_default().fill(0);
         }
-        Ok(self.pass(run, Piece { moved, offered, wanted, available }, head))
+        self.pass(run, Piece { moved, offered, wanted, available }, head)
     }
 
     /// Compares what comes from the host with a part of the sector.
-    fn scan(
-        &mut self,
-        comparison: Comparison,
-        run: Run,
-        head: &mut Head<'_>,
-        host: &mut impl Host,
-    ) -> Result<Step, MediumError> {
-        let bytes = head.read(self.side, run.slot(), 1)?;
-        let wanted = self.whole_sectors(run, bytes.len())?;
+    fn scan(&mut self, comparison: Comparison, run: Run, head: &mut Head<'_>, host: &mut impl Host) -> Step {
+        let bytes = match head.read(self.side, run.slot(), 1) {
+            Ok(bytes) => bytes,
+            Err(error) => return self.fail_medium(&error),
+        };
+        let Some(wanted) = self.whole_sectors(run, bytes.len()) else {
+            return self.fail_medium(&MediumError::Absent);
+        };
         let short = bytes.len() != wanted;
         let data = match bytes.get(run.offset()..wanted.min(bytes.len())) {
             Some(data) if !data.is_empty() => data,
@@ -522,7 +534,7 @@ impl Transfer {
             self.judge(comparison);
         }
         let run = Run { bad_data: run.bad_data || short, ..run };
-        Ok(self.pass(run, Piece { moved, offered, wanted, available: wanted }, head))
+        self.pass(run, Piece { moved, offered, wanted, available: wanted }, head)
     }
 
     /// SH and SN of the sector that has been compared.
@@ -544,11 +556,11 @@ impl Transfer {
 
     /// How many of the bytes that a medium showed make whole sectors of the run. A single sector counts as whole.
     #[inline(always)]
-    fn whole_sectors(&self, run: Run, shown: usize) -> Result<usize, MediumError> {
+    fn whole_sectors(&self, run: Run, shown: usize) -> Option<usize> {
         let shift = self.size_shift();
         match shown.min(run.sectors() << shift) >> shift {
-            0 if run.sectors > 1 => Err(MediumError::Absent),
-            sectors => Ok(sectors.max(1) << shift),
+            0 if run.sectors > 1 => None,
+            sectors => Some(sectors.max(1) << shift),
         }
     }
 
@@ -584,14 +596,14 @@ impl Transfer {
     /// A number of sectors of a run is done with. Gives the slot after the last of them.
     #[inline(always)]
     fn pass_sectors(&mut self, run: Run, sectors: usize, terminal_count: bool) -> usize {
-        let (mut slot, mut sectors) = (run.slot(), sectors);
+        let (mut id, mut slot, mut sectors) = (self.id, run.slot(), sectors);
         let on_this_side = self.to_end_of_track();
         if sectors > on_this_side {
-            self.id = next_id(self.id, true, true, 0);
+            id = next_id(id, true, true, 0);
             self.side = 1;
             (slot, sectors) = (0, sectors - on_this_side);
         }
-        self.id.record = self.id.record.wrapping_add((sectors - 1) as u8);
+        id.record = id.record.wrapping_add((sectors - 1) as u8);
         let side = self.side;
         if run.bad_data && self.request.kind == Kind::ReadTrack {
             self.st1 |= st1::DATA_ERROR;
@@ -603,51 +615,49 @@ impl Transfer {
             self.st2 |= st2::CONTROL_MARK;
             self.ended = true;
         }
-        if !self.ended {
-            self.end_of_sector(terminal_count);
-        }
+        self.id = if self.ended { id } else { self.end_of_sector(id, terminal_count) };
         if self.side == side { slot + sectors } else { 0 }
     }
 
-    /// The sector in `id` is done with. Ends the transfer at terminal count and after the last sector.
+    /// The sector `id` is done with: gives the next one, and ends the transfer at terminal count and after the last.
     #[inline(always)]
-    fn end_of_sector(&mut self, terminal_count: bool) {
+    fn end_of_sector(&mut self, id: SectorId, terminal_count: bool) -> SectorId {
         let Request { kind, multi_track, .. } = self.request;
         let end_of_side = match kind {
             Kind::ReadTrack => {
                 self.count += 1;
                 self.count == self.request.end_of_track.into()
             }
-            _ => self.id.record == self.request.end_of_track,
+            _ => id.record == self.request.end_of_track,
         };
         let last = end_of_side && !(multi_track && self.side == 0);
         match kind {
             Kind::Scan(_) if self.scan_ends(last) => {
                 self.ended = true;
-                return;
+                return id;
             }
             // VERIFY without EC ends with the last sector as if by terminal count.
             _ if terminal_count || last && kind == Kind::Verify && !self.request.enable_count => self.ended = true,
             _ if last => {
                 // The data sheet does not say what ID this leaves: that of the last sector, which drivers expect.
-                return self.fail(st1::END_OF_CYLINDER, 0);
+                self.fail(st1::END_OF_CYLINDER, 0);
+                return id;
             }
             _ => {}
         }
-        self.id = match kind {
-            Kind::Scan(_) if !end_of_side => {
-                let step = self.request.last;
-                // A step that passes EOT, or makes none, runs into the index hole.
-                if (step == 0 || usize::from(step) >= self.to_end_of_track()) && !self.ended {
-                    self.fail(st1::NO_DATA, 0);
-                }
-                SectorId { record: self.id.record.wrapping_add(step), ..self.id }
+        if matches!(kind, Kind::Scan(_)) && !end_of_side {
+            let step = self.request.last;
+            // A step that passes EOT, or makes none, runs into the index hole.
+            if (step == 0 || step > self.request.end_of_track.wrapping_sub(id.record)) && !self.ended {
+                self.fail(st1::NO_DATA, 0);
             }
-            _ => next_id(self.id, end_of_side, multi_track, self.side),
-        };
+            return SectorId { record: id.record.wrapping_add(step), ..id };
+        }
+        let next = next_id(id, end_of_side, multi_track, self.side);
         if end_of_side && !self.ended {
             self.side = 1;
         }
+        next
     }
 
     /// SCAN ends with the sector that satisfies it, whose ID the result bears (not established), and normally after the
