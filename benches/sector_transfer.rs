@@ -48,15 +48,15 @@ fn guest<D: Dma>(disk: &NamedTempFile, dma: D) -> Guest<D> {
 }
 
 /// A DMA controller that the VM monitor points to memory itself.
-struct OwnDma {
-    memory: Vec<u8>,
+struct OwnDma<'a> {
+    memory: &'a mut [u8],
     address: usize,
     count: usize,
 }
 
-impl OwnDma {
-    fn new() -> Self {
-        Self { memory: vec![0; MEMORY], address: 0, count: 0 }
+impl<'a> OwnDma<'a> {
+    fn new(memory: &'a mut [u8]) -> Self {
+        Self { memory, address: 0, count: 0 }
     }
 
     fn moved(&mut self, bytes: usize) -> Moved {
@@ -66,7 +66,7 @@ impl OwnDma {
     }
 }
 
-impl DmaChannel for OwnDma {
+impl DmaChannel for OwnDma<'_> {
     fn device_to_memory(&mut self, data: &[u8]) -> Moved {
         let bytes = data.len().min(self.count);
         self.memory[self.address..][..bytes].copy_from_slice(&data[..bytes]);
@@ -80,7 +80,7 @@ impl DmaChannel for OwnDma {
     }
 }
 
-impl Dma for OwnDma {
+impl Dma for OwnDma<'_> {
     fn read_port(&mut self, _port: u16) -> Option<u8> {
         None
     }
@@ -90,11 +90,11 @@ impl Dma for OwnDma {
     }
 
     fn memory(&self) -> &[u8] {
-        &self.memory
+        self.memory
     }
 
     fn memory_mut(&mut self) -> &mut [u8] {
-        &mut self.memory
+        self.memory
     }
 }
 
@@ -119,11 +119,11 @@ fn pieces(bytes: usize, one_buffer: bool) -> Vec<Piece> {
 }
 
 /// How a command gets its DMA: programmed through ports, or pointed to memory.
-fn through_8237a(guest: &mut Guest, mode: u8, piece: Piece) {
+fn through_8237a<D: Dma>(guest: &mut Guest<D>, mode: u8, piece: Piece) {
     guest.program_dma(mode, piece.address as u32, piece.sectors.bytes);
 }
 
-fn own_dma(guest: &mut Guest<OwnDma>, _mode: u8, piece: Piece) {
+fn own_dma(guest: &mut Guest<OwnDma<'_>>, _mode: u8, piece: Piece) {
     let dma = guest.bus.fdc.dma_mut();
     (dma.address, dma.count) = (piece.address, piece.sectors.bytes);
 }
@@ -190,6 +190,7 @@ fn whole_disk(criterion: &mut Criterion) {
         ("by sector, one buffer", SECTOR, true),
     ] {
         let (disk, pieces) = (disk(), pieces(bytes, one_buffer));
+        // One memory for all, for where it lies and how it is paged makes a difference.
         let mut memory = vec![0; MEMORY];
 
         let mut group = criterion.benchmark_group(format!("read disk {name}"));
@@ -205,8 +206,8 @@ fn whole_disk(criterion: &mut Criterion) {
                 }
             });
         });
-        read_disk(&mut group, "READ DATA, own DMA", &disk, OwnDma::new(), &pieces, own_dma);
-        read_disk(&mut group, "READ DATA, 8237A", &disk, AtDma::new(vec![0; MEMORY]), &pieces, through_8237a);
+        read_disk(&mut group, "READ DATA, own DMA", &disk, OwnDma::new(&mut memory), &pieces, own_dma);
+        read_disk(&mut group, "READ DATA, 8237A", &disk, AtDma::new(&mut memory[..]), &pieces, through_8237a);
         group.finish();
 
         let mut group = criterion.benchmark_group(format!("write disk {name}"));
@@ -222,8 +223,8 @@ fn whole_disk(criterion: &mut Criterion) {
                 }
             });
         });
-        write_disk(&mut group, "WRITE DATA, own DMA", &disk, OwnDma::new(), &pieces, own_dma);
-        write_disk(&mut group, "WRITE DATA, 8237A", &disk, AtDma::new(vec![0; MEMORY]), &pieces, through_8237a);
+        write_disk(&mut group, "WRITE DATA, own DMA", &disk, OwnDma::new(&mut memory), &pieces, own_dma);
+        write_disk(&mut group, "WRITE DATA, 8237A", &disk, AtDma::new(&mut memory[..]), &pieces, through_8237a);
         group.finish();
     }
 }
@@ -232,7 +233,8 @@ fn whole_disk(criterion: &mut Criterion) {
 fn programmed_io(criterion: &mut Criterion) {
     let disk = disk();
     let expected = fs::read(disk.path()).expect("the image")[TRACK..2 * TRACK].to_vec();
-    let mut guest = guest(&disk, OwnDma::new());
+    let mut memory = vec![0; MEMORY];
+    let mut guest = guest(&disk, OwnDma::new(&mut memory));
     guest.use_dma(false);
     let track = Sectors { cylinder: 0, head: 1, record: 1, bytes: TRACK, end_of_track: 18 };
     let mut data = vec![0; TRACK];

@@ -14,7 +14,7 @@ use std::{
 
 use vm_fdc::{
     Controller, ControllerBuilder, FloppyDrive, Interrupt, Register,
-    dma::{AtDma, DmaChannel},
+    dma::{AtDma, DmaChannel, GuestMemory},
     drive::DriveType,
 };
 
@@ -80,7 +80,7 @@ pub trait Dma: DmaChannel {
     fn memory_mut(&mut self) -> &mut [u8];
 }
 
-impl Dma for AtDma<Vec<u8>> {
+impl<M: GuestMemory + AsRef<[u8]> + AsMut<[u8]>> Dma for AtDma<M> {
     fn read_port(&mut self, port: u16) -> Option<u8> {
         Self::read_port(self, port)
     }
@@ -90,11 +90,11 @@ impl Dma for AtDma<Vec<u8>> {
     }
 
     fn memory(&self) -> &[u8] {
-        Self::memory(self)
+        Self::memory(self).as_ref()
     }
 
     fn memory_mut(&mut self) -> &mut [u8] {
-        Self::memory_mut(self)
+        Self::memory_mut(self).as_mut()
     }
 }
 
