@@ -55,6 +55,15 @@ impl DriveType {
         }
     }
 
+    /// Turns a minute.
+    #[must_use]
+    pub const fn rpm(self) -> u32 {
+        match self {
+            Self::Inch5_25Hd => 360,
+            _ => 300,
+        }
+    }
+
     /// The drive has a disk-change line; 360K drives have none.
     #[must_use]
     pub const fn has_change_line(self) -> bool {
@@ -88,17 +97,6 @@ impl DriveType {
         match (self, native) {
             (Self::Inch5_25Hd, DataRate::Kbps250) => DataRate::Kbps300,
             _ => native,
-        }
-    }
-}
-
-impl DriveType {
-    /// Turns a minute.
-    #[must_use]
-    pub const fn rpm(self) -> u32 {
-        match self {
-            Self::Inch5_25Hd => 360,
-            _ => 300,
         }
     }
 

@@ -518,18 +518,21 @@ impl Chip {
             let seeks = self.configure & configure::IMPLIED_SEEK != 0;
             seek_end = seeks && self.implied_seek(usize::from(unit & 0b11), cylinder);
         }
-        self.fifo.clear();
-        self.waited = Duration::ZERO;
-        self.phase = Phase::Execution(Execution::transfer(Transfer::new(kind, &self.command, self.rate, seek_end)));
-        self.proceed(dma);
+        self.begin(Execution::transfer(Transfer::new(kind, &self.command, self.rate, seek_end)), dma);
     }
 
     fn start_format(&mut self, dma: &mut impl DmaChannel) {
         self.forget_polling();
         self.last_track_length = self.command[3];
+        self.begin(Execution::format(FormatTrack::new(&self.command, self.rate)), dma);
+    }
+
+    /// Into the execution phase.
+    #[inline(always)]
+    fn begin(&mut self, execution: Execution, dma: &mut impl DmaChannel) {
         self.fifo.clear();
         self.waited = Duration::ZERO;
-        self.phase = Phase::Execution(Execution::format(FormatTrack::new(&self.command, self.rate)));
+        self.phase = Phase::Execution(execution);
         self.proceed(dma);
     }
 

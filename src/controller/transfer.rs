@@ -261,6 +261,12 @@ impl Transfer {
         self.ended = true;
     }
 
+    /// The same, as what comes after a step.
+    fn end_with(&mut self, st1: u8, st2: u8) -> Step {
+        self.fail(st1, st2);
+        Step::Next(None)
+    }
+
     /// Goes on for as long as the host keeps up. The work is bounded by the sectors of two sides.
     pub(super) fn proceed(&mut self, head: &mut Head<'_>, host: &mut impl Host) -> Progress {
         let mut pending = self.run.take();
@@ -294,8 +300,7 @@ impl Transfer {
             (MediumError::Io(_), Kind::Write(_)) => (st1::DATA_ERROR, 0),
             (MediumError::Io(_), _) => (st1::DATA_ERROR, st2::DATA_ERROR),
         };
-        self.fail(st1, st2);
-        Step::Next(None)
+        self.end_with(st1, st2)
     }
 
     /// The track under the head; without one that can be read, no address mark comes in two turns.
@@ -333,8 +338,7 @@ impl Transfer {
         let Some(track) = self.track(head) else { return Step::Next(None) };
         // The index hole comes again before EOT sectors were read (its status is not established).
         let Some(sector) = track.sector(slot).filter(|_| self.id.size_code <= MAX_SIZE_CODE) else {
-            self.fail(st1::NO_DATA, 0);
-            return Step::Next(None);
+            return self.end_with(st1::NO_DATA, 0);
         };
         if sector.id != self.id {
             self.st1 |= st1::NO_DATA;
@@ -345,10 +349,7 @@ impl Transfer {
         match sector.mark {
             Some(Mark::Data) => {}
             Some(Mark::Deleted) => self.st2 |= st2::CONTROL_MARK,
-            None => {
-                self.fail(st1::MISSING_ADDRESS_MARK, st2::MISSING_DATA_MARK);
-                return Step::Next(None);
-            }
+            None => return self.end_with(st1::MISSING_ADDRESS_MARK, st2::MISSING_DATA_MARK),
         }
         Step::Next(Some(Run { bad_data: sector.data_crc_error, ..Run::sound(slot, 1) }))
     }
@@ -357,15 +358,13 @@ impl Transfer {
     #[inline(always)]
     fn find(&mut self, head: &mut Head<'_>) -> Step {
         if matches!(self.request.kind, Kind::Write(_)) && head.write_protected() {
-            self.fail(st1::NOT_WRITABLE, 0);
-            return Step::Next(None);
+            return self.end_with(st1::NOT_WRITABLE, 0);
         }
         let Some(track) = self.track(head) else { return Step::Next(None) };
         let likely = track.likely_slot(self.id.record).unwrap_or(head.slot());
         let (hit, seen) = self.search(&track, likely);
         let Some((slot, sector)) = hit else {
-            self.fail(st1::NO_DATA, seen);
-            return Step::Next(None);
+            return self.end_with(st1::NO_DATA, seen);
         };
         let sectors = self.run_length(&track, slot, head);
         self.found(slot, sector, sectors, head)
@@ -462,14 +461,11 @@ impl Transfer {
         };
         let wanted = self.wanted(available);
         let short = run.sectors == 1 && bytes.len() != available;
-        let (moved, offered) = match bytes.get(run.offset()..wanted.min(bytes.len())) {
-            _ if self.request.kind == Kind::Verify => (self.verify(available), available),
-            Some(data) if !data.is_empty() => (host.give(data), data.len()),
-            // The field is shorter than N says. What passes the head then is the gap.
-            _ => {
-                let gap = &GAP[..GAP.len().min(wanted - run.offset())];
-                (host.give(gap), gap.len())
-            }
+        let (moved, offered) = if self.request.kind == Kind::Verify {
+            (self.verify(available), available)
+        } else {
+            let data = field_or_gap(bytes, run.offset(), wanted);
+            (host.give(data), data.len())
         };
         let run = Run { bad_data: run.bad_data || short, ..run };
         self.pass(run, Piece { moved, offered, wanted, available }, head)
@@ -519,10 +515,7 @@ impl Transfer {
             return self.fail_medium(&MediumError::Absent);
         };
         let short = bytes.len() != wanted;
-        let data = match bytes.get(run.offset()..wanted.min(bytes.len())) {
-            Some(data) if !data.is_empty() => data,
-            _ => &GAP[..GAP.len().min(wanted - run.offset())],
-        };
+        let data = field_or_gap(bytes, run.offset(), wanted);
         let mut theirs = [0; 64];
         let offered = data.len().min(theirs.len());
         let moved = host.take(&mut theirs[..offered]);
@@ -575,14 +568,12 @@ impl Transfer {
             (false, true) => self.sectors_touched(offset),
             (false, false) => offset >> self.size_shift(),
         };
-        let slot = match (sectors, self.request.kind) {
-            (0, _) => run.slot(),
-            (_, Kind::Write(mark)) => {
-                head.finish_write(self.side, run.slot(), sectors, mark);
-                self.pass_sectors(run, sectors, moved.terminal_count)
-            }
-            _ => self.pass_sectors(run, sectors, moved.terminal_count),
-        };
+        if let Kind::Write(mark) = self.request.kind
+            && sectors > 0
+        {
+            head.finish_write(self.side, run.slot(), sectors, mark);
+        }
+        let slot = if sectors > 0 { self.pass_sectors(run, sectors, moved.terminal_count) } else { run.slot() };
         head.turn_to(slot);
         if all || moved.terminal_count {
             return Step::Next(None);
@@ -703,6 +694,16 @@ const MAX_SIZE_CODE: u8 = 7;
 
 /// What is written between sectors.
 static GAP: [u8; 512] = [0x4E; 512];
+
+/// What passes the head from `offset` on, up to `wanted` at most: the data field, and behind one that is shorter than N
+/// says the gap.
+#[inline(always)]
+fn field_or_gap(bytes: &[u8], offset: usize, wanted: usize) -> &[u8] {
+    match bytes.get(offset..wanted.min(bytes.len())) {
+        Some(data) if !data.is_empty() => data,
+        _ => &GAP[..GAP.len().min(wanted - offset)],
+    }
+}
 
 /// The ID after the one of a sector on `side` (table 5-6 of the data sheet).
 fn next_id(id: SectorId, end_of_side: bool, multi_track: bool, side: u8) -> SectorId {
