@@ -10,7 +10,7 @@ mod seek;
 mod signals;
 mod transfer;
 
-use chip::{Chip, Options};
+use chip::{Chip, Options, Shown};
 pub use registers::Register;
 pub use signals::InterfaceMode;
 
@@ -313,9 +313,9 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     }
 
     /// Puts on the pins what the chip wants there.
+    #[inline(never)]
     fn drive_pins(&mut self) {
-        let driven = self.chip.pins_driven();
-        let interrupt = driven && self.chip.interrupt_pending();
+        let Shown { interrupt, dma_request, .. } = self.chip.settle();
         let edge = std::mem::take(&mut self.chip.interrupt_edge);
         if self.interrupt_level && (edge || !interrupt) {
             self.interrupt.set_level(false);
@@ -325,10 +325,9 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
             self.interrupt.set_level(interrupt);
             self.interrupt_level = interrupt;
         }
-        let request = driven && self.chip.dma_request();
-        if self.dma_request != request {
-            self.dma.set_request(request);
-            self.dma_request = request;
+        if self.dma_request != dma_request {
+            self.dma.set_request(dma_request);
+            self.dma_request = dma_request;
         }
     }
 }

@@ -221,11 +221,16 @@ pub(crate) struct Head<'a> {
 }
 
 impl Head<'_> {
-    /// The track under the head, when it can be read at this rate in this encoding.
+    /// The track under the head.
     #[inline]
-    pub(crate) fn track(&self, side: u8, rate: DataRate, encoding: Encoding) -> Option<Track<'_>> {
-        let track = self.bay.medium()?.track(self.cylinder?, side)?;
-        (self.kind.rate_of(track.rate) == rate && track.encoding == encoding && !track.is_empty()).then_some(track)
+    pub(crate) fn track(&self, side: u8) -> Option<Track<'_>> {
+        self.bay.medium()?.track(self.cylinder?, side)
+    }
+
+    /// The track can be read at this rate in this encoding.
+    #[inline]
+    pub(crate) fn reads(&self, track: &Track<'_>, rate: DataRate, encoding: Encoding) -> bool {
+        self.kind.rate_of(track.rate) == rate && track.encoding == encoding && !track.is_empty()
     }
 
     /// The place on the track that passes next.

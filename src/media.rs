@@ -140,37 +140,41 @@ pub struct Track<'a> {
     pub rate: DataRate,
     /// How it is recorded.
     pub encoding: Encoding,
-    sectors: Sectors<'a>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Sectors<'a> {
-    /// `count` sound sectors of one size, numbered upwards from `first`.
-    Regular { first: SectorId, count: u8 },
-    /// Anything else.
-    Listed(&'a [Sector]),
+    /// The sectors, unless they are `count` sound ones of one size, numbered upwards from `first`.
+    listed: Option<&'a [Sector]>,
+    first: SectorId,
+    count: u8,
+    /// The other side is the same, but for the head in its IDs.
+    two_sides: bool,
 }
 
 impl<'a> Track<'a> {
     /// A track of `count` sound sectors of one size, numbered upwards from `first`, recorded in MFM.
     #[must_use]
     pub const fn regular(rate: DataRate, first: SectorId, count: u8) -> Self {
-        Self { rate, encoding: Encoding::Mfm, sectors: Sectors::Regular { first, count } }
+        Self { rate, encoding: Encoding::Mfm, listed: None, first, count, two_sides: false }
+    }
+
+    /// The same, on side 0 of a cylinder whose side 1 differs only in that its IDs have head 1.
+    #[must_use]
+    pub const fn on_two_sides(self) -> Self {
+        Self { two_sides: true, ..self }
     }
 
     /// A track of any sectors. Only the first 256 can pass in one turn.
     #[must_use]
     pub const fn listed(rate: DataRate, encoding: Encoding, sectors: &'a [Sector]) -> Self {
         let sectors = if sectors.len() > 256 { sectors.split_at(256).0 } else { sectors };
-        Self { rate, encoding, sectors: Sectors::Listed(sectors) }
+        let first = SectorId { cylinder: 0, head: 0, record: 0, size_code: 0 };
+        Self { rate, encoding, listed: Some(sectors), first, count: 0, two_sides: false }
     }
 
     /// How many sectors pass in one turn.
     #[must_use]
     pub const fn len(&self) -> usize {
-        match self.sectors {
-            Sectors::Regular { count, .. } => count as usize,
-            Sectors::Listed(sectors) => sectors.len(),
+        match self.listed {
+            None => self.count as usize,
+            Some(sectors) => sectors.len(),
         }
     }
 
@@ -184,33 +188,36 @@ impl<'a> Track<'a> {
     #[inline]
     #[must_use]
     pub fn sector(&self, slot: usize) -> Option<Sector> {
-        match self.sectors {
-            Sectors::Regular { first, count } => {
-                let ordinal = u8::try_from(slot).ok().filter(|&ordinal| ordinal < count)?;
-                Some(Sector::sound(SectorId { record: first.record.wrapping_add(ordinal), ..first }))
+        match self.listed {
+            None => {
+                let ordinal = u8::try_from(slot).ok().filter(|&ordinal| ordinal < self.count)?;
+                let SectorId { cylinder, head, record, size_code } = self.first;
+                Some(Sector::sound(SectorId { cylinder, head, record: record.wrapping_add(ordinal), size_code }))
             }
-            Sectors::Listed(sectors) => sectors.get(slot).copied(),
+            Some(sectors) => sectors.get(slot).copied(),
         }
     }
 
-    /// Where to look first for the sector `record`, when the layout tells.
+    /// The place of the sector `id`, if the track is a regular one and has it.
     #[inline]
-    pub(crate) fn likely_slot(&self, record: u8) -> Option<usize> {
-        match self.sectors {
-            Sectors::Regular { first, count } => {
-                Some(record.wrapping_sub(first.record)).filter(|&slot| slot < count).map(usize::from)
-            }
-            Sectors::Listed(_) => None,
-        }
+    pub(crate) fn regular_slot(&self, id: SectorId) -> Option<usize> {
+        let SectorId { cylinder, head, record, size_code } = self.first;
+        let slot = id.record.wrapping_sub(record);
+        let here = id.cylinder == cylinder && id.head == head && id.size_code == size_code;
+        (here && slot < self.count && self.listed.is_none()).then_some(slot.into())
+    }
+
+    /// The first sector of the other side, when that side is known to be like this one.
+    #[inline]
+    pub(crate) fn first_of_other_side(&self) -> Option<SectorId> {
+        self.two_sides.then_some(SectorId { head: 1, ..self.first })
     }
 
     /// How many sectors from `slot` on are known to be sound, of one size, and numbered upwards one by one: what may be
-    /// read or written as one run. At least 1 for a slot that exists.
-    pub(crate) const fn run(&self, slot: usize) -> usize {
-        match self.sectors {
-            Sectors::Regular { count, .. } => (count as usize).saturating_sub(slot),
-            Sectors::Listed(_) => 1,
-        }
+    /// read or written as one run.
+    #[inline]
+    pub(crate) fn regular_from(&self, slot: usize) -> Option<usize> {
+        usize::from(self.count).checked_sub(slot).filter(|_| self.listed.is_none())
     }
 }
 

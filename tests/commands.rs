@@ -89,11 +89,11 @@ fn try_command_of(chip: ControllerBuilder, opcode: u8) -> Seen {
     guest.bus.write(FIFO, opcode);
     let mut parameters = 0;
     while parameters < 16 && guest.bus.read(MSR) == 0x90 {
-        assert!(!guest.bus.irq.is_high(), "an interrupt in the command phase of {opcode:#04x}");
+        assert!(!guest.bus.irq().is_high(), "an interrupt in the command phase of {opcode:#04x}");
         guest.bus.write(FIFO, 0);
         parameters += 1;
     }
-    Seen { parameters, interrupts: guest.bus.irq.is_high(), reply: guest.reply() }
+    Seen { parameters, interrupts: guest.bus.irq().is_high(), reply: guest.reply() }
 }
 
 fn with_drive() -> Guest {
@@ -385,9 +385,9 @@ fn the_drive_status_needs_no_motor() {
 fn recalibrate_at_track_0_ends_well_without_a_step() {
     // §3.11
     let mut guest = with_drive();
-    let edges = guest.bus.irq.edges();
+    let edges = guest.bus.irq().edges();
     assert_eq!(guest.recalibrate(), [0x20, 0]);
-    assert_eq!(guest.bus.irq.edges(), edges + 1);
+    assert_eq!(guest.bus.irq().edges(), edges + 1);
 }
 
 #[test]
@@ -462,9 +462,9 @@ fn a_seek_of_no_distance_interrupts() {
     // §3.16
     let mut guest = with_drive();
     guest.seek(7);
-    let edges = guest.bus.irq.edges();
+    let edges = guest.bus.irq().edges();
     assert_eq!(guest.seek(7), [0x20, 7]);
-    assert_eq!(guest.bus.irq.edges(), edges + 1);
+    assert_eq!(guest.bus.irq().edges(), edges + 1);
 }
 
 #[test]

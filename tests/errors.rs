@@ -104,9 +104,9 @@ fn a_failed_search_interrupts_and_requests_no_dma() {
     // §6.1, §8.1
     for opcode in [READ, WRITE] {
         let mut guest = Disk::of([sector(2)]).in_drive();
-        let before = guest.bus.irq.edges();
+        let before = guest.bus.irq().edges();
         guest.send(&command(opcode, 1)).unwrap();
-        assert_eq!((guest.bus.read(MSR), guest.bus.irq.edges() - before), (0xD0, 1));
+        assert_eq!((guest.bus.read(MSR), guest.bus.irq().edges() - before), (0xD0, 1));
         assert_eq!(guest.bus.read(0x08), 0);
     }
 }
@@ -235,9 +235,9 @@ fn without_a_disk_that_turns_a_command_fails_for_want_of_an_address_mark() {
     // §4.13, EmptyDrive::Fail
     for (what, mut guest) in without_a_disk(EmptyDrive::Fail) {
         for opcode in [READ, WRITE, READ_ID] {
-            let before = guest.bus.irq.edges();
+            let before = guest.bus.irq().edges();
             assert_eq!(ask_for(&mut guest, opcode).status(), MA, "{opcode:#04x}: {what}");
-            assert_eq!(guest.bus.irq.edges() - before, 1);
+            assert_eq!(guest.bus.irq().edges() - before, 1);
         }
     }
 }
@@ -247,9 +247,9 @@ fn without_a_disk_that_turns_a_command_hangs_until_a_reset() {
     // §4.13, EmptyDrive::Hang
     for opcode in [READ, WRITE, READ_ID] {
         for (what, mut guest) in without_a_disk(EmptyDrive::Hang) {
-            let before = guest.bus.irq.edges();
+            let before = guest.bus.irq().edges();
             assert_eq!(ask_for(&mut guest, opcode), [], "{opcode:#04x}: {what}");
-            assert_eq!((guest.bus.read(MSR), guest.bus.irq.edges()), (0x10, before), "{opcode:#04x}: {what}");
+            assert_eq!((guest.bus.read(MSR), guest.bus.irq().edges()), (0x10, before), "{opcode:#04x}: {what}");
             guest.reset();
             assert_eq!(guest.bus.read(MSR), 0x80, "{opcode:#04x}: {what}");
         }

@@ -281,9 +281,9 @@ fn the_result_has_the_last_id_and_the_drive_and_head_of_the_command() {
 fn it_interrupts_once_with_dma() {
     // §6.1
     let (mut guest, _drive) = guest_with_blank_disk();
-    let before = guest.bus.irq.edges();
+    let before = guest.bus.irq().edges();
     format(&mut guest, true, command(0), &ids(0, 0, 1..=18));
-    assert_eq!(guest.bus.irq.edges() - before, 1);
+    assert_eq!(guest.bus.irq().edges() - before, 1);
 }
 
 #[test]

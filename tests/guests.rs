@@ -53,7 +53,7 @@ fn numbered(geometry: Geometry) -> Vec<u8> {
 }
 
 fn wait_for_interrupt(guest: &Guest) {
-    assert!(guest.bus.irq.is_high(), "IRQ 6 comes");
+    assert!(guest.bus.irq().is_high(), "IRQ 6 comes");
 }
 
 /// A data command, with an MSR poll before each byte, the interrupt and the seven bytes of its result.
@@ -555,9 +555,9 @@ fn minix_waits_for_the_interrupt_of_a_seek_that_makes_no_step() {
     // §3.16, §11
     let mut guest = guest_with_full_disk();
     for _ in 0..3 {
-        let before = guest.bus.irq.edges();
+        let before = guest.bus.irq().edges();
         assert_eq!(seek_command(&mut guest, &[0x0F, 0, CYLINDER]), [0x20, CYLINDER]);
-        assert_eq!(guest.bus.irq.edges(), before + 1);
+        assert_eq!(guest.bus.irq().edges(), before + 1);
     }
 }
 

@@ -239,17 +239,17 @@ fn a_result_after_a_seek_that_was_not_sensed_has_an_edge_of_its_own() {
     // §6.4
     let mut guest = Disk::of([sector(1)]).in_drive();
     guest.send(&[0x0F, 0, 0]).unwrap();
-    let edges = guest.bus.irq.edges();
+    let edges = guest.bus.irq().edges();
     guest.send(&[0x4A, 0]).unwrap(); // READ ID
-    assert_eq!(guest.bus.irq.edges(), edges + 1);
+    assert_eq!(guest.bus.irq().edges(), edges + 1);
 }
 
 #[test]
 fn each_seek_has_an_edge_of_its_own() {
     // §6.4
     let (mut guest, _drive) = guest();
-    let edges = guest.bus.irq.edges();
+    let edges = guest.bus.irq().edges();
     guest.send(&[0x0F, 0, 5]).unwrap();
     guest.send(&[0x0F, 1, 5]).unwrap();
-    assert_eq!(guest.bus.irq.edges(), edges + 2);
+    assert_eq!(guest.bus.irq().edges(), edges + 2);
 }

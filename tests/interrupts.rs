@@ -71,14 +71,14 @@ fn send(guest: &mut Guest, bytes: &[u8]) {
 }
 
 fn is_high(guest: &Guest) -> bool {
-    guest.bus.irq.is_high()
+    guest.bus.irq().is_high()
 }
 
 /// How many times INT rises during `step`.
 fn edges(guest: &mut Guest, step: impl FnOnce(&mut Guest)) -> usize {
-    let before = guest.bus.irq.edges();
+    let before = guest.bus.irq().edges();
     step(guest);
-    guest.bus.irq.edges() - before
+    guest.bus.irq().edges() - before
 }
 
 // Polling
@@ -89,7 +89,7 @@ fn the_end_of_a_reset_interrupts_once() {
     let mut guest = just_reset();
     assert!(is_high(&guest));
     (0..4).for_each(|_| _ = guest.sense_interrupt());
-    assert_eq!(guest.bus.irq.edges(), 1);
+    assert_eq!(guest.bus.irq().edges(), 1);
 }
 
 #[test]
@@ -415,7 +415,7 @@ fn netbsd_probes_drives_behind_the_gate() {
         send(&mut guest, &[0x07, unit]);
         assert_eq!(guest.sense_interrupt(), [st0, 0]);
     }
-    assert_eq!(guest.bus.irq.edges(), 0);
+    assert_eq!(guest.bus.irq().edges(), 0);
 }
 
 #[test]

@@ -64,12 +64,12 @@ fn pass<D: Dma>(guest: &mut Guest<D>, time: Duration) {
 }
 
 fn assert_waiting(guest: &mut Guest, when: &str) {
-    assert_eq!((guest.bus.read(MSR), guest.bus.irq.is_high()), (0x10, false), "{when}");
+    assert_eq!((guest.bus.read(MSR), guest.bus.irq().is_high()), (0x10, false), "{when}");
     assert_eq!(guest.bus.read(DMA_STATUS) & 0x40, 0x40, "{when}");
 }
 
 fn assert_overrun(guest: &mut Guest, when: &str) {
-    assert_eq!((guest.bus.read(MSR), guest.bus.irq.is_high()), (0xD0, true), "{when}");
+    assert_eq!((guest.bus.read(MSR), guest.bus.irq().is_high()), (0xD0, true), "{when}");
     assert_eq!(guest.bus.read(DMA_STATUS) & 0x40, 0x00, "{when}");
     let [st0, st1, st2] = guest.reply().status();
     // READ DELETED DATA stands at a sector with the other mark (CM, §5.3).
@@ -400,10 +400,10 @@ fn nothing_else_is_an_event() {
     for (state, enter) in states {
         let mut guest = guest();
         enter(&mut guest);
-        let before = (guest.bus.read(MSR), guest.bus.irq.is_high());
+        let before = (guest.bus.read(MSR), guest.bus.irq().is_high());
         assert_eq!(guest.bus.fdc.next_event(), None, "{state}");
         pass(&mut guest, Duration::MAX);
-        assert_eq!((guest.bus.read(MSR), guest.bus.irq.is_high()), before, "{state}");
+        assert_eq!((guest.bus.read(MSR), guest.bus.irq().is_high()), before, "{state}");
     }
 }
 

@@ -163,14 +163,14 @@ fn a_sector_that_is_absent_ends_the_transfer_after_the_last_that_is_there() {
 fn interrupts(configuration: u8, opcode: u8) -> usize {
     let mut guest = guest();
     guest.command(&[0x13, 0, configuration, 0]);
-    let before = guest.bus.irq.edges();
+    let before = guest.bus.irq().edges();
     guest.send(&command(opcode, 0, 18, 18)).unwrap();
     match opcode {
         READ => assert_eq!(take(&mut guest, usize::MAX).len(), SECTOR),
         _ => assert_eq!(give(&mut guest, &[0; SECTOR]), SECTOR),
     }
     assert_eq!(guest.reply().len(), 7);
-    guest.bus.irq.edges() - before
+    guest.bus.irq().edges() - before
 }
 
 #[test]
@@ -196,10 +196,10 @@ fn with_the_fifo_on_a_request_stands_until_the_fifo_is_empty() {
     let mut guest = guest();
     guest.command(&[0x13, 0, 0x00, 0]);
     guest.send(&command(READ, 0, 18, 18)).unwrap();
-    let before = guest.bus.irq.edges();
+    let before = guest.bus.irq().edges();
     take(&mut guest, 14);
-    assert!(guest.bus.irq.is_high());
-    assert_eq!(guest.bus.irq.edges(), before);
+    assert!(guest.bus.irq().is_high());
+    assert_eq!(guest.bus.irq().edges(), before);
 }
 
 #[test]
@@ -208,9 +208,9 @@ fn the_interrupt_of_the_result_falls_with_its_first_byte() {
     let mut guest = guest();
     guest.send(&command(READ, 0, 18, 18)).unwrap();
     take(&mut guest, usize::MAX);
-    assert!(guest.bus.irq.is_high());
+    assert!(guest.bus.irq().is_high());
     guest.bus.read(FIFO);
-    assert!(!guest.bus.irq.is_high());
+    assert!(!guest.bus.irq().is_high());
 }
 
 #[test]
@@ -218,9 +218,9 @@ fn behind_a_shut_gate_bytes_move_without_interrupts() {
     // §8.5, DIV-28: the DOR gates the pins only.
     let mut guest = guest();
     guest.bus.write(DOR, 0x14);
-    let before = guest.bus.irq.edges();
+    let before = guest.bus.irq().edges();
     assert!(read(&mut guest, &command(READ, 0, 18, 18)) == in_file(0, 18, 1));
-    assert_eq!(guest.bus.irq.edges(), before);
+    assert_eq!(guest.bus.irq().edges(), before);
 }
 
 #[test]

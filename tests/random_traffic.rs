@@ -597,7 +597,6 @@ const PHASES: [u8; 9] = [0x00, IDLE, COMMAND, DMA_EXECUTION, 0xF0, 0x70, 0xB0, 0
 
 struct Machine {
     fdc: Controller<Irq, MeteredDma>,
-    irq: Irq,
     meter: Meter,
     mode: InterfaceMode,
     /// By the DSR, until a reset.
@@ -626,7 +625,7 @@ impl Machine {
     }
 
     fn new(setup: &Setup) -> Self {
-        let (irq, meter) = (Irq::default(), Meter::default());
+        let meter = Meter::default();
         let memory = Memory(Rc::new(RefCell::new((Window::default(), vec![0xA5; 0x1_0000]))));
         let (at, endless, request) = (AtDma::new(memory), setup.endless_dma, false);
         let dma = MeteredDma { at, mode: 0, endless, request, meter: meter.clone() };
@@ -635,18 +634,9 @@ impl Machine {
             Some(drive_type) => builder.drive(number, *drive_type),
             None => builder,
         });
-        let fdc = builder.scan_commands(setup.scan).interrupt(irq.clone()).dma(dma).build().expect("four drives fit");
-        Self {
-            fdc,
-            irq,
-            meter,
-            mode: setup.mode,
-            powered_down: false,
-            phase: 0,
-            bytes: 0,
-            state: None,
-            trace: Vec::new(),
-        }
+        let fdc =
+            builder.scan_commands(setup.scan).interrupt(Irq::default()).dma(dma).build().expect("four drives fit");
+        Self { fdc, meter, mode: setup.mode, powered_down: false, phase: 0, bytes: 0, state: None, trace: Vec::new() }
     }
 
     fn step(&mut self, step: &Step) {
@@ -746,11 +736,12 @@ impl Machine {
         assert_eq!(status == 0, !running || self.powered_down, "MSR {status:#04x}, DOR {outputs:#04x}");
         assert!(status == 0 || status & PHASE != 0, "MSR {status:#04x}");
         let driven = running && (self.mode == InterfaceMode::Ps2 || outputs & 0x08 != 0);
-        assert_eq!(self.fdc.interrupt_level(), self.irq.is_high());
-        assert!(driven || !self.irq.is_high(), "INT is high, DOR {outputs:#04x}");
+        let interrupt = self.fdc.interrupt().is_high();
+        assert_eq!(self.fdc.interrupt_level(), interrupt);
+        assert!(driven || !interrupt, "INT is high, DOR {outputs:#04x}");
         let request = self.fdc.dma().request;
         assert!(!request || driven && status & PHASE == DMA_EXECUTION, "DRQ, DOR {outputs:#04x}, MSR {status:#04x}");
-        self.trace.push(u64::from_le_bytes([status, outputs, self.irq.is_high().into(), request.into(), 0, 0, 0, 0]));
+        self.trace.push(u64::from_le_bytes([status, outputs, interrupt.into(), request.into(), 0, 0, 0, 0]));
         if self.phase != status & PHASE {
             (self.phase, self.bytes) = (status & PHASE, 0);
         }
@@ -836,7 +827,7 @@ impl Machine {
                 self.write(Register::DataRateSelect, 0x80);
             }
         }
-        assert_eq!((self.status(), self.irq.is_high()), (0x80, true), "{reset:?}");
+        assert_eq!((self.status(), self.fdc.interrupt().is_high()), (0x80, true), "{reset:?}");
         for drive in 0..4 {
             assert_eq!(self.command(&[0x08]), [0xC0 | drive, 0x00], "{reset:?}");
         }

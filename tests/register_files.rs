@@ -603,11 +603,11 @@ fn int_is_driven_behind_a_shut_gate_in_ps_2_alone() {
     for (mode, gated) in GATES {
         let mut guest = power_on(mode);
         guest.bus.write(DOR, SHUT);
-        assert_eq!(guest.bus.irq.is_high(), !gated, "{mode:?}");
+        assert_eq!(guest.bus.irq().is_high(), !gated, "{mode:?}");
         guest.bus.write(DOR, RUN);
-        assert!(guest.bus.irq.is_high(), "{mode:?}");
+        assert!(guest.bus.irq().is_high(), "{mode:?}");
         guest.bus.write(DOR, SHUT);
-        assert_eq!(guest.bus.irq.is_high(), !gated, "{mode:?}");
+        assert_eq!(guest.bus.irq().is_high(), !gated, "{mode:?}");
     }
 }
 
@@ -618,7 +618,7 @@ fn moving_the_gate_of_ps_2_makes_no_edge() {
     for dor in [SHUT, RUN, SHUT, RUN] {
         guest.bus.write(DOR, dor);
     }
-    assert_eq!(guest.bus.irq.edges(), 1);
+    assert_eq!(guest.bus.irq().edges(), 1);
 }
 
 #[test]
@@ -628,7 +628,7 @@ fn no_mode_drives_int_while_it_is_held_in_reset() {
         let mut guest = idle(mode);
         guest.command(&SEEK);
         guest.bus.write(DOR, 0x18);
-        assert!(!guest.bus.irq.is_high(), "{mode:?}");
+        assert!(!guest.bus.irq().is_high(), "{mode:?}");
     }
 }
 

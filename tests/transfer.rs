@@ -512,9 +512,9 @@ fn read_id_passes_over_ids_with_a_bad_crc() {
 fn read_id_interrupts_with_its_result() {
     // §6.1
     let mut guest = guest_with_full_disk();
-    let before = guest.bus.irq.edges();
+    let before = guest.bus.irq().edges();
     guest.send(&[0x4A, 0]).unwrap();
-    assert_eq!((guest.bus.irq.edges() - before, guest.bus.read(MSR)), (1, 0xD0));
+    assert_eq!((guest.bus.irq().edges() - before, guest.bus.read(MSR)), (1, 0xD0));
 }
 
 // The DMA channel
@@ -531,12 +531,12 @@ fn waiting_read() -> Guest {
 /// The transfer of [`waiting_read`] is under way.
 fn assert_waiting(guest: &mut Guest) {
     assert_eq!(guest.bus.read(MSR), 0x10);
-    assert!(!guest.bus.irq.is_high());
+    assert!(!guest.bus.irq().is_high());
 }
 
 /// The transfer of [`waiting_read`] has come to its end.
 fn assert_done(guest: &mut Guest) {
-    assert!(guest.bus.irq.is_high());
+    assert!(guest.bus.irq().is_high());
     assert_eq!(guest.reply(), [0x00, 0, 0, CYLINDER, 0, 2, 2]);
     assert_eq!(guest.buffer(SECTOR), in_file(0, 1, 1));
 }
@@ -545,13 +545,13 @@ fn assert_done(guest: &mut Guest) {
 fn a_transfer_interrupts_once_until_its_first_result_byte_is_fetched() {
     // §6.1, §6.5
     let mut guest = guest_with_full_disk();
-    let before = guest.bus.irq.edges();
+    let before = guest.bus.irq().edges();
     guest.program_dma(DMA_READ_FLOPPY, BUFFER, 36 * SECTOR);
     guest.send(&command(READ | MT, 0, 1, 18)).unwrap();
-    assert!(guest.bus.irq.is_high());
+    assert!(guest.bus.irq().is_high());
     guest.bus.read(FIFO);
-    assert!(!guest.bus.irq.is_high());
-    assert_eq!((guest.reply().len(), guest.bus.irq.edges() - before), (6, 1));
+    assert!(!guest.bus.irq().is_high());
+    assert_eq!((guest.reply().len(), guest.bus.irq().edges() - before), (6, 1));
 }
 
 #[test]

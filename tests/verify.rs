@@ -171,10 +171,10 @@ fn it_requests_nothing_and_interrupts_once() {
     for dma in [true, false] {
         let mut guest = guest_with_full_disk();
         guest.use_dma(dma);
-        let before = guest.bus.irq.edges();
+        let before = guest.bus.irq().edges();
         guest.send(&[VERIFY | MT, 0, CYLINDER, 0, 1, 2, 18, 0x1B, 0xFF]).unwrap();
         assert_eq!((guest.bus.read(MSR), guest.bus.read(0x08)), (0xD0, 0), "the result, and no DMA request");
-        assert_eq!((guest.reply().len(), guest.bus.irq.edges() - before), (7, 1));
+        assert_eq!((guest.reply().len(), guest.bus.irq().edges() - before), (7, 1));
     }
 }
 

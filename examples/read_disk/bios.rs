@@ -183,7 +183,7 @@ impl Bios {
         if self.transfer == Transfer::Programmed {
             self.fetch_data(length);
         }
-        if !self.guest.bus.irq.is_high() {
+        if !self.guest.bus.irq().is_high() {
             return Err(DriverError::NoInterrupt);
         }
         let expected = match self.transfer {

@@ -34,16 +34,18 @@ enum Phase {
     Stopped,
 }
 
+/// The counters of this phase and the next are as wide as a register: one that was stored an access ago is then loaded
+/// several cycles faster.
 #[derive(Clone, Debug)]
 struct CommandPhase {
-    received: u8,
-    length: u8,
+    received: u32,
+    length: u32,
 }
 
 #[derive(Clone, Debug)]
 struct ResultPhase {
-    length: u8,
-    fetched: u8,
+    length: u32,
+    fetched: u32,
     /// INT is up until the first byte is fetched.
     interrupts: bool,
 }
@@ -97,10 +99,22 @@ pub(super) struct Chip {
     /// What FORMAT TRACK takes from the host. Kept out of the phase, which each command moves.
     format_ids: FormatIds,
     phase: Phase,
+    /// Kept, because software reads the MSR much more often than it changes.
+    shown: Shown,
     /// How long a command has waited for its DMA channel, as far as the embedder told.
     waited: Duration,
     /// INT falls and rises again within this access.
     pub interrupt_edge: bool,
+}
+
+/// What the chip shows of itself: the MSR, and the levels of its pins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Shown {
+    pub main_status: u8,
+    /// INT.
+    pub interrupt: bool,
+    /// DRQ.
+    pub dma_request: bool,
 }
 
 impl Chip {
@@ -128,6 +142,7 @@ impl Chip {
             result: [0; MAX_RESULT],
             format_ids: FormatIds::default(),
             phase: Phase::Stopped,
+            shown: Shown::default(),
             waited: Duration::ZERO,
             interrupt_edge: false,
         }
@@ -171,14 +186,31 @@ impl Chip {
         self.interrupt_edge = true;
     }
 
-    /// INT as the controller sees it, whether or not the pin is driven.
-    pub(super) fn interrupt_pending(&self) -> bool {
-        let by_phase = match &self.phase {
-            Phase::Stopped | Phase::Idle | Phase::Command(_) => false,
-            Phase::Execution(execution) => self.byte_request(execution),
-            Phase::Result(result) => result.interrupts && result.fetched == 0,
+    /// The end of an access that may have changed what the chip shows.
+    #[inline(always)]
+    pub(super) fn settle(&mut self) -> Shown {
+        self.shown = self.to_show();
+        self.shown
+    }
+
+    /// What the chip is to show in the state that it is in.
+    #[inline(always)]
+    fn to_show(&self) -> Shown {
+        let (status, by_phase, dma_request) = match &self.phase {
+            Phase::Stopped => (0, false, false),
+            Phase::Idle => (msr::REQUEST, false, false),
+            Phase::Command(_) => (msr::REQUEST | msr::BUSY, false, false),
+            Phase::Result(result) => {
+                (msr::REQUEST | msr::TO_HOST | msr::BUSY, result.interrupts && result.fetched == 0, false)
+            }
+            Phase::Execution(execution) => {
+                (self.execution_status(execution), self.byte_request(execution), self.dma_request())
+            }
         };
-        by_phase || self.interrupt_status.interrupts()
+        let main_status = if status == 0 { 0 } else { status | self.interrupt_status.busy() };
+        let interrupt = by_phase || self.interrupt_status.interrupts();
+        let driven = self.pins_driven();
+        Shown { main_status, interrupt: driven && interrupt, dma_request: driven && dma_request }
     }
 
     /// INT and DRQ are driven.
@@ -217,27 +249,21 @@ impl Chip {
     /// MSR.
     #[inline]
     pub(super) fn main_status(&self) -> u8 {
-        let phase = match &self.phase {
-            Phase::Idle => msr::REQUEST,
-            Phase::Command(_) => msr::REQUEST | msr::BUSY,
-            Phase::Result(_) => msr::REQUEST | msr::TO_HOST | msr::BUSY,
-            Phase::Execution(_) | Phase::Stopped => return self.execution_status(),
-        };
-        phase | self.interrupt_status.busy()
+        debug_assert_eq!(self.shown, self.to_show());
+        self.shown.main_status
     }
 
-    /// MSR while data moves, or in reset: in non-DMA mode RQM and DIO follow the FIFO, with DMA only CB shows.
-    fn execution_status(&self) -> u8 {
-        let Phase::Execution(execution) = &self.phase else { return 0 };
-        let status = msr::BUSY | self.interrupt_status.busy();
+    /// MSR while data moves: in non-DMA mode RQM and DIO follow the FIFO, with DMA only CB shows.
+    #[inline(never)]
+    fn execution_status(&self, execution: &Execution) -> u8 {
         let direction = match execution.direction() {
-            _ if self.uses_dma() => return status,
-            None => return status,
+            _ if self.uses_dma() => return msr::BUSY,
+            None => return msr::BUSY,
             Some(Direction::ToHost) => msr::TO_HOST,
             Some(Direction::FromHost) => 0,
         };
         let request = if self.byte_request(execution) { msr::REQUEST } else { 0 };
-        status | msr::NON_DMA | direction | request
+        msr::BUSY | msr::NON_DMA | direction | request
     }
 
     /// A read of any register but the FIFO.
@@ -260,10 +286,10 @@ impl Chip {
 
     fn signals(&self) -> Signals {
         let drive = self.selected_drive();
-        let driven = self.pins_driven();
+        let Shown { interrupt, dma_request, .. } = self.shown;
         Signals {
-            interrupt: driven && self.interrupt_pending(),
-            dma_request: driven && self.dma_request(),
+            interrupt,
+            dma_request,
             second_drive: self.drives[1].is_some(),
             track_0: drive.is_some_and(Drive::track_0),
             write_protected: drive.is_some_and(Drive::write_protected),
@@ -336,7 +362,7 @@ impl Chip {
     pub(super) fn write_fifo(&mut self, value: u8, dma: &mut impl DmaChannel) -> PinsMayChange {
         match &mut self.phase {
             Phase::Command(command) => {
-                self.command[usize::from(command.received)] = value;
+                self.command[command.received as usize] = value;
                 command.received += 1;
                 if command.received < command.length {
                     return false;
@@ -345,9 +371,10 @@ impl Chip {
             }
             Phase::Idle => {
                 self.command[0] = value;
-                let length = 1 + self.command_row().parameters as u8;
+                let length = 1 + self.command_row().parameters as u32;
                 if length > 1 {
                     self.phase = Phase::Command(CommandPhase { received: 1, length });
+                    self.shown.main_status |= msr::BUSY;
                     return false;
                 }
                 self.execute(dma);
@@ -362,11 +389,12 @@ impl Chip {
     pub(super) fn read_fifo(&mut self, dma: &mut impl DmaChannel) -> (u8, PinsMayChange) {
         match &mut self.phase {
             Phase::Result(result) => {
-                let byte = self.result[usize::from(result.fetched)];
+                let byte = self.result[result.fetched as usize];
                 result.fetched += 1;
                 let first = result.fetched == 1;
                 if result.fetched == result.length {
                     self.phase = Phase::Idle;
+                    self.shown.main_status = msr::REQUEST | self.interrupt_status.busy();
                 }
                 (byte, first)
             }
@@ -461,7 +489,7 @@ impl Chip {
         debug_assert_eq!(command.results, N);
         self.result[..N].copy_from_slice(&bytes);
         self.interrupt_edge |= interrupts;
-        self.phase = Phase::Result(ResultPhase { length: command.results as u8, fetched: 0, interrupts });
+        self.phase = Phase::Result(ResultPhase { length: command.results as u32, fetched: 0, interrupts });
     }
 
     /// The row of the command whose first byte has come.
@@ -547,19 +575,20 @@ impl Chip {
         let selected = self.selected();
         let Phase::Execution(execution) = &mut self.phase else { return };
         let drive = self.drives[selected].as_mut().filter(|_| motor_on);
-        let head = drive.and_then(Drive::head);
+        let mut head = drive.and_then(Drive::head);
         let ids = &mut self.format_ids;
         let progress = match uses_dma {
             true => {
                 let mut port = DmaPort { channel: dma, gate, served: false };
-                let progress = execution.proceed(head, &mut port, ids);
+                let progress = execution.proceed(head.as_mut(), &mut port, ids);
                 if port.served {
                     self.waited = Duration::ZERO;
                 }
                 progress
             }
-            false => execution.proceed(head, &mut self.fifo, ids),
+            false => execution.proceed(head.as_mut(), &mut self.fifo, ids),
         };
+        drop(head);
         self.side = execution.side();
         self.activity.add(execution.take_activity());
         match (progress, self.options.empty_drive) {

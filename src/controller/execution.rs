@@ -61,20 +61,20 @@ impl Execution {
     #[inline]
     pub(super) fn proceed(
         &mut self,
-        head: Option<Head<'_>>,
+        head: Option<&mut Head<'_>>,
         host: &mut impl Host,
         ids: &mut FormatIds,
     ) -> Option<Progress> {
         if self.has_ended() {
             return Some(Progress::Ended);
         }
-        let mut head = head?;
+        let head = head?;
         if *self.disk.get_or_insert(head.disk()) != head.disk() {
             return None;
         }
         Some(match &mut self.job {
-            Job::Transfer(transfer) => transfer.proceed(&mut head, host),
-            Job::Format(format) => format.proceed(&mut head, host, ids),
+            Job::Transfer(transfer) => transfer.proceed(head, host),
+            Job::Format(format) => format.proceed(head, host, ids),
         })
     }
 

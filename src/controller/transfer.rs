@@ -119,11 +119,13 @@ impl Run {
     }
 }
 
-/// What comes after a step of a transfer, unless that ended it.
+/// What comes after a part of a run, unless that ended the transfer.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// This run, or a search for the next sector.
-    Next(Option<Run>),
+    /// The next sector is to be looked for.
+    Search,
+    /// More of the run.
+    Continue(Run),
     /// The host; the run is under way.
     Wait(Run),
 }
@@ -141,8 +143,7 @@ pub(super) struct Transfer {
     count: u16,
     scan: Scan,
     /// What has passed the head and was not yet asked for.
-    has_read: bool,
-    has_written: bool,
+    passed: Passed,
     ended: bool,
     st0: u8,
     st1: u8,
@@ -187,20 +188,7 @@ impl Transfer {
         };
         let st0 = if seek_end { st0::SEEK_END } else { 0 };
         let (side, scan) = (unit >> 2 & 1, Scan::default());
-        Self {
-            request,
-            side,
-            id,
-            run: None,
-            count,
-            scan,
-            has_read: false,
-            has_written: false,
-            ended: false,
-            st0,
-            st1: 0,
-            st2: 0,
-        }
+        Self { request, side, id, run: None, count, scan, passed: Passed::default(), ended: false, st0, st1: 0, st2: 0 }
     }
 
     pub(super) fn direction(&self) -> Option<Direction> {
@@ -223,7 +211,7 @@ impl Transfer {
 
     /// What has passed the head since the last call.
     pub(super) fn take_activity(&mut self) -> Passed {
-        Passed { read: std::mem::take(&mut self.has_read), written: std::mem::take(&mut self.has_written) }
+        std::mem::take(&mut self.passed)
     }
 
     /// The host did not keep up: a sector that is being written is completed with zeros, one that is being read is read
@@ -261,26 +249,19 @@ impl Transfer {
         self.ended = true;
     }
 
-    /// The same, as what comes after a step.
-    fn end_with(&mut self, st1: u8, st2: u8) -> Step {
-        self.fail(st1, st2);
-        Step::Next(None)
-    }
-
     /// Goes on for as long as the host keeps up. The work is bounded by the sectors of two sides.
     pub(super) fn proceed(&mut self, head: &mut Head<'_>, host: &mut impl Host) -> Progress {
         let mut pending = self.run.take();
         while !self.ended {
-            let step = match (self.request.kind, pending) {
-                (Kind::ReadId, _) => self.read_id(head),
-                (Kind::ReadTrack, None) => self.next_on_track(head),
-                (_, None) => self.find(head),
-                (Kind::Write(mark), Some(run)) => self.write(mark, run, head, host),
-                (Kind::Scan(comparison), Some(run)) => self.scan(comparison, run, head, host),
-                (Kind::Read(_) | Kind::ReadTrack | Kind::Verify, Some(run)) => self.read(run, head, host),
+            let Some(run) = pending.take().or_else(|| self.next_run(head)) else { continue };
+            let step = match self.request.kind {
+                Kind::Write(mark) => self.write(mark, run, head, host),
+                Kind::Scan(comparison) => self.scan(comparison, run, head, host),
+                Kind::Read(_) | Kind::ReadTrack | Kind::Verify | Kind::ReadId => self.read(run, head, host),
             };
             match step {
-                Step::Next(run) => pending = run,
+                Step::Search => {}
+                Step::Continue(run) => pending = Some(run),
                 Step::Wait(run) => {
                     self.run = Some(run);
                     return Progress::Waiting;
@@ -288,6 +269,19 @@ impl Transfer {
             }
         }
         Progress::Ended
+    }
+
+    /// The sectors that are transferred next. `None` when the transfer has ended, or is to look again.
+    #[inline(always)]
+    fn next_run(&mut self, head: &mut Head<'_>) -> Option<Run> {
+        match self.request.kind {
+            Kind::ReadId => {
+                self.read_id(head);
+                None
+            }
+            Kind::ReadTrack => self.next_on_track(head),
+            _ => self.find(head),
+        }
     }
 
     /// The host failed the guest's disk, or the disk cannot hold what is to be written.
@@ -300,27 +294,32 @@ impl Transfer {
             (MediumError::Io(_), Kind::Write(_)) => (st1::DATA_ERROR, 0),
             (MediumError::Io(_), _) => (st1::DATA_ERROR, st2::DATA_ERROR),
         };
-        self.end_with(st1, st2)
+        self.fail(st1, st2);
+        Step::Search
     }
 
-    /// The track under the head; without one that can be read, no address mark comes in two turns.
+    /// The track under the head; without one that can be read, no address mark comes in two turns. It is looked at where
+    /// the medium put it, because a copy would wait for its bytes.
     #[inline(always)]
-    fn track<'a>(&mut self, head: &'a Head<'_>) -> Option<Track<'a>> {
-        let track = head.track(self.side, self.request.rate, self.request.encoding);
+    fn readable<'t, 'a>(&mut self, track: &'t Option<Track<'a>>, head: &Head<'_>) -> Option<&'t Track<'a>> {
+        let Request { rate, encoding, .. } = self.request;
         match track {
-            Some(_) => self.has_read = true,
-            None => self.fail(st1::MISSING_ADDRESS_MARK, 0),
+            Some(track) if head.reads(track, rate, encoding) => {
+                self.passed.read = true;
+                Some(track)
+            }
+            _ => {
+                self.fail(st1::MISSING_ADDRESS_MARK, 0);
+                None
+            }
         }
-        track
     }
 
     /// Takes the next ID that passes and can be read.
-    fn read_id(&mut self, head: &mut Head<'_>) -> Step {
-        let next = head.slot();
-        let readable = match self.track(head) {
-            Some(track) => turn(&track, next).find(|(_, sector)| !sector.id_crc_error),
-            None => return Step::Next(None),
-        };
+    fn read_id(&mut self, head: &mut Head<'_>) {
+        let (next, track) = (head.slot(), head.track(self.side));
+        let Some(track) = self.readable(&track, head) else { return };
+        let readable = turn(track, next).find(|(_, sector)| !sector.id_crc_error);
         match readable {
             Some((slot, sector)) => {
                 self.id = sector.id;
@@ -329,16 +328,17 @@ impl Transfer {
             }
             None => self.fail(st1::NO_DATA, 0),
         }
-        Step::Next(None)
     }
 
     /// The next sector of a READ TRACK, from the index hole on. An ID that is not the one expected is only noted.
-    fn next_on_track(&mut self, head: &mut Head<'_>) -> Step {
+    fn next_on_track(&mut self, head: &mut Head<'_>) -> Option<Run> {
         let slot = usize::from(self.count);
-        let Some(track) = self.track(head) else { return Step::Next(None) };
+        let track = head.track(self.side);
+        let track = self.readable(&track, head)?;
         // The index hole comes again before EOT sectors were read (its status is not established).
         let Some(sector) = track.sector(slot).filter(|_| self.id.size_code <= MAX_SIZE_CODE) else {
-            return self.end_with(st1::NO_DATA, 0);
+            self.fail(st1::NO_DATA, 0);
+            return None;
         };
         if sector.id != self.id {
             self.st1 |= st1::NO_DATA;
@@ -349,87 +349,93 @@ impl Transfer {
         match sector.mark {
             Some(Mark::Data) => {}
             Some(Mark::Deleted) => self.st2 |= st2::CONTROL_MARK,
-            None => return self.end_with(st1::MISSING_ADDRESS_MARK, st2::MISSING_DATA_MARK),
+            None => {
+                self.fail(st1::MISSING_ADDRESS_MARK, st2::MISSING_DATA_MARK);
+                return None;
+            }
         }
-        Step::Next(Some(Run { bad_data: sector.data_crc_error, ..Run::sound(slot, 1) }))
+        Some(Run { bad_data: sector.data_crc_error, ..Run::sound(slot, 1) })
     }
 
     /// Looks for the sector during one turn of the disk, and ends the transfer when it is not there.
     #[inline(always)]
-    fn find(&mut self, head: &mut Head<'_>) -> Step {
+    fn find(&mut self, head: &mut Head<'_>) -> Option<Run> {
         if matches!(self.request.kind, Kind::Write(_)) && head.write_protected() {
-            return self.end_with(st1::NOT_WRITABLE, 0);
+            self.fail(st1::NOT_WRITABLE, 0);
+            return None;
         }
-        let Some(track) = self.track(head) else { return Step::Next(None) };
-        let likely = track.likely_slot(self.id.record).unwrap_or(head.slot());
-        let (hit, seen) = self.search(&track, likely);
-        let Some((slot, sector)) = hit else {
-            return self.end_with(st1::NO_DATA, seen);
-        };
-        let sectors = self.run_length(&track, slot, head);
-        self.found(slot, sector, sectors, head)
+        let track = head.track(self.side);
+        let track = self.readable(&track, head)?;
+        let slot = track.regular_slot(self.id).or_else(|| self.search(track, head.slot()))?;
+        let run = self.found(slot, track);
+        if run.is_none() {
+            head.turn_to(slot + 1);
+        }
+        run
     }
 
-    /// The sector with the ID that is looked for, from place `from` of the track on, and what ST2 says of the others.
-    #[inline(always)]
-    fn search(&self, track: &Track<'_>, from: usize) -> (Option<(usize, Sector)>, u8) {
-        if let Some(sector) = track.sector(from).filter(|sector| sector.id == self.id) {
-            return (Some((from, sector)), 0);
-        }
+    /// The place of the sector with the ID that is looked for, from place `from` of the track on. When it does not pass
+    /// in a turn, ST2 tells what did.
+    fn search(&mut self, track: &Track<'_>, from: usize) -> Option<usize> {
         let mut seen = 0;
         for (slot, sector) in turn(track, from) {
             if sector.id == self.id {
-                return (Some((slot, sector)), 0);
+                return Some(slot);
             }
             if sector.id.cylinder != self.id.cylinder {
                 seen |= if sector.id.cylinder == 0xFF { st2::BAD_CYLINDER } else { st2::WRONG_CYLINDER };
             }
         }
-        (None, seen)
+        self.fail(st1::NO_DATA, seen);
+        None
     }
 
-    /// What becomes of a sector whose ID is the one that is looked for, and of those that run on from it.
+    /// What becomes of the sector in place `slot`, whose ID is the one that is looked for, and of those that run on from
+    /// it.
     #[inline(always)]
-    fn found(&mut self, slot: usize, sector: Sector, sectors: usize, head: &mut Head<'_>) -> Step {
+    fn found(&mut self, slot: usize, track: &Track<'_>) -> Option<Run> {
+        let sector = track.sector(slot)?;
         let wanted = match self.request.kind {
             Kind::Read(mark) => mark,
             _ => Mark::Data,
         };
         match sector.mark {
             _ if sector.id_crc_error => self.fail(st1::DATA_ERROR, 0),
-            _ if matches!(self.request.kind, Kind::Write(_)) => return Step::Next(Some(Run::sound(slot, sectors))),
+            _ if matches!(self.request.kind, Kind::Write(_)) => {
+                return Some(Run::sound(slot, self.run_length(track, slot)));
+            }
             None => self.fail(st1::MISSING_ADDRESS_MARK, st2::MISSING_DATA_MARK),
             Some(mark) if mark != wanted && self.request.skip => {
                 self.st2 |= st2::CONTROL_MARK;
-                head.turn_to(slot + 1);
                 self.id = self.end_of_sector(self.id, false);
             }
-            Some(mark) => {
-                let other_mark = mark != wanted;
-                let sectors = if other_mark { 1 } else { sectors };
-                let bad_data = sector.data_crc_error;
-                return Step::Next(Some(Run { other_mark, bad_data, ..Run::sound(slot, sectors) }));
+            Some(mark) if mark != wanted => {
+                return Some(Run { other_mark: true, bad_data: sector.data_crc_error, ..Run::sound(slot, 1) });
+            }
+            Some(_) => {
+                let sectors = self.run_length(track, slot);
+                return Some(Run { bad_data: sector.data_crc_error, ..Run::sound(slot, sectors) });
             }
         }
-        Step::Next(None)
+        None
     }
 
     /// How many sectors from `slot` on can be transferred without a look at the next ID: those up to EOT, and with MT
     /// those of the other side when its IDs are the ones to come.
     #[inline(always)]
-    fn run_length(&self, track: &Track<'_>, slot: usize, head: &Head<'_>) -> usize {
+    fn run_length(&self, track: &Track<'_>, slot: usize) -> usize {
         if self.id.size_code == 0 || matches!(self.request.kind, Kind::Scan(_)) {
             return 1; // DTL cuts each sector short; SCAN judges each by itself.
         }
-        let Request { multi_track, end_of_track, rate, encoding, .. } = self.request;
-        let (to_end_of_track, on_track) = (self.to_end_of_track(), track.run(slot));
+        let Some(on_track) = track.regular_from(slot) else { return 1 };
+        let Request { multi_track, end_of_track, .. } = self.request;
+        let to_end_of_track = self.to_end_of_track();
         if to_end_of_track != on_track || !multi_track || self.side != 0 {
             return on_track.min(to_end_of_track);
         }
-        let first = next_id(self.id, true, true, 0);
         let other_side =
-            head.track(1, rate, encoding).filter(|track| track.sector(0).is_some_and(|next| next.id == first));
-        on_track + other_side.map_or(0, |track| track.run(0).min(usize::from(end_of_track)))
+            if track.first_of_other_side() == Some(next_id(self.id, true, true, 0)) { track.len() } else { 0 };
+        on_track + other_side.min(end_of_track.into())
     }
 
     /// Sectors from the one in `id` to EOT. R counts modulo 256, so that an EOT below R is reached through 255 and 0.
@@ -494,7 +500,7 @@ impl Transfer {
         let Some(data) = bytes.get_mut(run.offset()..wanted).filter(|data| !data.is_empty()) else {
             return self.fail_medium(&MediumError::Absent);
         };
-        self.has_written = true;
+        self.passed.written = true;
         let offered = data.len();
         let moved = host.take(data);
         let end = run.offset() + moved.bytes;
@@ -576,12 +582,12 @@ impl Transfer {
         let slot = if sectors > 0 { self.pass_sectors(run, sectors, moved.terminal_count) } else { run.slot() };
         head.turn_to(slot);
         if all || moved.terminal_count {
-            return Step::Next(None);
+            return Step::Search;
         }
         let offset = offset - (sectors << self.size_shift());
         let sectors = run.sectors - sectors as u16;
         let run = Run { slot: slot as u16, sectors, offset: offset as u16, ..run };
-        if moved.bytes == offered { Step::Next(Some(run)) } else { Step::Wait(run) }
+        if moved.bytes == offered { Step::Continue(run) } else { Step::Wait(run) }
     }
 
     /// A number of sectors of a run is done with. Gives the slot after the last of them.

@@ -231,7 +231,8 @@ impl Medium for Image {
     fn track(&self, cylinder: u8, head: u8) -> Option<Track<'_>> {
         self.geometry.offset(cylinder, head, 0)?;
         let first = SectorId { cylinder, head, record: 1, size_code: self.geometry.size_code() };
-        Some(Track::regular(self.geometry.rate(), first, self.geometry.sectors()))
+        let track = Track::regular(self.geometry.rate(), first, self.geometry.sectors());
+        Some(if head == 0 && self.geometry.heads() == 2 { track.on_two_sides() } else { track })
     }
 
     fn read(&mut self, cylinder: u8, head: u8, slot: usize, count: usize) -> Result<&[u8], MediumError> {

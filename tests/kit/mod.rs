@@ -2,15 +2,7 @@
 //! the library behind them but the [`Bus`] that routes them.
 #![allow(dead_code)] // Each user needs a part of it.
 
-use std::{
-    error::Error,
-    fmt,
-    ops::Deref,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-};
+use std::{error::Error, fmt, ops::Deref};
 
 use vm_fdc::{
     Controller, ControllerBuilder, FloppyDrive, Interrupt, Register,
@@ -42,33 +34,29 @@ pub const DMA_READ_FLOPPY: u8 = 0x46;
 pub const DMA_WRITE_FLOPPY: u8 = 0x4A;
 pub const DMA_VERIFY: u8 = 0x42;
 
-/// IRQ 6 as an interrupt controller sees it. Clones share the line.
-#[derive(Clone, Debug, Default)]
-pub struct Irq(Arc<IrqLine>);
-
+/// IRQ 6 as an interrupt controller sees it.
 #[derive(Debug, Default)]
-struct IrqLine {
-    level: AtomicBool,
-    edges: AtomicUsize,
+pub struct Irq {
+    high: bool,
+    edges: usize,
 }
 
 impl Irq {
     pub fn is_high(&self) -> bool {
-        self.0.level.load(Ordering::Relaxed)
+        self.high
     }
 
     /// How many times the line has risen.
     pub fn edges(&self) -> usize {
-        self.0.edges.load(Ordering::Relaxed)
+        self.edges
     }
 }
 
 impl Interrupt for Irq {
     fn set_level(&mut self, high: bool) {
-        assert_ne!(self.is_high(), high, "the pin is told of changes only");
-        self.0.level.store(high, Ordering::Relaxed);
-        // One thread writes, so that load and store do what a slower atomic addition would.
-        self.0.edges.store(self.edges() + usize::from(high), Ordering::Relaxed);
+        assert!(self.high != high, "the pin is told of changes only");
+        self.high = high;
+        self.edges += usize::from(high);
     }
 }
 
@@ -101,14 +89,11 @@ impl<M: GuestMemory + AsRef<[u8]> + AsMut<[u8]>> Dma for AtDma<M> {
 /// The I/O ports of a PC: the floppy controller and the DMA controllers, with memory behind them.
 pub struct Bus<D = AtDma<Vec<u8>>> {
     pub fdc: Controller<Irq, D>,
-    pub irq: Irq,
 }
 
 impl<D: Dma> Bus<D> {
     pub fn new(builder: ControllerBuilder, dma: D) -> Self {
-        let irq = Irq::default();
-        let fdc = builder.interrupt(irq.clone()).dma(dma).build().expect("the drives can be wired");
-        Self { fdc, irq }
+        Self { fdc: builder.interrupt(Irq::default()).dma(dma).build().expect("the drives can be wired") }
     }
 
     #[inline]
@@ -126,6 +111,10 @@ impl<D: Dma> Bus<D> {
         } else if self.fdc.dma_mut().write_port(port, value) {
             self.fdc.service_dma();
         }
+    }
+
+    pub fn irq(&self) -> &Irq {
+        self.fdc.interrupt()
     }
 
     pub fn memory(&self) -> &[u8] {
@@ -345,7 +334,7 @@ impl<D: Dma> Guest<D> {
 
     /// A transfer with DMA, from the wait for its interrupt to its result.
     fn finish(&mut self) -> Result<[u8; 7], DriverError> {
-        if !self.bus.irq.is_high() {
+        if !self.bus.irq().is_high() {
             return Err(DriverError::NoInterrupt);
         }
         let result = self.fetch::<7>()?;
