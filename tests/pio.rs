@@ -181,12 +181,61 @@ fn with_the_fifo_off_each_byte_and_the_result_interrupt() {
 }
 
 #[test]
-fn with_the_fifo_on_each_fifo_of_bytes_and_the_result_interrupt() {
-    // §7.3: at a threshold of 1 a request is for 15 or 16 bytes.
-    let requests = SECTOR / 16..=SECTOR.div_ceil(15);
-    for opcode in [READ, WRITE] {
-        let count = interrupts(0x00, opcode) - 1;
-        assert!(requests.contains(&count), "{opcode:#04x}: {count} requests");
+fn with_the_fifo_on_a_read_interrupts_once_for_what_the_threshold_leaves_of_the_fifo() {
+    // §7.3: a request comes with 16 - T bytes in the FIFO, and stands until it is empty.
+    for threshold in 1..=16 {
+        let request = if threshold < 16 { 16 - threshold } else { 1 };
+        assert_eq!(interrupts(threshold as u8 - 1, READ), SECTOR.div_ceil(request) + 1, "threshold {threshold}");
+    }
+}
+
+#[test]
+fn with_the_fifo_on_a_write_interrupts_for_sixteen_bytes_and_then_for_what_the_threshold_leaves() {
+    // §7.3: the request drops when the FIFO is full, and comes again when T bytes remain.
+    for threshold in 1..=16 {
+        let request = if threshold < 16 { 16 - threshold } else { 1 };
+        let requests = 1 + (SECTOR - 16).div_ceil(request);
+        assert_eq!(interrupts(threshold as u8 - 1, WRITE), requests + 1, "threshold {threshold}");
+    }
+}
+
+#[test]
+fn at_every_threshold_all_bytes_of_several_sectors_arrive() {
+    // §7.3
+    let data: Vec<u8> = (0..3 * SECTOR).map(|n| (n % 241) as u8).collect();
+    for threshold in 0..16 {
+        let mut guest = guest();
+        guest.command(&[0x13, 0, threshold, 0]);
+        guest.send(&command(WRITE, 0, 16, 18)).unwrap();
+        assert_eq!(give(&mut guest, &data), data.len(), "threshold {threshold}");
+        assert_eq!(guest.reply(), [0x40, 0x80, 0, CYLINDER, 0, 18, 2]);
+        assert!(read(&mut guest, &command(READ, 0, 16, 18)) == data, "threshold {threshold}");
+    }
+}
+
+#[test]
+fn the_interrupts_of_several_sectors_are_those_of_each() {
+    // §7.3: whether or not the disk hands them over in one piece.
+    let disk = || {
+        let sectors = (16..=18).map(|record| id(CYLINDER, 0, record, 2));
+        let mut guest = Disk::blank().side(CYLINDER, 0, sectors).in_drive();
+        guest.seek(CYLINDER);
+        guest
+    };
+    for (configuration, opcode) in (0..16).chain([0x20]).flat_map(|how| [(how, READ), (how, WRITE)]) {
+        let [in_a_piece, one_by_one] = [guest(), disk()].map(|mut guest| {
+            guest.use_dma(false);
+            guest.command(&[0x13, 0, configuration, 0]);
+            let before = guest.bus.irq().edges();
+            guest.send(&command(opcode, 0, 16, 18)).unwrap();
+            match opcode {
+                READ => assert_eq!(take(&mut guest, usize::MAX).len(), 3 * SECTOR),
+                _ => assert_eq!(give(&mut guest, &[0; 3 * SECTOR]), 3 * SECTOR),
+            }
+            guest.bus.irq().edges() - before
+        });
+        assert_eq!(in_a_piece, one_by_one, "{configuration:#04x}, {opcode:#04x}");
+        assert_eq!(in_a_piece, 3 * (interrupts(configuration, opcode) - 1) + 1);
     }
 }
 

@@ -175,7 +175,7 @@ impl Chip {
         self.present_cylinder = [0; 4];
         self.interrupt_status = InterruptStatus::default();
         self.activity.forget();
-        self.fifo.clear();
+        self.fifo.begin(None);
         self.phase = Phase::Stopped;
     }
 
@@ -410,10 +410,8 @@ impl Chip {
                 if execution.direction() == Some(Direction::FromHost) && self.byte_request(execution) => {}
             _ => return self.ignored("write"),
         }
-        self.fifo.push(value);
-        self.interrupt_edge |= self.fifo_off();
+        self.interrupt_edge |= self.fifo.push(value);
         if self.fifo.is_full() {
-            self.interrupt_edge = true;
             self.proceed(dma);
         }
     }
@@ -425,13 +423,12 @@ impl Chip {
             Phase::Execution(execution) if execution.direction() == Some(Direction::ToHost) => self.fifo.pop(),
             _ => None,
         };
-        let Some(byte) = byte else {
+        let Some((byte, ends_request)) = byte else {
             self.ignored("read");
             return 0;
         };
-        self.interrupt_edge |= self.fifo_off();
+        self.interrupt_edge |= ends_request;
         if self.fifo.is_empty() {
-            self.interrupt_edge = true;
             self.proceed(dma);
         }
         byte
@@ -442,9 +439,10 @@ impl Chip {
         debug!("{access} of the FIFO ignored, MSR {:#04x}", self.main_status());
     }
 
-    /// EFIFO: each byte is a request of its own.
-    fn fifo_off(&self) -> bool {
-        self.configure & configure::FIFO_OFF != 0
+    /// FIFOTHR and 1; `None` when EFIFO has the FIFO off.
+    fn fifo_threshold(&self) -> Option<usize> {
+        let on = self.configure & configure::FIFO_OFF == 0;
+        on.then_some(usize::from(self.configure & configure::THRESHOLD) + 1)
     }
 
     fn execute(&mut self, dma: &mut impl DmaChannel) {
@@ -558,7 +556,7 @@ impl Chip {
     /// Into the execution phase.
     #[inline(always)]
     fn begin(&mut self, execution: Execution, dma: &mut impl DmaChannel) {
-        self.fifo.clear();
+        self.fifo.begin(self.fifo_threshold());
         self.waited = Duration::ZERO;
         self.phase = Phase::Execution(execution);
         self.proceed(dma);

@@ -5,11 +5,12 @@ use crate::dma::{DmaChannel, Moved};
 
 /// Where the data of a transfer goes to or comes from.
 pub(super) trait Host {
-    /// Hands bytes from the disk to the host, starting with the first of `data`.
-    fn give(&mut self, data: &[u8]) -> Moved;
+    /// Hands bytes from the disk to the host, starting with the first of `data`. Those of this sector end after
+    /// `in_sector`.
+    fn give(&mut self, data: &[u8], in_sector: usize) -> Moved;
 
-    /// Takes bytes from the host for the disk, filling `data` from its start.
-    fn take(&mut self, data: &mut [u8]) -> Moved;
+    /// Takes bytes from the host for the disk, filling `data` from its start. Those of this sector end after `in_sector`.
+    fn take(&mut self, data: &mut [u8], in_sector: usize) -> Moved;
 }
 
 /// The DMA channel, behind the gate of the DOR.
@@ -32,7 +33,7 @@ impl<D: DmaChannel> DmaPort<'_, D> {
 }
 
 impl<D: DmaChannel> Host for DmaPort<'_, D> {
-    fn give(&mut self, data: &[u8]) -> Moved {
+    fn give(&mut self, data: &[u8], _in_sector: usize) -> Moved {
         if !self.gate {
             return Moved::default();
         }
@@ -40,7 +41,7 @@ impl<D: DmaChannel> Host for DmaPort<'_, D> {
         self.plausible(moved, data.len())
     }
 
-    fn take(&mut self, data: &mut [u8]) -> Moved {
+    fn take(&mut self, data: &mut [u8], _in_sector: usize) -> Moved {
         if !self.gate {
             return Moved::default();
         }
@@ -51,20 +52,30 @@ impl<D: DmaChannel> Host for DmaPort<'_, D> {
 
 /// The data path of non-DMA mode, 16 bytes deep.
 ///
-/// Without timing, EFIFO affects only when INT falls: the disk fills and drains all 16 bytes either way.
+/// Without timing the disk fills and drains it as fast as the host allows. What shows is where a request ends and the
+/// next begins, by which INT falls and rises: after as many bytes as the threshold leaves of the FIFO, or after each byte
+/// when the FIFO is off.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fifo {
     bytes: [u8; Self::DEPTH],
     start: usize,
     end: usize,
-    /// Bytes that the disk still waits for before it looks again.
+    /// Bytes of the sector that the disk still waits for.
     wanted: usize,
+    /// FIFOTHR and 1; `None` when the FIFO is off.
+    threshold: Option<usize>,
 }
 
 impl Fifo {
     const DEPTH: usize = 16;
 
-    pub(super) fn clear(&mut self) {
+    /// Empties it for a command. `threshold` is 1 to 16, or `None` when the FIFO is off.
+    pub(super) fn begin(&mut self, threshold: Option<usize>) {
+        self.threshold = threshold;
+        self.clear();
+    }
+
+    fn clear(&mut self) {
         (self.start, self.end, self.wanted) = (0, 0, 0);
     }
 
@@ -77,43 +88,55 @@ impl Fifo {
         self.end - self.start >= self.wanted.min(Self::DEPTH)
     }
 
-    /// The host takes a byte.
-    pub(super) fn pop(&mut self) -> Option<u8> {
-        let byte = self.bytes[self.start..self.end].first().copied()?;
-        self.start += 1;
-        Some(byte)
+    /// Bytes that one request is for: it comes when the FIFO has so many for the host, or room for so many.
+    fn request(&self) -> usize {
+        self.threshold.map_or(1, |threshold| Self::DEPTH.saturating_sub(threshold).max(1))
     }
 
-    /// The host adds a byte, unless the FIFO is full.
-    pub(super) fn push(&mut self, byte: u8) {
+    /// The host takes a byte. `true` when it was the last of a request.
+    pub(super) fn pop(&mut self) -> Option<(u8, bool)> {
+        let byte = self.bytes[self.start..self.end].first().copied()?;
+        self.start += 1;
+        Some((byte, self.is_empty() || self.start.is_multiple_of(self.request())))
+    }
+
+    /// The host adds a byte, unless the FIFO is full. `true` when it was the last of a request.
+    pub(super) fn push(&mut self, byte: u8) -> bool {
         if let Some(place) = self.bytes.get_mut(self.end) {
             *place = byte;
             self.end += 1;
         }
+        self.threshold.is_none() || self.is_full()
     }
 }
 
 impl Host for Fifo {
-    fn give(&mut self, data: &[u8]) -> Moved {
-        if self.is_empty() {
-            self.clear();
+    /// Whole requests, of one sector.
+    fn give(&mut self, data: &[u8], in_sector: usize) -> Moved {
+        if !self.is_empty() {
+            return Moved::default();
         }
-        let free = &mut self.bytes[self.end..];
-        let bytes = data.len().min(free.len());
-        free[..bytes].copy_from_slice(&data[..bytes]);
-        self.end += bytes;
+        self.clear();
+        let room = Self::DEPTH - Self::DEPTH % self.request();
+        let bytes = data.len().min(in_sector).min(room);
+        self.bytes[..bytes].copy_from_slice(&data[..bytes]);
+        self.end = bytes;
         Moved { bytes, terminal_count: false }
     }
 
-    fn take(&mut self, data: &mut [u8]) -> Moved {
-        let held = &self.bytes[self.start..self.end];
-        let bytes = data.len().min(held.len());
-        data[..bytes].copy_from_slice(&held[..bytes]);
-        self.start += bytes;
-        if self.is_empty() {
-            self.clear();
-        }
-        self.wanted = data.len() - bytes;
+    /// As many bytes as make room for a request, or all that this sector waits for.
+    fn take(&mut self, data: &mut [u8], in_sector: usize) -> Moved {
+        let held = self.end - self.start;
+        let due = match self.threshold {
+            Some(_) if held < in_sector => (held + self.request()).saturating_sub(Self::DEPTH),
+            _ => held,
+        };
+        let bytes = due.min(in_sector).min(data.len());
+        data[..bytes].copy_from_slice(&self.bytes[self.start..][..bytes]);
+        self.bytes.copy_within(self.start + bytes..self.end, 0);
+        (self.start, self.end) = (0, held - bytes);
+        // Whatever comes after the sector is no shorter than the FIFO is deep, or nothing.
+        self.wanted = if bytes == in_sector { data.len() - bytes } else { in_sector - bytes };
         Moved { bytes, terminal_count: false }
     }
 }

@@ -120,7 +120,7 @@ impl FormatTrack {
         }
         let wanted = ID_BYTES * self.fitting_sectors(head);
         if self.received < wanted {
-            let moved = host.take(&mut ids.0[self.received..wanted]);
+            let moved = host.take(&mut ids.0[self.received..wanted], wanted - self.received);
             self.received += moved.bytes;
             if self.received < wanted && !moved.terminal_count {
                 return Progress::Waiting;
