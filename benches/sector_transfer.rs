@@ -240,7 +240,7 @@ fn programmed_io(criterion: &mut Criterion) {
     let mut data = vec![0; TRACK];
     let mut group = criterion.benchmark_group("track byte by byte");
     group.throughput(Throughput::Bytes(TRACK as u64));
-    for (name, configure) in [("FIFO off", 0x60), ("FIFO on", 0x4F)] {
+    for (name, configure) in [("FIFO off", 0x60), ("FIFO on", 0x40)] {
         guest.command(&[0x13, 0x00, configure, 0x00]);
         guest.read_pio(track, &mut data).expect("the track reads");
         assert_eq!(data, expected);
@@ -249,6 +249,48 @@ fn programmed_io(criterion: &mut Criterion) {
         });
         group.bench_function(format!("WRITE DATA, {name}"), |bencher| {
             bencher.iter(|| black_box(guest.write_pio(track, &expected).expect("the track writes")));
+        });
+    }
+    group.finish();
+}
+
+/// A whole disk without DMA, one command a cylinder, by string instructions of a track and of a sector.
+fn strings(criterion: &mut Criterion) {
+    let (disk, cylinders) = (disk(), pieces(CYLINDER, false));
+    let image = fs::read(disk.path()).expect("the image");
+    let mut guest = guest(&disk, AtDma::new(vec![0; 16]));
+    guest.use_dma(false);
+    guest.command(&[0x13, 0x00, 0x40, 0x00]);
+    let mut data = vec![0; DISK];
+    let mut group = criterion.benchmark_group("disk by strings");
+    group.throughput(Throughput::Bytes(DISK as u64));
+    group.bench_function("memcpy by sector", |bencher| {
+        let file = disk.reopen().expect("the image opens");
+        // SAFETY: nothing truncates the temporary file while it is mapped.
+        #[allow(unsafe_code)]
+        let map = unsafe { Mmap::map(&file) }.expect("the image maps");
+        bencher.iter(|| {
+            for (to, from) in data.chunks_exact_mut(SECTOR).zip(map.chunks_exact(SECTOR)) {
+                black_box(to).copy_from_slice(from);
+            }
+        });
+    });
+    for (name, string) in [("of a track", TRACK), ("of a sector", SECTOR)] {
+        data.fill(0);
+        let mut read_all = |data: &mut [u8]| {
+            for (cylinder, data) in cylinders.iter().zip(data.chunks_exact_mut(CYLINDER)) {
+                black_box(guest.read_strings(cylinder.sectors, data, string).expect("the cylinder reads"));
+            }
+        };
+        read_all(&mut data);
+        assert!(data == image);
+        group.bench_function(format!("READ DATA, strings {name}"), |bencher| bencher.iter(|| read_all(&mut data)));
+        group.bench_function(format!("WRITE DATA, strings {name}"), |bencher| {
+            bencher.iter(|| {
+                for (cylinder, data) in cylinders.iter().zip(data.chunks_exact(CYLINDER)) {
+                    black_box(guest.write_strings(cylinder.sectors, data, string).expect("the cylinder writes"));
+                }
+            });
         });
     }
     group.finish();
@@ -287,5 +329,5 @@ fn other(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, whole_disk, programmed_io, other);
+criterion_group!(benches, whole_disk, programmed_io, strings, other);
 criterion_main!(benches);

@@ -259,6 +259,44 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
         register.is_some()
     }
 
+    /// The guest reads the FIFO with a string instruction (`rep insb`), in the execution phase of a transfer without DMA.
+    /// Fills `data` from its start, and gives how many bytes went: fewer than `data` has room for when the guest would
+    /// have to look at the MSR again, because the transfer is over; 0 when the disk has no byte for it. What is left of
+    /// the instruction are reads of [`Register::Fifo`], one by one.
+    ///
+    /// Bytes, status and INT are what they are after as many reads of one byte, but that INT falls and rises once at most:
+    /// no guest can be interrupted in between.
+    ///
+    /// ```
+    /// use vm_fdc::{Controller, Register, drive::DriveType, media::Access};
+    ///
+    /// let mut fdc = Controller::builder().drive(0, DriveType::Inch3_5Hd).build()?;
+    /// fdc.drive(0)?.attach_image("fixtures/dos-1440k.img", Access::ReadOnly)?;
+    /// fdc.write(Register::DigitalOutput, 0x1C); // out of reset, motor 0 on
+    /// fdc.write(Register::ConfigurationControl, 0); // 500 kb/s
+    /// // SPECIFY without DMA, then READ DATA of the first track.
+    /// for byte in [0x03, 0xAF, 0x03, 0x46, 0, 0, 0, 1, 2, 18, 0x1B, 0xFF] {
+    ///     fdc.write(Register::Fifo, byte);
+    /// }
+    /// let mut track = [0; 18 * 512];
+    /// assert_eq!(fdc.read_string(&mut track), track.len());
+    /// assert_eq!(track[510..512], [0x55, 0xAA]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn read_string(&mut self, data: &mut [u8]) -> usize {
+        let bytes = self.chip.read_string(data, &mut self.dma);
+        self.drive_pins();
+        bytes
+    }
+
+    /// The guest writes the FIFO with a string instruction (`rep outsb`), in the execution phase of a transfer without
+    /// DMA. Gives how many bytes of `data` went, as [`read_string`](Self::read_string) does.
+    pub fn write_string(&mut self, data: &[u8]) -> usize {
+        let bytes = self.chip.write_string(data, &mut self.dma);
+        self.drive_pins();
+        bytes
+    }
+
     /// Time passes: `elapsed` since the last call, or since the controller was built.
     ///
     /// Commands do not need it. It bounds how long one waits for a DMA channel that does not serve it: after a turn of

@@ -9,7 +9,7 @@ use super::{
     EmptyDrive,
     command::{self, Action, Command, LOCK, MAX_COMMAND, MAX_RESULT},
     execution::Execution,
-    fifo::{DmaPort, Fifo},
+    fifo::{DmaPort, Fifo, GuestString, Pio},
     format::{FormatIds, FormatTrack},
     registers::{Register, ccr, configure, dor, dsr, msr, perpendicular, st0, st3, tdr},
     seek::InterruptStatus,
@@ -405,10 +405,8 @@ impl Chip {
     /// A byte from the host for the disk, if the command asks for that.
     #[inline(never)]
     fn write_data(&mut self, value: u8, dma: &mut impl DmaChannel) {
-        match &self.phase {
-            Phase::Execution(execution)
-                if execution.direction() == Some(Direction::FromHost) && self.byte_request(execution) => {}
-            _ => return self.ignored("write"),
+        if !self.moves_bytes(Direction::FromHost) {
+            return self.ignored("write");
         }
         self.interrupt_edge |= self.fifo.push(value);
         if self.fifo.is_full() {
@@ -419,19 +417,49 @@ impl Chip {
     /// A byte from the disk for the host, if the command asks for that.
     #[inline(never)]
     fn read_data(&mut self, dma: &mut impl DmaChannel) -> u8 {
-        let byte = match &self.phase {
-            Phase::Execution(execution) if execution.direction() == Some(Direction::ToHost) => self.fifo.pop(),
-            _ => None,
-        };
-        let Some((byte, ends_request)) = byte else {
+        if !self.moves_bytes(Direction::ToHost) {
             self.ignored("read");
             return 0;
-        };
-        self.interrupt_edge |= ends_request;
+        }
+        let mut byte = 0;
+        let (_, request_ended) = self.fifo.pop(std::slice::from_mut(&mut byte));
+        self.interrupt_edge |= request_ended;
         if self.fifo.is_empty() {
             self.proceed(dma);
         }
         byte
+    }
+
+    /// As many bytes as the disk takes of `data` before the MSR would tell the host to stop.
+    pub(super) fn write_string(&mut self, data: &[u8], dma: &mut impl DmaChannel) -> usize {
+        if !self.moves_bytes(Direction::FromHost) {
+            return 0;
+        }
+        let mut string = GuestString { output: data, ..GuestString::default() };
+        self.proceed_with(&mut string, dma);
+        self.interrupt_edge |= string.request_ended;
+        data.len() - string.output.len()
+    }
+
+    /// As many bytes into `data` as the disk has before the MSR would tell the host to stop.
+    pub(super) fn read_string(&mut self, data: &mut [u8], dma: &mut impl DmaChannel) -> usize {
+        if !self.moves_bytes(Direction::ToHost) {
+            return 0;
+        }
+        let length = data.len();
+        let (held, request_ended) = self.fifo.pop(data);
+        let mut string = GuestString { input: &mut data[held..], request_ended, ..GuestString::default() };
+        if self.fifo.is_empty() {
+            self.proceed_with(&mut string, dma);
+        }
+        self.interrupt_edge |= string.request_ended;
+        length - string.input.len()
+    }
+
+    /// In non-DMA mode, RQM is up for a byte that goes this way.
+    fn moves_bytes(&self, direction: Direction) -> bool {
+        matches!(&self.phase, Phase::Execution(execution)
+            if execution.direction() == Some(direction) && self.byte_request(execution))
     }
 
     #[cold]
@@ -569,6 +597,10 @@ impl Chip {
 
     /// Lets a command go on as far as the host keeps up, and enters the result phase when it is over.
     pub(super) fn proceed(&mut self, dma: &mut impl DmaChannel) {
+        self.proceed_with(&mut GuestString::default(), dma);
+    }
+
+    fn proceed_with(&mut self, string: &mut GuestString<'_>, dma: &mut impl DmaChannel) {
         let (motor_on, gate, uses_dma) = (self.motor_on(), self.pins_driven(), self.uses_dma());
         let selected = self.selected();
         let Phase::Execution(execution) = &mut self.phase else { return };
@@ -584,7 +616,7 @@ impl Chip {
                 }
                 progress
             }
-            false => execution.proceed(head.as_mut(), &mut self.fifo, ids),
+            false => execution.proceed(head.as_mut(), &mut Pio { fifo: &mut self.fifo, string }, ids),
         };
         drop(head);
         self.side = execution.side();

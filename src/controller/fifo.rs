@@ -3,14 +3,29 @@
 
 use crate::dma::{DmaChannel, Moved};
 
-/// Where the data of a transfer goes to or comes from.
+/// Where the data of a transfer goes to or comes from. `field` is the place where `data` begins; it may go on over
+/// several data fields of the same size.
 pub(super) trait Host {
-    /// Hands bytes from the disk to the host, starting with the first of `data`. Those of this sector end after
-    /// `in_sector`.
-    fn give(&mut self, data: &[u8], in_sector: usize) -> Moved;
+    /// Hands bytes from the disk to the host, starting with the first of `data`.
+    fn give(&mut self, data: &[u8], field: Field) -> Moved;
 
-    /// Takes bytes from the host for the disk, filling `data` from its start. Those of this sector end after `in_sector`.
-    fn take(&mut self, data: &mut [u8], in_sector: usize) -> Moved;
+    /// Takes bytes from the host for the disk, filling `data` from its start.
+    fn take(&mut self, data: &mut [u8], field: Field) -> Moved;
+}
+
+/// A place in the data field of a sector, or in what else the disk waits for as a whole.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Field {
+    /// Bytes that are transferred of each.
+    pub size: usize,
+    /// Bytes that have been transferred of this one.
+    pub passed: usize,
+}
+
+impl Field {
+    fn left(self) -> usize {
+        self.size - self.passed
+    }
 }
 
 /// The DMA channel, behind the gate of the DOR.
@@ -33,7 +48,7 @@ impl<D: DmaChannel> DmaPort<'_, D> {
 }
 
 impl<D: DmaChannel> Host for DmaPort<'_, D> {
-    fn give(&mut self, data: &[u8], _in_sector: usize) -> Moved {
+    fn give(&mut self, data: &[u8], _field: Field) -> Moved {
         if !self.gate {
             return Moved::default();
         }
@@ -41,7 +56,7 @@ impl<D: DmaChannel> Host for DmaPort<'_, D> {
         self.plausible(moved, data.len())
     }
 
-    fn take(&mut self, data: &mut [u8], _in_sector: usize) -> Moved {
+    fn take(&mut self, data: &mut [u8], _field: Field) -> Moved {
         if !self.gate {
             return Moved::default();
         }
@@ -50,7 +65,24 @@ impl<D: DmaChannel> Host for DmaPort<'_, D> {
     }
 }
 
-/// The data path of non-DMA mode, 16 bytes deep.
+/// What the guest moves with one string instruction, beyond what the FIFO holds.
+#[derive(Debug, Default)]
+pub(super) struct GuestString<'a> {
+    /// Room for bytes that it reads.
+    pub input: &'a mut [u8],
+    /// Bytes that it writes.
+    pub output: &'a [u8],
+    /// At least one request ended among them.
+    pub request_ended: bool,
+}
+
+/// The data path of non-DMA mode: the FIFO, and past it the string that the guest moves, if it moves one.
+pub(super) struct Pio<'a, 's> {
+    pub fifo: &'a mut Fifo,
+    pub string: &'a mut GuestString<'s>,
+}
+
+/// The FIFO, 16 bytes deep.
 ///
 /// Without timing the disk fills and drains it as fast as the host allows. What shows is where a request ends and the
 /// next begins, by which INT falls and rises: after as many bytes as the threshold leaves of the FIFO, or after each byte
@@ -60,7 +92,9 @@ pub(super) struct Fifo {
     bytes: [u8; Self::DEPTH],
     start: usize,
     end: usize,
-    /// Bytes of the sector that the disk still waits for.
+    /// Bytes of a request that had been read when the first byte came in.
+    begun: usize,
+    /// Bytes of the field that the disk still waits for.
     wanted: usize,
     /// FIFOTHR and 1; `None` when the FIFO is off.
     threshold: Option<usize>,
@@ -71,21 +105,20 @@ impl Fifo {
 
     /// Empties it for a command. `threshold` is 1 to 16, or `None` when the FIFO is off.
     pub(super) fn begin(&mut self, threshold: Option<usize>) {
-        self.threshold = threshold;
-        self.clear();
-    }
-
-    fn clear(&mut self) {
-        (self.start, self.end, self.wanted) = (0, 0, 0);
+        *self = Self { threshold, ..Self::default() };
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.start == self.end
     }
 
+    fn held(&self) -> usize {
+        self.end - self.start
+    }
+
     /// The disk has all that it needs to go on.
     pub(super) fn is_full(&self) -> bool {
-        self.end - self.start >= self.wanted.min(Self::DEPTH)
+        self.held() >= self.wanted.min(Self::DEPTH)
     }
 
     /// Bytes that one request is for: it comes when the FIFO has so many for the host, or room for so many.
@@ -93,11 +126,16 @@ impl Fifo {
         self.threshold.map_or(1, |threshold| Self::DEPTH.saturating_sub(threshold).max(1))
     }
 
-    /// The host takes a byte. `true` when it was the last of a request.
-    pub(super) fn pop(&mut self) -> Option<(u8, bool)> {
-        let byte = self.bytes[self.start..self.end].first().copied()?;
-        self.start += 1;
-        Some((byte, self.is_empty() || self.start.is_multiple_of(self.request())))
+    /// The host takes as many bytes as there are, or as `data` has room for. Gives their number, and whether a request
+    /// ended with one of them.
+    pub(super) fn pop(&mut self, data: &mut [u8]) -> (usize, bool) {
+        let bytes = self.held().min(data.len());
+        data[..bytes].copy_from_slice(&self.bytes[self.start..][..bytes]);
+        let request = self.request();
+        let before = (self.begun + self.start) / request;
+        self.start += bytes;
+        // It is never empty but at the end of a request.
+        (bytes, bytes > 0 && (self.is_empty() || (self.begun + self.start) / request > before))
     }
 
     /// The host adds a byte, unless the FIFO is full. `true` when it was the last of a request.
@@ -108,35 +146,63 @@ impl Fifo {
         }
         self.threshold.is_none() || self.is_full()
     }
+
+    /// The disk fills the empty FIFO up to the end of a request, within one field.
+    fn fill(&mut self, data: &[u8], field: Field) -> usize {
+        self.begun = field.passed % self.request();
+        let room = Self::DEPTH - Self::DEPTH % self.request() - self.begun;
+        let bytes = data.len().min(field.left()).min(room);
+        self.bytes[..bytes].copy_from_slice(&data[..bytes]);
+        (self.start, self.end) = (0, bytes);
+        bytes
+    }
+
+    /// How many of `offered` bytes, which begin at a place in a field, the disk drains: whole fields, and of the last
+    /// one as many as made room for a request each time that the FIFO was full.
+    fn due(&self, offered: usize, field: Field) -> usize {
+        let end = field.passed + offered;
+        let (whole, rest) = (end - end % field.size, end % field.size);
+        let request = if self.threshold.is_some() { self.request() } else { Self::DEPTH };
+        let drained = rest.checked_sub(Self::DEPTH).map_or(0, |more| (more / request + 1) * request);
+        (whole + drained).saturating_sub(field.passed)
+    }
 }
 
-impl Host for Fifo {
-    /// Whole requests, of one sector.
-    fn give(&mut self, data: &[u8], in_sector: usize) -> Moved {
-        if !self.is_empty() {
+impl Host for Pio<'_, '_> {
+    fn give(&mut self, data: &[u8], field: Field) -> Moved {
+        if !self.fifo.is_empty() {
             return Moved::default();
         }
-        self.clear();
-        let room = Self::DEPTH - Self::DEPTH % self.request();
-        let bytes = data.len().min(in_sector).min(room);
-        self.bytes[..bytes].copy_from_slice(&data[..bytes]);
-        self.end = bytes;
+        let input = std::mem::take(&mut self.string.input);
+        let (now, later) = input.split_at_mut(data.len().min(input.len()));
+        now.copy_from_slice(&data[..now.len()]);
+        self.string.input = later;
+        let request = self.fifo.request();
+        self.string.request_ended |= field.passed % request + now.len() >= request || now.len() >= field.left();
+        let field = Field { passed: (field.passed + now.len()) % field.size, ..field };
+        let bytes = now.len() + self.fifo.fill(&data[now.len()..], field);
         Moved { bytes, terminal_count: false }
     }
 
-    /// As many bytes as make room for a request, or all that this sector waits for.
-    fn take(&mut self, data: &mut [u8], in_sector: usize) -> Moved {
-        let held = self.end - self.start;
-        let due = match self.threshold {
-            Some(_) if held < in_sector => (held + self.request()).saturating_sub(Self::DEPTH),
-            _ => held,
-        };
-        let bytes = due.min(in_sector).min(data.len());
-        data[..bytes].copy_from_slice(&self.bytes[self.start..][..bytes]);
-        self.bytes.copy_within(self.start + bytes..self.end, 0);
-        (self.start, self.end) = (0, held - bytes);
-        // Whatever comes after the sector is no shorter than the FIFO is deep, or nothing.
-        self.wanted = if bytes == in_sector { data.len() - bytes } else { in_sector - bytes };
+    fn take(&mut self, data: &mut [u8], field: Field) -> Moved {
+        let Self { fifo, string } = self;
+        let held = fifo.held();
+        let bytes = fifo.due(held + string.output.len(), field).min(data.len());
+        let from_fifo = held.min(bytes);
+        data[..from_fifo].copy_from_slice(&fifo.bytes[fifo.start..][..from_fifo]);
+        fifo.bytes.copy_within(fifo.start + from_fifo..fifo.end, 0);
+        (fifo.start, fifo.end) = (0, held - from_fifo);
+        let (now, later) = string.output.split_at(bytes - from_fifo);
+        data[from_fifo..bytes].copy_from_slice(now);
+        string.request_ended |= bytes > 0 || fifo.threshold.is_none() && !string.output.is_empty();
+        string.output = later;
+        if bytes < data.len() {
+            // What the disk does not drain yet, less than the FIFO holds.
+            for &byte in std::mem::take(&mut string.output) {
+                fifo.push(byte);
+            }
+        }
+        fifo.wanted = field.size - (field.passed + bytes) % field.size;
         Moved { bytes, terminal_count: false }
     }
 }

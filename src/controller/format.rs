@@ -4,7 +4,7 @@ use log::debug;
 
 use super::{
     command::{MAX_COMMAND, MFM},
-    fifo::Host,
+    fifo::{Field, Host},
     registers::{st0, st1},
     signals::Passed,
     transfer::Progress,
@@ -120,7 +120,8 @@ impl FormatTrack {
         }
         let wanted = ID_BYTES * self.fitting_sectors(head);
         if self.received < wanted {
-            let moved = host.take(&mut ids.0[self.received..wanted], wanted - self.received);
+            let field = Field { size: wanted, passed: self.received };
+            let moved = host.take(&mut ids.0[self.received..wanted], field);
             self.received += moved.bytes;
             if self.received < wanted && !moved.terminal_count {
                 return Progress::Waiting;

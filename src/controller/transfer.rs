@@ -5,7 +5,7 @@ use log::debug;
 
 use super::{
     command::{MAX_COMMAND, MFM, MULTI_TRACK, SKIP},
-    fifo::Host,
+    fifo::{Field, Host},
     registers::{st0, st1, st2},
     signals::Passed,
 };
@@ -471,7 +471,7 @@ impl Transfer {
             (self.verify(available), available)
         } else {
             let data = field_or_gap(bytes, run.offset(), wanted);
-            (host.give(data, self.left_in_sector(run)), data.len())
+            (host.give(data, self.field(run, wanted)), data.len())
         };
         let run = Run { bad_data: run.bad_data || short, ..run };
         self.pass(run, Piece { moved, offered, wanted, available }, head)
@@ -502,7 +502,7 @@ impl Transfer {
         };
         self.passed.written = true;
         let offered = data.len();
-        let moved = host.take(data, self.left_in_sector(run).min(offered));
+        let moved = host.take(data, self.field(run, wanted));
         let end = run.offset() + moved.bytes;
         let sector_end = self.sectors_touched(end) << self.size_shift();
         if (moved.terminal_count || end >= wanted) && end < sector_end {
@@ -524,7 +524,7 @@ impl Transfer {
         let data = field_or_gap(bytes, run.offset(), wanted);
         let mut theirs = [0; 64];
         let offered = data.len().min(theirs.len());
-        let moved = host.take(&mut theirs[..offered], self.left_in_sector(run).min(data.len()));
+        let moved = host.take(&mut theirs[..offered], self.field(run, wanted));
         for (disk, host) in data.iter().zip(&theirs[..moved.bytes]) {
             self.scan.lower |= disk < host;
             self.scan.higher |= disk > host;
@@ -672,10 +672,10 @@ impl Transfer {
         7 + u32::from(self.id.size_code & MAX_SIZE_CODE)
     }
 
-    /// Bytes of the first sector of a run that have not been transferred.
+    /// Where a run stands in the data field of its first sector, when the host gets `wanted` bytes of it.
     #[inline(always)]
-    fn left_in_sector(&self, run: Run) -> usize {
-        (1 << self.size_shift()) - run.offset()
+    fn field(&self, run: Run, wanted: usize) -> Field {
+        Field { size: wanted.min(1 << self.size_shift()), passed: run.offset() }
     }
 
     /// Sectors of which at least one of `bytes` bytes is a part.

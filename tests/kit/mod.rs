@@ -398,6 +398,31 @@ impl<D: Dma> Guest<D> {
         self.end_of_pio()
     }
 
+    /// Reads sectors under the head by string instructions of `string` bytes, asking the MSR before each, up to the end of
+    /// the track.
+    pub fn read_strings(&mut self, sectors: Sectors, data: &mut [u8], string: usize) -> Result<[u8; 7], DriverError> {
+        self.send(&sectors.command(0xE6, self.drive))?;
+        for piece in data.chunks_mut(string) {
+            let status = self.bus.read(MSR);
+            if status != 0xF0 || self.bus.fdc.read_string(piece) != piece.len() {
+                return Err(DriverError::NotReady(status));
+            }
+        }
+        self.end_of_pio()
+    }
+
+    /// Writes sectors under the head in the same way.
+    pub fn write_strings(&mut self, sectors: Sectors, data: &[u8], string: usize) -> Result<[u8; 7], DriverError> {
+        self.send(&sectors.command(0xC5, self.drive))?;
+        for piece in data.chunks(string) {
+            let status = self.bus.read(MSR);
+            if status != 0xB0 || self.bus.fdc.write_string(piece) != piece.len() {
+                return Err(DriverError::NotReady(status));
+            }
+        }
+        self.end_of_pio()
+    }
+
     /// Nothing but the end of the track can end a transfer without DMA: ST1 says so, and no more.
     fn end_of_pio(&mut self) -> Result<[u8; 7], DriverError> {
         let result = self.fetch::<7>()?;
