@@ -10,7 +10,7 @@ mod seek;
 mod signals;
 mod transfer;
 
-use chip::{Chip, Options, Shown};
+use chip::{Chip, Options};
 pub use registers::Register;
 pub use signals::InterfaceMode;
 
@@ -23,7 +23,7 @@ use crate::{
 
 /// The INT pin, as it leaves the controller: IRQ 6 of a PC.
 ///
-/// Implemented for closures that take the level. To name the type of a controller, box one:
+/// Implemented for closures that take the level. To name the type of a controller, box the closure:
 /// `Controller<Box<dyn FnMut(bool) + Send>, D>`. A controller is `Send` if its parts are.
 pub trait Interrupt {
     /// The pin changed to `high`. A new cause while the pin is high makes it fall and rise, for controllers that see
@@ -51,8 +51,8 @@ pub enum EmptyDrive {
     /// It fails at once with ST1.MA, as if two index pulses had passed. No firmware waits for its time-out.
     #[default]
     Fail,
-    /// It waits for an index pulse, as the data sheet has it: until the controller is reset, or the guest turns the motor
-    /// on. DOS then reports "not ready" after the time-out of its BIOS.
+    /// It waits for an index pulse, as the data sheet has it: until a disk turns, or the controller is reset. DOS then
+    /// reports "not ready" after the time-out of its BIOS.
     Hang,
 }
 
@@ -149,9 +149,7 @@ impl<I, D> ControllerBuilder<I, D> {
             chip: Chip::new(drives, self.options),
             base: self.base,
             interrupt: self.interrupt,
-            interrupt_level: false,
             dma: self.dma,
-            dma_request: false,
         })
     }
 }
@@ -177,9 +175,7 @@ pub struct Controller<I = NoInterrupt, D = NoDma> {
     chip: Chip,
     base: u16,
     interrupt: I,
-    interrupt_level: bool,
     dma: D,
-    dma_request: bool,
 }
 
 impl Controller {
@@ -232,7 +228,10 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     pub fn write(&mut self, register: Register, value: u8) {
         let pins_may_change = match register {
             Register::Fifo => self.chip.write_fifo(value, &mut self.dma),
-            _ => self.chip.write_register(register, value, &mut self.dma),
+            _ => {
+                self.chip.write_register(register, value, &mut self.dma);
+                true
+            }
         };
         if pins_may_change {
             self.drive_pins();
@@ -300,7 +299,7 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     /// Time passes: `elapsed` since the last call, or since the controller was built.
     ///
     /// Commands do not need it. It bounds how long one waits for a DMA channel that does not serve it: after a turn of
-    /// the disk the command ends with an overrun (ST1.OR).
+    /// the disk the command ends with an overrun (ST1.OR), or, if the disk no longer turns, as [`EmptyDrive`] says.
     pub fn advance(&mut self, elapsed: Duration) {
         self.chip.advance(elapsed);
         self.drive_pins();
@@ -323,7 +322,8 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
         }
     }
 
-    /// The machine's RESET line: all registers as at power-on, the controller held in reset.
+    /// The machine's RESET line: all registers as at power-on, the controller held in reset. What SPECIFY set stays, and so
+    /// do the heads.
     pub fn reset(&mut self) {
         self.chip.hardware_reset();
         self.drive_pins();
@@ -332,7 +332,7 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     /// The level of the INT pin.
     #[must_use]
     pub fn interrupt_level(&self) -> bool {
-        self.interrupt_level
+        self.chip.interrupt()
     }
 
     /// What the INT pin is wired to.
@@ -353,19 +353,16 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     /// Puts on the pins what the chip wants there.
     #[inline(never)]
     fn drive_pins(&mut self) {
-        let Shown { interrupt, dma_request, .. } = self.chip.settle();
+        let [before, now] = self.chip.settle();
         let edge = std::mem::take(&mut self.chip.interrupt_edge);
-        if self.interrupt_level && (edge || !interrupt) {
+        if before.interrupt && (edge || !now.interrupt) {
             self.interrupt.set_level(false);
-            self.interrupt_level = false;
         }
-        if self.interrupt_level != interrupt {
-            self.interrupt.set_level(interrupt);
-            self.interrupt_level = interrupt;
+        if now.interrupt && (edge || !before.interrupt) {
+            self.interrupt.set_level(true);
         }
-        if self.dma_request != dma_request {
-            self.dma.set_request(dma_request);
-            self.dma_request = dma_request;
+        if before.dma_request != now.dma_request {
+            self.dma.set_request(now.dma_request);
         }
     }
 }

@@ -54,7 +54,8 @@ pub trait DmaChannel {
     /// the rest is offered again at each [`Controller::service_dma`](crate::Controller::service_dma).
     fn device_to_memory(&mut self, data: &[u8]) -> Moved;
 
-    /// Moves bytes from memory to the device, filling `data` from its start.
+    /// Moves bytes from memory to the device, filling `data` from its start. It may give fewer than it is asked for, and
+    /// leaves the rest of `data` alone: that can be the disk itself.
     fn memory_to_device(&mut self, data: &mut [u8]) -> Moved;
 
     /// The level of the device's DREQ line changed.
@@ -96,7 +97,7 @@ impl DmaChannel for NoDma {
 
 /// The memory that a DMA controller reads and writes, by guest-physical address.
 ///
-/// Implemented for byte vectors, boxed slices and slices as RAM that begins at address 0. Memory of another crate's type
+/// Implemented for byte vectors and slices, boxed or borrowed, as RAM that begins at address 0. Memory of another crate's type
 /// is wrapped in a type of one's own; give the DMA controller a clone that shares it.
 pub trait GuestMemory {
     /// Writes `data` from `address` on. Bytes that fall where there is no memory are dropped.

@@ -181,6 +181,12 @@ impl Drive {
         self.kind.has_change_line() && self.bay.changed()
     }
 
+    /// Which disk is in, of all that were in any drive.
+    pub(crate) fn disk(&self) -> Option<u64> {
+        let bay = self.bay.lock();
+        bay.medium().map(|_| bay.disk())
+    }
+
     /// The write-protect sensor. An empty drive does not read as protected (not established).
     pub(crate) fn write_protected(&self) -> bool {
         self.bay.lock().medium().is_some_and(|medium| medium.is_write_protected())
@@ -230,7 +236,16 @@ impl Head<'_> {
     /// The track can be read at this rate in this encoding.
     #[inline]
     pub(crate) fn reads(&self, track: &Track<'_>, rate: DataRate, encoding: Encoding) -> bool {
-        self.kind.rate_of(track.rate) == rate && track.encoding == encoding && !track.is_empty()
+        self.writes(rate, encoding)
+            && self.kind.rate_of(track.rate) == rate
+            && track.encoding == encoding
+            && !track.is_empty()
+    }
+
+    /// The drive and the chip can record at this rate in this encoding.
+    #[inline]
+    fn writes(&self, rate: DataRate, encoding: Encoding) -> bool {
+        self.kind.reads(rate) && (encoding, rate) != (Encoding::Fm, DataRate::Kbps1000)
     }
 
     /// The place on the track that passes next.
@@ -282,6 +297,9 @@ impl Head<'_> {
 
     /// Writes the track under the head anew; `format.rate` is that of the controller.
     pub(crate) fn format_track(&mut self, side: u8, format: TrackFormat<'_>) -> Result<(), MediumError> {
+        if !self.writes(format.rate, format.encoding) {
+            return Err(MediumError::Unsupported);
+        }
         // Two native rates can read alike. The one that is there stays.
         let present =
             self.cylinder.and_then(|cylinder| self.bay.medium()?.track(cylinder, side)).map(|track| track.rate);

@@ -1,8 +1,8 @@
 //! The Intel 82077AA floppy disk controller of a PC, for virtual machine monitors.
 //!
 //! A [`Controller`] takes the guest's accesses to its registers, moves sectors between the medium in a drive and guest
-//! memory, and drives an interrupt line. It has no clock and no thread: each command ends within the access that starts
-//! it, and the same accesses give the same answers, always.
+//! memory, and drives an interrupt line. It has no clock and no thread: a command takes no time and ends within the
+//! access that gives it its last byte, and the same accesses give the same answers, always.
 //!
 //! ```
 //! use vm_fdc::{Controller, dma::AtDma, drive::DriveType, media::Access};
@@ -52,8 +52,8 @@
 //!
 //! Every access of a guest is taken to be hostile: none panics, works or allocates without bound, or logs above `debug`.
 //! The host's files are taken to be fallible: what goes wrong with them is a typed error to the manager, and a status
-//! that the data sheet knows to the guest. Not covered is another process of the host that truncates or writes a file that
-//! is attached, against the lock that is held on it.
+//! that the data sheet knows to the guest. Not covered is a file whose bytes the host cannot supply, which ends the
+//! process: one that is truncated against the lock that is held on it, a hole on a full disk, a bad block.
 
 pub mod controller;
 pub mod dma;

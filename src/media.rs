@@ -15,7 +15,7 @@ use std::{any::Any, fmt, io};
 pub use faulty::{Fault, FaultyMedium};
 pub use geometry::{FORMATS, FormFactor, Format, Geometry, GeometryError};
 pub use image::{Access, Image, ImageError, ImageOptions};
-pub use sectors::{IrregularDisk, Irregularity, SectorDisk, SectorTrack};
+pub use sectors::{IrregularDisk, Irregularity, SectorDisk, SectorTrack, WrongLength};
 
 /// A data rate as the DRATE bits of DSR and CCR select it, for MFM; FM runs at half of it.
 ///
@@ -155,7 +155,8 @@ impl<'a> Track<'a> {
         Self { rate, encoding: Encoding::Mfm, listed: None, first, count, two_sides: false }
     }
 
-    /// The same, on side 0 of a cylinder whose side 1 differs only in that its IDs have head 1.
+    /// A regular track on side 0 of a cylinder whose side 1 differs only in that its IDs have head 1. Means nothing for a
+    /// listed one.
     #[must_use]
     pub const fn on_two_sides(self) -> Self {
         Self { two_sides: true, ..self }
@@ -262,7 +263,8 @@ pub trait Medium: Any + Send {
     /// The kind of drive into which the disk fits.
     fn form_factor(&self) -> FormFactor;
 
-    /// How many cylinders are recorded; a 5.25" disk of 43 or fewer is double-stepped in a drive of 80 cylinders.
+    /// How many cylinders the disk has, recorded or not; a 5.25" disk of 43 or fewer is double-stepped in a drive of 80
+    /// cylinders.
     fn cylinders(&self) -> u8;
 
     /// The write-protect notch: while `true`, the controller writes nothing.
@@ -296,10 +298,9 @@ pub trait Medium: Any + Send {
         mark: Mark,
     ) -> Result<&mut [u8], MediumError>;
 
-    /// The data fields of `count` sectors from `slot` on were written whole: they bear `mark` and a good CRC from now on.
-    fn finish_write(&mut self, cylinder: u8, head: u8, slot: usize, count: usize, mark: Mark) {
-        let _ = (cylinder, head, slot, count, mark);
-    }
+    /// The data fields of `count` sectors from `slot` on were written whole: they bear `mark` and a good CRC from
+    /// now on. As in [`write`](Self::write), they can go on with those of the other side.
+    fn finish_write(&mut self, cylinder: u8, head: u8, slot: usize, count: usize, mark: Mark);
 
     /// Writes a track anew, whatever was on it. Never called while the medium is write protected. A medium that does not
     /// say otherwise cannot be formatted.

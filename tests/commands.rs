@@ -210,6 +210,12 @@ fn the_write_of_beos_is_a_write() {
 }
 
 #[test]
+fn a_hard_reset_of_the_72065_is_a_verify() {
+    // §3.1: 0x36, with SK; §3.24 has it among the commands of later chips.
+    assert_eq!(try_command(0x36).parameters, 8);
+}
+
+#[test]
 fn an_invalid_command_turns_the_bus_around_at_once() {
     // §2.2, §3.23
     let mut guest = without_drives();

@@ -137,6 +137,8 @@ impl Medium for Disk {
         Err(MediumError::Absent)
     }
 
+    fn finish_write(&mut self, _: u8, _: u8, _: usize, _: usize, _: Mark) {}
+
     fn flush(&mut self) -> io::Result<()> {
         if self.0.cannot_be_saved.load(Ordering::Relaxed) {
             return Err(io::ErrorKind::StorageFull.into());

@@ -69,6 +69,7 @@ status_table! {
     another_c_is_the_wrong_cylinder: Disk::of([id(7, 0, 1, 2)]) => ND_WC, ND_WC, OK;
     a_c_of_ff_is_a_bad_cylinder: Disk::of([id(0xFF, 0, 1, 2)]) => ND_BC, ND_BC, OK;
     a_bad_id_crc_is_a_data_error_without_its_data: Disk::of([with_bad_id_crc(sector(1))]) => DE, DE, ND;
+    an_id_with_a_bad_crc_names_no_cylinder: Disk::of([with_bad_id_crc(id(7, 0, 1, 2))]) => ND, ND, ND;
     a_missing_data_field_is_missed_by_reads: Disk::of([without_data_field(sector(1))]) => MA_MD, OK, OK;
     a_bad_data_crc_is_a_data_error_of_reads: Disk::of([with_bad_data_crc(sector(1))]) => DE_DD, OK, OK;
     a_deleted_sector_is_marked_in_reads: Disk::of([deleted(sector(1))]) => CM, OK, OK;

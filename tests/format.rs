@@ -16,7 +16,7 @@ use tempfile::NamedTempFile;
 use vm_fdc::{
     FloppyDrive,
     drive::DriveType,
-    media::{Access, FormFactor, Geometry, ImageOptions, SectorDisk},
+    media::{Access, DataRate, Encoding, FormFactor, Geometry, ImageOptions, SectorDisk, SectorTrack},
 };
 
 const FORMAT: u8 = 0x4D;
@@ -27,6 +27,8 @@ const MFM: u8 = 0x40;
 const FILLER: u8 = 0xF6;
 
 const OK: [u8; 3] = [0x00, 0x00, 0x00];
+/// The medium or the drive cannot hold it.
+const REFUSED: [u8; 3] = [0x40, 0x00, 0x00];
 const MA: [u8; 3] = [0x40, 0x01, 0x00];
 const NW: [u8; 3] = [0x40, 0x02, 0x00];
 const ND: [u8; 3] = [0x40, 0x04, 0x00];
@@ -357,13 +359,13 @@ fn any_ids_are_taken_in_the_order_in_which_they_come() {
 
 #[test]
 fn each_encoding_and_size_code_can_be_formatted() {
-    // §4.3, §4.9: at 1 Mb/s, where a track holds 16,384 bytes in MFM and 8,192 in FM.
-    for (mfm, largest) in [(MFM, 7), (0, 6)] {
+    // §4.3, §4.9, §7.5: a track holds 16,384 bytes in MFM, at 1 Mb/s, and 4,096 in FM, at 500 kb/s.
+    for (mfm, rate, largest) in [(MFM, 0b11, 7), (0, 0b00, 5)] {
         for size_code in 0..=largest {
             for dma in MODES {
                 let (mut guest, drive) = Guest::with_drive(DriveType::Inch3_5Ed);
                 drive.attach_medium(SectorDisk::unformatted(FormFactor::Inch3_5, 80)).unwrap();
-                guest.bus.write(CCR, 0b11);
+                guest.bus.write(CCR, rate);
                 let command = [FORMAT & !MFM | mfm, 0, size_code, 1, 0x1B, 0xE5];
                 assert_eq!(format(&mut guest, dma, command, &[[0, 0, 1, size_code]]).1.status(), OK);
 
@@ -374,6 +376,36 @@ fn each_encoding_and_size_code_can_be_formatted() {
                 assert!(guest.buffer(bytes).iter().all(|&byte| byte == 0xE5), "N = {size_code}, DMA: {dma}");
                 assert_eq!(transfer(&mut guest, &read(READ & !MFM | mfm ^ MFM), bytes).status(), MA);
             }
+        }
+    }
+}
+
+#[test]
+fn no_drive_records_at_a_rate_that_it_has_not() {
+    // §9.1, §9.2, §7.5: and none in FM at 1 Mb/s.
+    let rates = [DataRate::Kbps500, DataRate::Kbps300, DataRate::Kbps250, DataRate::Kbps1000];
+    let has = |drive_type: DriveType, rate, mfm| match drive_type {
+        DriveType::Inch5_25Dd | DriveType::Inch3_5Dd => rate == DataRate::Kbps250,
+        DriveType::Inch5_25Hd => matches!(rate, DataRate::Kbps500 | DataRate::Kbps300),
+        DriveType::Inch3_5Hd => rate != DataRate::Kbps1000,
+        DriveType::Inch3_5Ed => rate != DataRate::Kbps1000 || mfm != 0,
+    };
+    for (drive_type, rate) in DriveType::ALL.into_iter().flat_map(|drive| rates.map(|rate| (drive, rate))) {
+        for mfm in [MFM, 0] {
+            let (mut guest, drive) = Guest::with_drive(drive_type);
+            // The track reads at this rate in a drive that has it.
+            let native =
+                if (drive_type, rate) == (DriveType::Inch5_25Hd, DataRate::Kbps300) { DataRate::Kbps250 } else { rate };
+            let encoding = if mfm == 0 { Encoding::Fm } else { Encoding::Mfm };
+            let mut disk = SectorDisk::unformatted(drive_type.form_factor(), 40);
+            disk.set_track(0, 0, SectorTrack::new(native).encoding(encoding).sector(id(0, 0, 1, 2), vec![0; 512]));
+            drive.attach_medium(disk).unwrap();
+            guest.bus.write(CCR, rate as u8);
+            let (read, format_status) = if has(drive_type, rate, mfm) { (OK, OK) } else { (MA, REFUSED) };
+            assert_eq!(guest.command(&[READ_ID & !MFM | mfm, 0]).status(), read, "{drive_type}, {rate}, {encoding:?}");
+            let command = [FORMAT & !MFM | mfm, 0, 2, 1, 0x1B, FILLER];
+            let (_, reply) = format(&mut guest, true, command, &[[0, 0, 1, 2]]);
+            assert_eq!(reply.status(), format_status, "{drive_type}, {rate}, {encoding:?}");
         }
     }
 }

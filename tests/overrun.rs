@@ -13,7 +13,7 @@ use disk::{
 };
 use kit::{BUFFER, CCR, DMA_READ_FLOPPY, DMA_WRITE_FLOPPY, DOR, DSR, Dma, FIFO, Guest, MSR, Reply};
 use vm_fdc::{
-    Controller, EmptyDrive,
+    Controller, EmptyDrive, FloppyDrive,
     dma::{AtDma, DmaChannel, Moved},
     drive::DriveType,
     media::{Geometry, SectorDisk},
@@ -87,6 +87,73 @@ fn a_command_whose_channel_never_comes_ends_with_an_overrun_after_a_turn() {
         assert_waiting(&mut guest, name);
         pass(&mut guest, MOMENT);
         assert_overrun(&mut guest, name);
+    }
+}
+
+/// The same in a machine with this policy, and the disk stops: the motor goes off, or the disk out.
+fn stopped(command: &[u8], policy: EmptyDrive) -> [(&'static str, Guest, FloppyDrive); 2] {
+    [("motor off", false), ("disk out", true)].map(|(what, out)| {
+        let builder = Controller::builder().drive(0, DriveType::Inch3_5Hd).scan_commands(true).empty_drive(policy);
+        let mut guest = Guest::new(builder);
+        let drive = guest.bus.fdc.drive(0).expect("drive 0 is there");
+        drive
+            .attach_medium(Disk::blank().side(CYLINDER, 0, (1..=18).map(|record| id(CYLINDER, 0, record, 2))))
+            .unwrap();
+        guest.reset();
+        guest.select(0);
+        guest.bus.write(CCR, 0);
+        guest.seek(CYLINDER);
+        guest.send(command).expect("the controller takes the command");
+        if out {
+            drive.release_image().expect("the disk goes out");
+        } else {
+            guest.bus.write(DOR, 0x0C);
+        }
+        (what, guest, drive)
+    })
+}
+
+#[test]
+fn a_disk_that_stops_hangs_a_command_that_waits_for_its_channel() {
+    // §4.13, EmptyDrive::Hang
+    for (name, command) in COMMANDS {
+        for (what, mut guest, _drive) in stopped(command, EmptyDrive::Hang) {
+            assert_eq!(guest.bus.fdc.next_event(), None, "{name}, {what}");
+            pass(&mut guest, TURN * 10);
+            guest.program_dma(DMA_WRITE_FLOPPY, BUFFER, SECTOR);
+            pass(&mut guest, TURN * 10);
+            assert_eq!((guest.bus.read(MSR), guest.bus.irq().is_high()), (0x10, false), "{name}, {what}");
+            assert_eq!(guest.bus.read(DMA_STATUS) & 0x40, 0, "{name}, {what}: nothing asks for a byte");
+            guest.reset();
+            assert_eq!(guest.bus.read(MSR), 0x80);
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_stops_fails_a_command_that_waits_for_its_channel() {
+    // §4.13, EmptyDrive::Fail
+    for (name, command) in COMMANDS {
+        for (what, mut guest, _drive) in stopped(command, EmptyDrive::Fail) {
+            pass(&mut guest, TURN);
+            let [st0, st1, _] = guest.reply().status();
+            assert_eq!((st0, st1), (0x40, 0x01), "{name}, {what}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_written_to_a_disk_that_has_stopped() {
+    // §4.13
+    for policy in [EmptyDrive::Fail, EmptyDrive::Hang] {
+        let [(_, mut guest, _), _] = stopped(&[0x45, 0, CYLINDER, 0, 1, 2, 18, 0x1B, 0xFF], policy);
+        pass(&mut guest, TURN * 2);
+        guest.reset();
+        guest.select(0);
+        guest.recalibrate();
+        guest.seek(CYLINDER);
+        assert_eq!(transfer(&mut guest, &command(READ, 0, 1, 18), SECTOR).status(), [0, 0, 0]);
+        assert!(guest.buffer(SECTOR) == contents(id(CYLINDER, 0, 1, 2)));
     }
 }
 

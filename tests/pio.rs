@@ -263,6 +263,18 @@ fn the_interrupt_of_the_result_falls_with_its_first_byte() {
 }
 
 #[test]
+fn the_first_byte_interrupts_whatever_holds_the_pin_up() {
+    // §6.1, §6.4
+    for opcode in [READ, WRITE] {
+        let mut guest = guest();
+        guest.send(&[0x0F, 0, CYLINDER]).unwrap(); // a seek that nobody senses
+        let before = guest.bus.irq().edges();
+        guest.send(&command(opcode, 0, 18, 18)).unwrap();
+        assert_eq!(guest.bus.irq().edges(), before + 1);
+    }
+}
+
+#[test]
 fn behind_a_shut_gate_bytes_move_without_interrupts() {
     // §8.5, DIV-28: the DOR gates the pins only.
     let mut guest = guest();

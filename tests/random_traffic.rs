@@ -395,6 +395,8 @@ impl Medium for Silly {
         Ok(&mut self.data[..self.lengths[slot % self.lengths.len()]])
     }
 
+    fn finish_write(&mut self, _: u8, _: u8, _: usize, _: usize, _: Mark) {}
+
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -466,6 +468,11 @@ impl Medium for Metered {
         self.meter.count(0);
         assert!(!self.medium.is_write_protected(), "a protected disk is not written");
         self.medium.write(cylinder, head, slot, count, mark)
+    }
+
+    fn finish_write(&mut self, cylinder: u8, head: u8, slot: usize, count: usize, mark: Mark) {
+        self.meter.count(0);
+        self.medium.finish_write(cylinder, head, slot, count, mark);
     }
 
     fn format_track(&mut self, cylinder: u8, head: u8, format: &TrackFormat<'_>) -> Result<(), MediumError> {

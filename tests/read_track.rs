@@ -275,10 +275,10 @@ fn without_an_id_there_is_no_address_mark() {
 
 #[test]
 fn no_sector_has_a_size_code_above_7() {
-    // §4.3
-    let mut guest = guest_with_full_disk();
+    // §4.3: not even where an ID claims one.
     for size_code in 8..=255 {
-        let (moved, reply) = exchange(&mut guest, true, &[READ_TRACK, 0, CYLINDER, 0, 1, size_code, 18, 0x1B, 0xFF]);
+        let mut guest = Disk::of([id(0, 0, 1, size_code)]).in_drive();
+        let (moved, reply) = exchange(&mut guest, true, &[READ_TRACK, 0, 0, 0, 1, size_code, 1, 0x1B, 0xFF]);
         assert_eq!((moved, reply.status()), (0, [0x40, ND, 0]), "N = {size_code}");
     }
 }

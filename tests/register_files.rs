@@ -7,7 +7,7 @@ mod disk;
 mod kit;
 
 use disk::{Disk, id, sector};
-use kit::{BUFFER, CCR, DIR, DMA_READ_FLOPPY, DMA_WRITE_FLOPPY, DOR, DSR, Guest, MSR, Reply};
+use kit::{BUFFER, CCR, DIR, DMA_READ_FLOPPY, DMA_WRITE_FLOPPY, DOR, DSR, FIFO, Guest, MSR, Reply};
 use vm_fdc::{
     Controller,
     InterfaceMode::{self, At, Model30, Ps2},
@@ -337,6 +337,19 @@ fn reading_the_dir_leaves_the_toggles_of_ps_2() {
     let before = guest.bus.read(SRB);
     guest.bus.read(DIR);
     assert_eq!((before & 0x18, guest.bus.read(SRB)), (0x18, before));
+}
+
+#[test]
+fn write_enable_of_ps_2_is_up_within_a_data_field() {
+    // §1.3
+    let mut guest = with(Ps2, disk());
+    guest.use_dma(false);
+    guest.send(&WRITE).unwrap();
+    assert!(!bit(&mut guest, SRB, 2), "no byte has been written");
+    (0..100).for_each(|_| guest.bus.write(FIFO, 0));
+    assert!(bit(&mut guest, SRB, 2));
+    (100..1024).for_each(|_| guest.bus.write(FIFO, 0));
+    assert!(!bit(&mut guest, SRB, 2));
 }
 
 #[test]

@@ -225,6 +225,15 @@ fn terminal_count_ends_a_scan_that_nothing_has_satisfied() {
 }
 
 #[test]
+fn terminal_count_in_the_last_sector_advances_the_id_as_everywhere() {
+    // §4.2
+    let mut guest = guest_with(&sectors(3));
+    guest.buffer_mut(3 * SECTOR).fill(0xEE);
+    guest.program_dma(DMA_WRITE_FLOPPY, BUFFER, 3 * SECTOR);
+    assert_eq!(guest.command(&from_first(EQUAL, 3, 1)), [0x00, 0, SN, 1, 0, 1, 2]);
+}
+
+#[test]
 fn terminal_count_before_a_step_over_the_end_of_track_is_a_normal_end() {
     // §4.10: sectors 1 and 3, and no search for 5.
     let mut guest = guest_with(&sectors(4));

@@ -20,7 +20,7 @@ use vm_fdc::{
         Fault::{self, DataCrc, HostIo, IdCrc, MissingMark},
         FaultyMedium, FormFactor, Geometry, Image, ImageOptions,
         Irregularity::{self, Count, Missing, Outside, Recording, Twice, Unformatted, Unsound},
-        Medium, MediumError, Sector, SectorDisk, SectorTrack,
+        Medium, MediumError, Sector, SectorDisk, SectorTrack, WrongLength,
     },
 };
 
@@ -74,7 +74,9 @@ fn every_regular_format_comes_from_a_raw_image_and_becomes_the_same_again() {
 fn no_disk_comes_from_a_raw_image_of_another_size() {
     // §9.7
     for bytes in [0, HD.bytes() - 1, HD.bytes() + 1, Geometry::DD_720K.bytes()] {
-        assert!(SectorDisk::from_raw(HD, &vec![0; bytes as usize]).is_none(), "{bytes} bytes");
+        let bytes = bytes as usize;
+        let refused = SectorDisk::from_raw(HD, &vec![0; bytes]).err();
+        assert_eq!(refused, Some(WrongLength { bytes, geometry: HD }));
     }
 }
 
@@ -428,6 +430,20 @@ fn behind_its_faults_a_medium_is_sound() {
         let raw = released::<FaultyMedium<SectorDisk>>(&drive).into_inner().to_raw(HD).unwrap();
         assert!(raw[..SECTOR] == [byte; SECTOR], "{fault:?}");
     }
+}
+
+#[test]
+fn a_track_with_a_sector_that_the_host_fails_is_not_formatted() {
+    // §4.12: host I/O error, write.
+    let (mut guest, drive) = in_drive(FaultyMedium::new(SectorDisk::formatted(HD, 0x11)).fault(0, 0, 3, HostIo));
+    for (head, status) in [(0, [0x40, 0x20, 0]), (1, [0x04, 0, 0])] {
+        let ids: Vec<u8> = (1..=18).flat_map(|record| [0, head, record, 2]).collect();
+        guest.buffer_mut(ids.len()).copy_from_slice(&ids);
+        guest.program_dma(DMA_WRITE_FLOPPY, BUFFER, ids.len());
+        assert_eq!(guest.command(&[0x4D, head << 2, 2, 18, 0x6C, 0xF6]).status(), status);
+    }
+    let raw = released::<FaultyMedium<SectorDisk>>(&drive).into_inner().to_raw(HD).unwrap();
+    assert!(raw[..18 * SECTOR] == [0x11; 18 * SECTOR] && raw[18 * SECTOR..36 * SECTOR] == [0xF6; 18 * SECTOR]);
 }
 
 #[test]

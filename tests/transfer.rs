@@ -9,8 +9,8 @@ mod kit;
 use std::fs;
 
 use disk::{
-    CYLINDER, Disk, FULL_DISK, MT, READ, SECTOR, WRITE, command, contents, guest, guest_with_full_disk, id, in_file,
-    offset_in_file, sector, transfer, with_bad_id_crc,
+    CYLINDER, Disk, FULL_DISK, MT, READ, SECTOR, WRITE, command, contents, exchange, guest, guest_with_full_disk, id,
+    in_file, offset_in_file, sector, transfer, with_bad_id_crc,
 };
 use kit::{BUFFER, CCR, DMA_READ_FLOPPY, DMA_VERIFY, DMA_WRITE_FLOPPY, DOR, DSR, FIFO, Guest, MSR, fixture};
 use tempfile::NamedTempFile;
@@ -120,11 +120,14 @@ fn each_size_code_names_a_sector_size() {
 
 #[test]
 fn no_sector_has_a_size_code_above_7() {
-    // §4.3
-    let mut guest = guest_with_full_disk();
+    // §4.3: not even where an ID claims one.
+    let verify = 0x56;
     for size_code in 8..=255 {
-        let reply = transfer(&mut guest, &[READ, 0, CYLINDER, 0, 1, size_code, 18, 0x1B, 0xFF], SECTOR);
-        assert_eq!(reply, [0x40, 0x04, 0, CYLINDER, 0, 1, size_code]);
+        for (opcode, dma) in [(READ, true), (READ, false), (WRITE, true), (WRITE, false), (verify, true)] {
+            let mut guest = Disk::of([id(0, 0, 1, size_code)]).in_drive();
+            let (moved, reply) = exchange(&mut guest, dma, &[opcode, 0, 0, 0, 1, size_code, 1, 0x1B, 0xFF]);
+            assert_eq!((moved, &*reply), (0, &[0x40, 0x04, 0, 0, 0, 1, size_code][..]));
+        }
     }
 }
 

@@ -69,7 +69,7 @@ type Row = ((u8, u8, u8), Option<u8>, u8, [u8; 3], Option<[u8; 3]>);
 const NEXT: u8 = CYLINDER + 1;
 
 #[rustfmt::skip]
-const TABLE: [Row; 24] = [
+const TABLE: [Row; 26] = [
     // MT = 0, EC = 0
     (( 0, 0,  1), None,     18, OK,   Some([NEXT,     0,  1])),
     (( 0, 1,  1), None,     18, OK_1, Some([NEXT,     1,  1])),
@@ -84,6 +84,7 @@ const TABLE: [Row; 24] = [
     (( 0, 1,  5), Some(15), 18, EN_1, None),
     (( 0, 0,  1), Some(10),  9, EN,   None),
     (( 0, 0,  1), Some(19), 19, ND,   None),
+    (( 0, 0,  1), Some(5),  19, OK,   Some([CYLINDER, 0,  6])), // EOT is beyond the track, but nothing is missing.
     // MT = 1, EC = 0
     ((MT, 0,  1), None,     18, OK_1, Some([NEXT,     0,  1])),
     ((MT, 1,  7), None,     18, OK_1, Some([NEXT,     0,  1])),
@@ -98,6 +99,7 @@ const TABLE: [Row; 24] = [
     ((MT, 0,  1), Some(37), 18, EN_1, None),
     ((MT, 0,  5), Some(33), 18, EN_1, None),
     ((MT, 0,  1), Some(37), 19, ND,   None),
+    ((MT, 0,  1), Some(5),  19, OK,   Some([CYLINDER, 0,  6])),
 ];
 
 #[test]

@@ -161,8 +161,8 @@ impl Chip {
         (self.inward, self.side) = (false, 0);
     }
 
-    /// What all resets have in common, and the fall into power-down, which only a reset ends. LOCK keeps the FIFO's settings and the precompensation start, but
-    /// neither EIS nor POLL.
+    /// What all resets have in common, and the fall into power-down, which only a reset ends. LOCK keeps the FIFO's
+    /// settings and the precompensation start, but neither EIS nor POLL.
     fn reset_core(&mut self) {
         if self.lock {
             self.configure &= configure::FIFO_OFF | configure::THRESHOLD;
@@ -175,7 +175,6 @@ impl Chip {
         self.present_cylinder = [0; 4];
         self.interrupt_status = InterruptStatus::default();
         self.activity.forget();
-        self.fifo.begin(None);
         self.phase = Phase::Stopped;
     }
 
@@ -186,11 +185,17 @@ impl Chip {
         self.interrupt_edge = true;
     }
 
-    /// The end of an access that may have changed what the chip shows.
+    /// The end of an access that may have changed what the chip shows: what it showed before, and what it shows now.
     #[inline(always)]
-    pub(super) fn settle(&mut self) -> Shown {
+    pub(super) fn settle(&mut self) -> [Shown; 2] {
+        let before = self.shown;
         self.shown = self.to_show();
-        self.shown
+        [before, self.shown]
+    }
+
+    /// The level of INT.
+    pub(super) fn interrupt(&self) -> bool {
+        self.shown.interrupt
     }
 
     /// What the chip is to show in the state that it is in.
@@ -220,7 +225,18 @@ impl Chip {
 
     /// DRQ: a transfer waits for the DMA channel.
     pub(super) fn dma_request(&self) -> bool {
-        self.uses_dma() && matches!(&self.phase, Phase::Execution(execution) if execution.waits_for_host())
+        matches!(&self.phase, Phase::Execution(execution) if self.waits_for_dma(execution) && self.turns_for(execution))
+    }
+
+    /// A transfer can only go on when its DMA channel serves it.
+    fn waits_for_dma(&self, execution: &Execution) -> bool {
+        self.uses_dma() && execution.waits_for_host()
+    }
+
+    /// The disk that a command began with turns under the head.
+    fn turns_for(&self, execution: &Execution) -> bool {
+        let drive = self.selected_drive().filter(|_| self.motor_on());
+        drive.and_then(Drive::disk).is_some_and(|disk| execution.is_on(disk))
     }
 
     /// A command is in its execution phase.
@@ -290,6 +306,7 @@ impl Chip {
         Signals {
             interrupt,
             dma_request,
+            writing: matches!(&self.phase, Phase::Execution(execution) if execution.is_writing()),
             second_drive: self.drives[1].is_some(),
             track_0: drive.is_some_and(Drive::track_0),
             write_protected: drive.is_some_and(Drive::write_protected),
@@ -315,11 +332,11 @@ impl Chip {
 
     /// The motor of the selected drive.
     fn motor_on(&self) -> bool {
-        self.digital_output & dor::MOTOR_0 << (self.digital_output & dor::SELECT) != 0
+        self.digital_output & dor::MOTOR_0 << self.selected() != 0
     }
 
     /// A write to any register but the FIFO.
-    pub(super) fn write_register(&mut self, register: Register, value: u8, dma: &mut impl DmaChannel) -> PinsMayChange {
+    pub(super) fn write_register(&mut self, register: Register, value: u8, dma: &mut impl DmaChannel) {
         match register {
             Register::DigitalOutput => self.write_digital_output(value, dma),
             Register::TapeDrive => self.tape_drive = value & tdr::TAPE_SELECT,
@@ -330,7 +347,6 @@ impl Chip {
             }
             Register::StatusA | Register::StatusB | Register::Fifo => {}
         }
-        true
     }
 
     fn write_digital_output(&mut self, value: u8, dma: &mut impl DmaChannel) {
@@ -588,6 +604,8 @@ impl Chip {
         self.waited = Duration::ZERO;
         self.phase = Phase::Execution(execution);
         self.proceed(dma);
+        // A request for a byte needs an edge of its own, whatever holds INT up.
+        self.interrupt_edge |= matches!(&self.phase, Phase::Execution(execution) if self.byte_request(execution));
     }
 
     /// A command that starts makes the news of polling stale, and its own interrupt one that needs an edge.
@@ -620,7 +638,7 @@ impl Chip {
         };
         drop(head);
         self.side = execution.side();
-        self.activity.add(execution.take_activity());
+        self.activity.add(execution.take_passed());
         match (progress, self.options.empty_drive) {
             (Some(Progress::Waiting), _) => return,
             (Some(Progress::Ended), _) => {}
@@ -649,16 +667,21 @@ impl Chip {
         if elapsed < left {
             return;
         }
-        let selected = self.selected();
+        let (turns, selected) = (self.dma_request(), self.selected());
         let Phase::Execution(execution) = &mut self.phase else { return };
-        let drive = self.drives[selected].as_mut();
-        execution.overrun(drive.and_then(Drive::head));
+        if turns {
+            execution.overrun(self.drives[selected].as_mut().and_then(Drive::head));
+        } else {
+            execution.fail_without_disk();
+        }
         self.end_execution();
     }
 
     /// How long a command may still wait for its DMA channel.
     pub(super) fn next_event(&self) -> Option<Duration> {
-        self.dma_request().then(|| TURN.saturating_sub(self.waited))
+        let Phase::Execution(execution) = &self.phase else { return None };
+        let ends = self.options.empty_drive == EmptyDrive::Fail || self.turns_for(execution);
+        (ends && self.waits_for_dma(execution)).then(|| TURN.saturating_sub(self.waited))
     }
 }
 

@@ -50,8 +50,8 @@ pub(super) const INWARD: u8 = 0x40;
 pub(super) const LOCK: u8 = 0x80;
 
 /// The commands that transfer data ignore flags that they do not have, as the chip does: MS-DOS 6.22 formats with
-/// 0xCD (MT), BeOS 4.5 writes with 0xE5 (SK). All others are exact, but for the flags that are theirs. The first row
-/// that matches counts.
+/// 0xCD (MT), BeOS 4.5 writes with 0xE5 (SK). So 0x36 is VERIFY with SK, though the 72065 has HARD RESET there. All
+/// others are exact, but for the flags that are theirs. The first row that matches counts.
 #[rustfmt::skip]
 static COMMANDS: [Command; 24] = [
     row("READ DATA",              0x06, 0x1F, 8,  7, Action::Transfer(Kind::Read(Mark::Data))),

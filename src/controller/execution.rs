@@ -49,6 +49,16 @@ impl Execution {
         }
     }
 
+    /// This is the disk that it began with, or it has not begun with any.
+    pub(super) fn is_on(&self, disk: u64) -> bool {
+        self.disk.is_none_or(|begun| begun == disk)
+    }
+
+    /// Bytes are being written to the disk.
+    pub(super) fn is_writing(&self) -> bool {
+        matches!(&self.job, Job::Transfer(transfer) if transfer.is_writing())
+    }
+
     /// It asks the host for data, or offers some.
     pub(super) fn waits_for_host(&self) -> bool {
         match &self.job {
@@ -89,10 +99,10 @@ impl Execution {
 
     /// What has passed the head since the last call.
     #[inline]
-    pub(super) fn take_activity(&mut self) -> Passed {
+    pub(super) fn take_passed(&mut self) -> Passed {
         match &mut self.job {
-            Job::Transfer(transfer) => transfer.take_activity(),
-            Job::Format(format) => format.take_activity(),
+            Job::Transfer(transfer) => transfer.take_passed(),
+            Job::Format(format) => format.take_passed(),
         }
     }
 

@@ -1,5 +1,4 @@
-//! The FIFO between the disk and a host that moves data byte by byte, and the two ends that a transfer can have: that
-//! FIFO, or a DMA channel.
+//! The two ends that a transfer can have at the host: the FIFO of non-DMA mode, or a DMA channel.
 
 use crate::dma::{DmaChannel, Moved};
 
@@ -94,7 +93,7 @@ pub(super) struct Fifo {
     end: usize,
     /// Bytes of a request that had been read when the first byte came in.
     begun: usize,
-    /// Bytes of the field that the disk still waits for.
+    /// Bytes of the sector, or of the ID fields, that the disk still waits for.
     wanted: usize,
     /// FIFOTHR and 1; `None` when the FIFO is off.
     threshold: Option<usize>,
@@ -122,7 +121,7 @@ impl Fifo {
     }
 
     /// Bytes that one request is for: it comes when the FIFO has so many for the host, or room for so many.
-    fn request(&self) -> usize {
+    fn request_size(&self) -> usize {
         self.threshold.map_or(1, |threshold| Self::DEPTH.saturating_sub(threshold).max(1))
     }
 
@@ -131,7 +130,7 @@ impl Fifo {
     pub(super) fn pop(&mut self, data: &mut [u8]) -> (usize, bool) {
         let bytes = self.held().min(data.len());
         data[..bytes].copy_from_slice(&self.bytes[self.start..][..bytes]);
-        let request = self.request();
+        let request = self.request_size();
         let before = (self.begun + self.start) / request;
         self.start += bytes;
         // It is never empty but at the end of a request.
@@ -149,8 +148,8 @@ impl Fifo {
 
     /// The disk fills the empty FIFO up to the end of a request, within one field.
     fn fill(&mut self, data: &[u8], field: Field) -> usize {
-        self.begun = field.passed % self.request();
-        let room = Self::DEPTH - Self::DEPTH % self.request() - self.begun;
+        self.begun = field.passed % self.request_size();
+        let room = Self::DEPTH - Self::DEPTH % self.request_size() - self.begun;
         let bytes = data.len().min(field.left()).min(room);
         self.bytes[..bytes].copy_from_slice(&data[..bytes]);
         (self.start, self.end) = (0, bytes);
@@ -162,7 +161,7 @@ impl Fifo {
     fn due(&self, offered: usize, field: Field) -> usize {
         let end = field.passed + offered;
         let (whole, rest) = (end - end % field.size, end % field.size);
-        let request = if self.threshold.is_some() { self.request() } else { Self::DEPTH };
+        let request = if self.threshold.is_some() { self.request_size() } else { Self::DEPTH };
         let drained = rest.checked_sub(Self::DEPTH).map_or(0, |more| (more / request + 1) * request);
         (whole + drained).saturating_sub(field.passed)
     }
@@ -177,7 +176,7 @@ impl Host for Pio<'_, '_> {
         let (now, later) = input.split_at_mut(data.len().min(input.len()));
         now.copy_from_slice(&data[..now.len()]);
         self.string.input = later;
-        let request = self.fifo.request();
+        let request = self.fifo.request_size();
         self.string.request_ended |= field.passed % request + now.len() >= request || now.len() >= field.left();
         let field = Field { passed: (field.passed + now.len()) % field.size, ..field };
         let bytes = now.len() + self.fifo.fill(&data[now.len()..], field);

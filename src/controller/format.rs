@@ -91,7 +91,7 @@ impl FormatTrack {
     }
 
     /// What has passed the head since the last call: the track, when it was written anew.
-    pub(super) fn take_activity(&mut self) -> Passed {
+    pub(super) fn take_passed(&mut self) -> Passed {
         Passed { read: false, written: std::mem::take(&mut self.written) }
     }
 
@@ -111,9 +111,6 @@ impl FormatTrack {
 
     /// Takes ID fields for as long as the host gives some, and writes the track when all are there.
     pub(super) fn proceed(&mut self, head: &mut Head<'_>, host: &mut impl Host, ids: &mut FormatIds) -> Progress {
-        if self.ended {
-            return Progress::Ended;
-        }
         if head.write_protected() {
             self.fail(st1::NOT_WRITABLE);
             return Progress::Ended;
@@ -151,10 +148,10 @@ impl FormatTrack {
         usize::from(self.sectors).min((room + gap) / (around_each + size + gap))
     }
 
-    fn write(&mut self, head: &mut Head<'_>, received: &FormatIds) {
+    fn write(&mut self, head: &mut Head<'_>, given: &FormatIds) {
         let mut ids = [SectorId::default(); u8::MAX as usize];
         let count = self.received / ID_BYTES;
-        ids.iter_mut().zip(received.whole(self.received)).for_each(|(place, id)| *place = id);
+        ids.iter_mut().zip(given.whole(self.received)).for_each(|(place, id)| *place = id);
         let Self { encoding, rate, size_code, filler, .. } = *self;
         let cut_short = count < usize::from(self.sectors);
         let format = TrackFormat { rate, encoding, ids: &ids[..count], size_code, filler, cut_short };

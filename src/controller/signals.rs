@@ -58,6 +58,8 @@ pub(super) struct Passed {
 pub(super) struct Signals {
     pub interrupt: bool,
     pub dma_request: bool,
+    /// WE: bytes are being written to the disk.
+    pub writing: bool,
     pub second_drive: bool,
     pub track_0: bool,
     pub write_protected: bool,
@@ -95,7 +97,7 @@ impl Signals {
 
     /// SRB.
     pub(super) fn status_b(&self, mode: InterfaceMode) -> u8 {
-        let Self { second_drive, activity, digital_output, .. } = *self;
+        let Self { second_drive, writing, activity, digital_output, .. } = *self;
         let motor = |drive: u8| digital_output & dor::MOTOR_0 << drive != 0;
         // A drive is selected with its motor on only, so that none is at power-on.
         let not_selected = |drive: u8| digital_output & dor::SELECT != drive || !motor(drive);
@@ -107,7 +109,7 @@ impl Signals {
                 digital_output & 1 != 0,
                 activity.write_toggle,
                 activity.read_toggle,
-                false, // WE is only active while a write is under way.
+                writing,
                 motor(1),
                 motor(0),
             ]),

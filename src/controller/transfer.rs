@@ -101,7 +101,7 @@ struct Run {
 }
 
 impl Run {
-    /// R has eight bits: of a track with more sectors than a `u16` counts no command could tell one from another.
+    /// A side has at most 256 sectors, and a run at most two sides.
     const fn sound(slot: usize, sectors: usize) -> Self {
         Self { slot: slot as u16, sectors: sectors as u16, offset: 0, other_mark: false, bad_data: false }
     }
@@ -205,12 +205,17 @@ impl Transfer {
         self.run.is_some()
     }
 
+    /// It is in the data field of a sector that it writes.
+    pub(super) fn is_writing(&self) -> bool {
+        matches!(self.request.kind, Kind::Write(_)) && self.run.is_some_and(|run| run.offset > 0)
+    }
+
     pub(super) fn side(&self) -> u8 {
         self.side
     }
 
     /// What has passed the head since the last call.
-    pub(super) fn take_activity(&mut self) -> Passed {
+    pub(super) fn take_passed(&mut self) -> Passed {
         std::mem::take(&mut self.passed)
     }
 
@@ -284,7 +289,7 @@ impl Transfer {
         }
     }
 
-    /// The host failed the guest's disk, or the disk cannot hold what is to be written.
+    /// The medium failed, or cannot hold what is to be written.
     #[cold]
     fn fail_medium(&mut self, error: &MediumError) -> Step {
         debug!("{:?} of {:?}: {error}", self.request.kind, self.id);
@@ -335,7 +340,8 @@ impl Transfer {
         let slot = usize::from(self.count);
         let track = head.track(self.side);
         let track = self.readable(&track, head)?;
-        // The index hole comes again before EOT sectors were read (its status is not established).
+        // The index hole comes again before EOT sectors were read (its status is not established), or no sector is of
+        // this size.
         let Some(sector) = track.sector(slot).filter(|_| self.id.size_code <= MAX_SIZE_CODE) else {
             self.fail(st1::NO_DATA, 0);
             return None;
@@ -382,7 +388,7 @@ impl Transfer {
             if sector.id == self.id {
                 return Some(slot);
             }
-            if sector.id.cylinder != self.id.cylinder {
+            if sector.id.cylinder != self.id.cylinder && !sector.id_crc_error {
                 seen |= if sector.id.cylinder == 0xFF { st2::BAD_CYLINDER } else { st2::WRONG_CYLINDER };
             }
         }
@@ -400,6 +406,8 @@ impl Transfer {
             _ => Mark::Data,
         };
         match sector.mark {
+            // Not even an ID that claims another size is one of a sector.
+            _ if sector.id.size().is_none() => self.fail(st1::NO_DATA, 0),
             _ if sector.id_crc_error => self.fail(st1::DATA_ERROR, 0),
             _ if matches!(self.request.kind, Kind::Write(_)) => {
                 return Some(Run::sound(slot, self.run_length(track, slot)));
@@ -477,7 +485,8 @@ impl Transfer {
         self.pass(run, Piece { moved, offered, wanted, available }, head)
     }
 
-    /// VERIFY takes all that it is given, and ends after SC sectors as if by terminal count.
+    /// VERIFY takes all that it is given, and ends after SC sectors as if by terminal count: even those of a track that
+    /// ends before EOT, which the table of the data sheet has fail, though no sector is missing.
     #[inline(always)]
     fn verify(&mut self, offered: usize) -> Moved {
         if !self.request.enable_count {
@@ -629,12 +638,17 @@ impl Transfer {
         };
         let last = end_of_side && !(multi_track && self.side == 0);
         match kind {
-            Kind::Scan(_) if self.scan_ends(last) => {
+            Kind::Scan(_) if self.scan_is_satisfied(last) => {
                 self.ended = true;
                 return id;
             }
             // VERIFY without EC ends with the last sector as if by terminal count.
             _ if terminal_count || last && kind == Kind::Verify && !self.request.enable_count => self.ended = true,
+            // SCAN ends normally after the last sector, whose ID it leaves (not established).
+            Kind::Scan(_) if last => {
+                self.ended = true;
+                return id;
+            }
             _ if last => {
                 // The data sheet does not say what ID this leaves: that of the last sector, which drivers expect.
                 self.fail(st1::END_OF_CYLINDER, 0);
@@ -657,13 +671,14 @@ impl Transfer {
         next
     }
 
-    /// SCAN ends with the sector that satisfies it, whose ID the result bears (not established), and normally after the
-    /// `last` one. Sectors that were all skipped count as a hit.
-    fn scan_ends(&mut self, last: bool) -> bool {
-        if last && !self.scan.compared {
+    /// SCAN ends with the sector that satisfies it, whose ID the result bears (not established). When all were skipped up
+    /// to the `last` one, that counts as a hit.
+    fn scan_is_satisfied(&mut self, last: bool) -> bool {
+        let all_skipped = last && !self.scan.compared;
+        if all_skipped {
             self.st2 |= st2::SCAN_HIT;
         }
-        last || self.scan.compared && self.st2 & st2::SCAN_NOT_SATISFIED == 0
+        all_skipped || self.scan.compared && self.st2 & st2::SCAN_NOT_SATISFIED == 0
     }
 
     /// A sector has `1 << size_shift` bytes. Only called for one that was found, whose size code is therefore at most 7.

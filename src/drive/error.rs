@@ -1,4 +1,4 @@
-//! The outcomes of the drive layer: one error a method, each with the HRESULT that `IVMFloppyDrive` gives for it.
+//! The outcomes of the drive layer: one error for attaching and one for releasing, each with the HRESULT that `IVMFloppyDrive` gives for it.
 
 use std::{fmt, io, path::PathBuf};
 
@@ -172,7 +172,7 @@ impl AttachError {
     }
 }
 
-/// Why a medium was not released. Unless nothing was attached, it still is.
+/// Why a medium was not released. What is attached stays so; with the controller gone, nothing is.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReleaseError {

@@ -1,6 +1,6 @@
 //! The bay that a drive and its managers share, and the handle by which managers reach it.
 //!
-//! One lock, held for no longer than one transfer: files are opened before it is taken.
+//! One lock, held for one transfer or one flush at most: files are opened before it is taken.
 
 use std::{
     error::Error,
@@ -311,7 +311,7 @@ impl FloppyDrive {
         self.release_medium().map(drop)
     }
 
-    /// The same, and gives back what was attached: with [`attach_medium`](Self::attach_medium) the disk that the
+    /// The same, and gives back what was attached; the file of an image stays open and locked until that is dropped. With [`attach_medium`](Self::attach_medium) the disk that the
     /// embedder made, with all that the guest wrote to it.
     ///
     /// ```

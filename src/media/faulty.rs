@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, io};
 
-use super::{FormFactor, Mark, Medium, MediumError, Sector, Track, TrackFormat};
+use super::{FormFactor, Mark, Medium, MediumError, Sector, SectorId, Track, TrackFormat};
 
 /// How a sector fails, for as long as it is on a [`FaultyMedium`]. Writing to it does not mend it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -82,10 +82,14 @@ impl<M: Medium> FaultyMedium<M> {
         };
         let record = sectors.get(slot).ok_or(MediumError::Absent)?.id.record;
         match self.faults.get(&(cylinder, head, record)) {
-            Some(Fault::HostIo) => Err(io::Error::other("a fault that was asked for").into()),
+            Some(Fault::HostIo) => Err(asked_for().into()),
             _ => Ok(1),
         }
     }
+}
+
+fn asked_for() -> io::Error {
+    io::Error::other("a fault that was asked for")
 }
 
 impl<M: Medium> Medium for FaultyMedium<M> {
@@ -135,6 +139,10 @@ impl<M: Medium> Medium for FaultyMedium<M> {
     }
 
     fn format_track(&mut self, cylinder: u8, head: u8, format: &TrackFormat<'_>) -> Result<(), MediumError> {
+        let fails = |id: &SectorId| self.faults.get(&(cylinder, head, id.record)) == Some(&Fault::HostIo);
+        if format.ids.iter().any(fails) {
+            return Err(asked_for().into());
+        }
         let formatted = self.medium.format_track(cylinder, head, format);
         self.show_again(cylinder, head);
         formatted

@@ -255,6 +255,9 @@ impl Medium for Image {
         self.mapping.bytes_mut().and_then(|bytes| bytes.get_mut(range)).ok_or(MediumError::Absent)
     }
 
+    /// The bytes are all that there is.
+    fn finish_write(&mut self, _cylinder: u8, _head: u8, _slot: usize, _count: usize, _mark: Mark) {}
+
     /// Only a track of the image's own geometry can be held. The order of its sectors is not kept.
     fn format_track(&mut self, cylinder: u8, head: u8, format: &TrackFormat<'_>) -> Result<(), MediumError> {
         let geometry = self.geometry;

@@ -121,8 +121,18 @@ pub enum Irregularity {
     Unsound(u8),
 }
 
+/// Bytes that are no raw image of a disk, because there are too few of them or too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a disk of {geometry} has {} bytes, not {bytes}", .geometry.bytes())]
+pub struct WrongLength {
+    /// How many bytes were given.
+    pub bytes: usize,
+    /// The geometry that asks for another number.
+    pub geometry: Geometry,
+}
+
 impl SectorDisk {
-    /// A disk with nothing on it, of up to 86 cylinders.
+    /// A disk with nothing on it. No drive takes one of more than 86 cylinders.
     #[must_use]
     pub fn unformatted(form_factor: FormFactor, cylinders: u8) -> Self {
         let tracks = vec![None; 2 * usize::from(cylinders)];
@@ -145,16 +155,17 @@ impl SectorDisk {
 
     /// The disk of which `raw` is the image: its sectors in cylinder, head, sector order.
     ///
-    /// `None` when the image has not the size of the geometry.
-    #[must_use]
-    pub fn from_raw(geometry: Geometry, raw: &[u8]) -> Option<Self> {
+    /// # Errors
+    ///
+    /// [`WrongLength`] when the image has not the size of the geometry.
+    pub fn from_raw(geometry: Geometry, raw: &[u8]) -> Result<Self, WrongLength> {
         if raw.len() as u64 != geometry.bytes() {
-            return None;
+            return Err(WrongLength { bytes: raw.len(), geometry });
         }
         let mut disk = Self::formatted(geometry, 0);
         let fields = disk.tracks.iter_mut().flatten().flat_map(|track| &mut track.data);
         fields.zip(raw.chunks(geometry.sector_size())).for_each(|(field, sector)| field.copy_from_slice(sector));
-        Some(disk)
+        Ok(disk)
     }
 
     /// The raw image of a disk that has this geometry. In which order the sectors of a track stand is not kept.
