@@ -452,7 +452,7 @@ impl Chip {
             return 0;
         }
         let mut string = GuestString { output: data, ..GuestString::default() };
-        self.proceed_with(&mut string, dma);
+        self.proceed_with(Some(&mut string), dma);
         self.interrupt_edge |= string.request_ended;
         data.len() - string.output.len()
     }
@@ -466,7 +466,7 @@ impl Chip {
         let (held, request_ended) = self.fifo.pop(data);
         let mut string = GuestString { input: &mut data[held..], request_ended, ..GuestString::default() };
         if self.fifo.is_empty() {
-            self.proceed_with(&mut string, dma);
+            self.proceed_with(Some(&mut string), dma);
         }
         self.interrupt_edge |= string.request_ended;
         length - string.input.len()
@@ -604,8 +604,10 @@ impl Chip {
         self.waited = Duration::ZERO;
         self.phase = Phase::Execution(execution);
         self.proceed(dma);
-        // A request for a byte needs an edge of its own, whatever holds INT up.
-        self.interrupt_edge |= matches!(&self.phase, Phase::Execution(execution) if self.byte_request(execution));
+        if let Phase::Execution(execution) = &self.phase {
+            // A request for a byte needs an edge of its own, whatever holds INT up.
+            self.interrupt_edge |= self.byte_request(execution);
+        }
     }
 
     /// A command that starts makes the news of polling stale, and its own interrupt one that needs an edge.
@@ -615,16 +617,16 @@ impl Chip {
 
     /// Lets a command go on as far as the host keeps up, and enters the result phase when it is over.
     pub(super) fn proceed(&mut self, dma: &mut impl DmaChannel) {
-        self.proceed_with(&mut GuestString::default(), dma);
+        self.proceed_with(None, dma);
     }
 
-    fn proceed_with(&mut self, string: &mut GuestString<'_>, dma: &mut impl DmaChannel) {
+    fn proceed_with(&mut self, string: Option<&mut GuestString<'_>>, dma: &mut impl DmaChannel) {
         let (motor_on, gate, uses_dma) = (self.motor_on(), self.pins_driven(), self.uses_dma());
         let selected = self.selected();
         let Phase::Execution(execution) = &mut self.phase else { return };
         let drive = self.drives[selected].as_mut().filter(|_| motor_on);
         let mut head = drive.and_then(Drive::head);
-        let ids = &mut self.format_ids;
+        let (ids, mut none) = (&mut self.format_ids, GuestString::default());
         let progress = match uses_dma {
             true => {
                 let mut port = DmaPort { channel: dma, gate, served: false };
@@ -634,7 +636,10 @@ impl Chip {
                 }
                 progress
             }
-            false => execution.proceed(head.as_mut(), &mut Pio { fifo: &mut self.fifo, string }, ids),
+            false => {
+                let string = string.unwrap_or(&mut none);
+                execution.proceed(head.as_mut(), &mut Pio { fifo: &mut self.fifo, string }, ids)
+            }
         };
         drop(head);
         self.side = execution.side();

@@ -407,7 +407,7 @@ impl Transfer {
         };
         match sector.mark {
             // Not even an ID that claims another size is one of a sector.
-            _ if sector.id.size().is_none() => self.fail(st1::NO_DATA, 0),
+            _ if self.id.size_code > MAX_SIZE_CODE => self.fail(st1::NO_DATA, 0),
             _ if sector.id_crc_error => self.fail(st1::DATA_ERROR, 0),
             _ if matches!(self.request.kind, Kind::Write(_)) => {
                 return Some(Run::sound(slot, self.run_length(track, slot)));
