@@ -517,6 +517,7 @@ impl Chip {
             }
             Action::Specify => self.specify = [first, second],
             Action::Configure => {
+                // POLL can only keep the first look at the drives from happening, which ends the reset itself here.
                 self.configure = second & configure::ALL;
                 self.precompensation_start = third;
             }
