@@ -8,11 +8,13 @@ mod format;
 mod registers;
 mod seek;
 mod signals;
+mod timing;
 mod transfer;
 
 use chip::{Chip, Options};
 pub use registers::Register;
 pub use signals::InterfaceMode;
+pub use timing::Timing;
 
 use std::time::Duration;
 
@@ -102,6 +104,12 @@ impl<I, D> ControllerBuilder<I, D> {
     /// What becomes of a data command when no disk turns. [`EmptyDrive::Fail`] unless chosen.
     pub fn empty_drive(mut self, empty_drive: EmptyDrive) -> Self {
         self.options.empty_drive = empty_drive;
+        self
+    }
+
+    /// Whether what the guest asks for takes time. [`Timing::Immediate`] unless chosen.
+    pub fn timing(mut self, timing: Timing) -> Self {
+        self.options.timing = timing;
         self
     }
 
@@ -301,7 +309,13 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     /// Commands do not need it. It bounds how long one waits for a DMA channel that does not serve it: after a turn of
     /// the disk the command ends with an overrun (ST1.OR), or, if the disk no longer turns, as [`EmptyDrive`] says.
     pub fn advance(&mut self, elapsed: Duration) {
-        self.chip.advance(elapsed);
+        let mut left = elapsed;
+        while let Some(event) = self.next_event().filter(|&event| event <= left) {
+            self.chip.advance(event, &mut self.dma);
+            self.drive_pins();
+            left -= event;
+        }
+        self.chip.advance(left, &mut self.dma);
         self.drive_pins();
     }
 

@@ -55,6 +55,14 @@ impl DriveType {
         }
     }
 
+    /// From the motor's start until it turns at speed, in milliseconds.
+    pub(crate) const fn spin_up(self) -> u64 {
+        match self.form_factor() {
+            FormFactor::Inch3_5 => 400,
+            FormFactor::Inch5_25 => 500,
+        }
+    }
+
     /// Turns a minute.
     #[must_use]
     pub const fn rpm(self) -> u32 {
@@ -147,6 +155,10 @@ impl Drive {
     pub(crate) fn new(number: u8, kind: DriveType, cylinder: u8) -> Self {
         let cylinder = cylinder.min(kind.cylinders() - 1);
         Self { kind, cylinder, slot: 0, bay: Arc::new(Bay::new(number, kind)) }
+    }
+
+    pub(crate) fn drive_type(&self) -> DriveType {
+        self.kind
     }
 
     /// A handle for the manager of the drive.
@@ -246,6 +258,11 @@ impl Head<'_> {
     #[inline]
     fn writes(&self, rate: DataRate, encoding: Encoding) -> bool {
         self.kind.reads(rate) && (encoding, rate) != (Encoding::Fm, DataRate::Kbps1000)
+    }
+
+    /// Turns a minute.
+    pub(crate) fn rpm(&self) -> u32 {
+        self.kind.rpm()
     }
 
     /// The place on the track that passes next.

@@ -61,7 +61,7 @@ pub mod drive;
 pub mod media;
 
 pub use controller::{
-    BuildError, Controller, ControllerBuilder, EmptyDrive, InterfaceMode, Interrupt, NoInterrupt, Register,
+    BuildError, Controller, ControllerBuilder, EmptyDrive, InterfaceMode, Interrupt, NoInterrupt, Register, Timing,
 };
 pub use drive::FloppyDrive;
 

@@ -9,11 +9,12 @@ use super::{
     EmptyDrive,
     command::{self, Action, Command, LOCK, MAX_COMMAND, MAX_RESULT},
     execution::Execution,
-    fifo::{DmaPort, Fifo, GuestString, Pio},
+    fifo::{DmaPort, Fifo, FifoSize, GuestString, Pio},
     format::{FormatIds, FormatTrack},
     registers::{Register, ccr, configure, dor, dsr, msr, perpendicular, st0, st3, tdr},
-    seek::InterruptStatus,
+    seek::{InterruptStatus, Seek},
     signals::{Activity, InterfaceMode, Signals},
+    timing::{self, Nanoseconds, POLLING, SETTLING, StepsAndHead, Timing},
     transfer::{Direction, Kind, Progress, Transfer},
 };
 use crate::{dma::DmaChannel, drive::Drive, media::DataRate};
@@ -58,6 +59,7 @@ pub(super) type PinsMayChange = bool;
 pub(super) struct Options {
     pub mode: InterfaceMode,
     pub empty_drive: EmptyDrive,
+    pub timing: Timing,
     /// The SCAN commands execute.
     pub scan: bool,
 }
@@ -101,8 +103,19 @@ pub(super) struct Chip {
     phase: Phase,
     /// Kept, because software reads the MSR much more often than it changes.
     shown: Shown,
-    /// How long a command has waited for its DMA channel, as far as the embedder told.
+    /// How long a command has waited for its DMA channel, as far as the embedder told. Without timing.
     waited: Duration,
+    /// With timing, all the time that the embedder told of.
+    pub now: Nanoseconds,
+    /// When the drives are first looked at after a reset.
+    polls: Option<Nanoseconds>,
+    /// By the drive that the command names.
+    pub seeks: [Option<Seek>; 4],
+    /// By drive: when its head rests after the last step, and when its motor is up to speed.
+    pub settled: [Nanoseconds; 4],
+    at_speed: [Nanoseconds; 4],
+    /// Until when a head stays loaded after a command.
+    head_loaded: Nanoseconds,
     /// INT falls and rises again within this access.
     pub interrupt_edge: bool,
 }
@@ -144,6 +157,12 @@ impl Chip {
             phase: Phase::Stopped,
             shown: Shown::default(),
             waited: Duration::ZERO,
+            now: 0,
+            polls: None,
+            seeks: [None; 4],
+            settled: [0; 4],
+            at_speed: [0; 4],
+            head_loaded: 0,
             interrupt_edge: false,
         }
     }
@@ -175,12 +194,22 @@ impl Chip {
         self.present_cylinder = [0; 4];
         self.interrupt_status = InterruptStatus::default();
         self.activity.forget();
+        (self.polls, self.seeks, self.head_loaded) = (None, [None; 4], 0);
         self.phase = Phase::Stopped;
     }
 
     /// The end of a reset: polling, which every reset turns on, finds all drives ready.
     fn start(&mut self) {
         self.phase = Phase::Idle;
+        match self.options.timing {
+            Timing::Immediate => self.poll(),
+            Timing::Authentic => self.polls = Some(self.now + POLLING),
+        }
+    }
+
+    /// The drives are looked at for the first time.
+    fn poll(&mut self) {
+        self.polls = None;
         self.interrupt_status.poll();
         self.interrupt_edge = true;
     }
@@ -351,6 +380,12 @@ impl Chip {
 
     fn write_digital_output(&mut self, value: u8, dma: &mut impl DmaChannel) {
         let before = std::mem::replace(&mut self.digital_output, value);
+        for (number, drive) in self.drives.iter().enumerate() {
+            let started = value & !before & dor::MOTOR_0 << number != 0;
+            if let Some(drive) = drive.as_ref().filter(|_| started) {
+                self.at_speed[number] = self.now + timing::spin_up(drive.drive_type());
+            }
+        }
         match (before & dor::NOT_RESET != 0, value & dor::NOT_RESET != 0) {
             (true, false) => self.reset_core(),
             (false, true) => self.start(),
@@ -483,10 +518,35 @@ impl Chip {
         debug!("{access} of the FIFO ignored, MSR {:#04x}", self.main_status());
     }
 
-    /// FIFOTHR and 1; `None` when EFIFO has the FIFO off.
-    fn fifo_threshold(&self) -> Option<usize> {
+    /// How CONFIGURE has the FIFO.
+    fn fifo_size(&self) -> FifoSize {
         let on = self.configure & configure::FIFO_OFF == 0;
-        on.then_some(usize::from(self.configure & configure::THRESHOLD) + 1)
+        FifoSize { threshold: on.then_some(usize::from(self.configure & configure::THRESHOLD) + 1) }
+    }
+
+    fn timed(&self) -> bool {
+        self.options.timing == Timing::Authentic
+    }
+
+    /// What SPECIFY makes of the time.
+    fn steps_and_head(&self) -> StepsAndHead {
+        StepsAndHead { specify: self.specify, rate: self.rate }
+    }
+
+    /// What a step takes, with timing.
+    pub(super) fn step_time(&self) -> Option<Nanoseconds> {
+        self.timed().then(|| self.steps_and_head().step())
+    }
+
+    /// When a data command finds the disk at speed under a head that is loaded and rests, after as many steps.
+    fn start_time(&self, steps: u8) -> Nanoseconds {
+        let drive = self.selected();
+        let time = self.steps_and_head();
+        let stepped = if steps > 0 { self.now + Nanoseconds::from(steps) * time.step() + SETTLING } else { 0 };
+        let seeking = self.seeks.iter().flatten().filter(|seek| seek.drive() == drive).map(Seek::last).max();
+        let loaded = if self.now < self.head_loaded { self.now } else { self.now + time.head_load() };
+        let rests = seeking.map_or(self.settled[drive].max(self.now), |last| last + SETTLING);
+        loaded.max(stepped).max(if steps > 0 { 0 } else { rests }).max(self.at_speed[drive])
     }
 
     fn execute(&mut self, dma: &mut impl DmaChannel) {
@@ -517,7 +577,10 @@ impl Chip {
             }
             Action::Specify => self.specify = [first, second],
             Action::Configure => {
-                // POLL can only keep the first look at the drives from happening, which ends the reset itself here.
+                // POLL can only keep the first look at the drives from happening; without timing that ends the reset.
+                if second & configure::POLL != 0 {
+                    self.polls = None;
+                }
                 self.configure = second & configure::ALL;
                 self.precompensation_start = third;
             }
@@ -583,25 +646,27 @@ impl Chip {
     fn start_transfer(&mut self, kind: Kind, dma: &mut impl DmaChannel) {
         let [_, unit, cylinder, _, _, _, end_of_track, ..] = self.command;
         self.forget_polling();
-        let mut seek_end = false;
+        let mut steps = 0;
         if kind != Kind::ReadId {
             self.last_track_length = end_of_track;
             let seeks = self.configure & configure::IMPLIED_SEEK != 0;
-            seek_end = seeks && self.implied_seek(usize::from(unit & 0b11), cylinder);
+            steps = if seeks { self.implied_seek(usize::from(unit & 0b11), cylinder) } else { 0 };
         }
-        self.begin(Execution::transfer(Transfer::new(kind, &self.command, self.rate, seek_end)), dma);
+        let due = if self.timed() { self.start_time(steps) } else { 0 };
+        self.begin(Execution::transfer(Transfer::new(kind, &self.command, self.rate, steps > 0), due), dma);
     }
 
     fn start_format(&mut self, dma: &mut impl DmaChannel) {
         self.forget_polling();
         self.last_track_length = self.command[3];
-        self.begin(Execution::format(FormatTrack::new(&self.command, self.rate)), dma);
+        let due = if self.timed() { self.start_time(0) } else { 0 };
+        self.begin(Execution::format(FormatTrack::new(&self.command, self.rate), due), dma);
     }
 
     /// Into the execution phase.
     #[inline(always)]
     fn begin(&mut self, execution: Execution, dma: &mut impl DmaChannel) {
-        self.fifo.begin(self.fifo_threshold());
+        self.fifo.begin(self.fifo_size(), self.timed());
         self.waited = Duration::ZERO;
         self.phase = Phase::Execution(execution);
         self.proceed(dma);
@@ -613,6 +678,7 @@ impl Chip {
 
     /// A command that starts makes the news of polling stale, and its own interrupt one that needs an edge.
     pub(super) fn forget_polling(&mut self) {
+        self.polls = None;
         self.interrupt_edge |= self.interrupt_status.forget_polling();
     }
 
@@ -624,14 +690,16 @@ impl Chip {
     fn proceed_with(&mut self, string: Option<&mut GuestString<'_>>, dma: &mut impl DmaChannel) {
         let (motor_on, gate, uses_dma) = (self.motor_on(), self.pins_driven(), self.uses_dma());
         let selected = self.selected();
+        let (now, fifo) = (self.timed().then_some(self.now), self.fifo_size());
+        let unload = self.steps_and_head().head_unload();
         let Phase::Execution(execution) = &mut self.phase else { return };
         let drive = self.drives[selected].as_mut().filter(|_| motor_on);
         let mut head = drive.and_then(Drive::head);
         let (ids, mut none) = (&mut self.format_ids, GuestString::default());
         let progress = match uses_dma {
             true => {
-                let mut port = DmaPort { channel: dma, gate, served: false };
-                let progress = execution.proceed(head.as_mut(), &mut port, ids);
+                let mut port = DmaPort { channel: dma, gate, served: false, fifo };
+                let progress = execution.proceed(head.as_mut(), &mut port, ids, now);
                 if port.served {
                     self.waited = Duration::ZERO;
                 }
@@ -639,7 +707,7 @@ impl Chip {
             }
             false => {
                 let string = string.unwrap_or(&mut none);
-                execution.proceed(head.as_mut(), &mut Pio { fifo: &mut self.fifo, string }, ids)
+                execution.proceed(head.as_mut(), &mut Pio { fifo: &mut self.fifo, string }, ids, now)
             }
         };
         drop(head);
@@ -650,10 +718,17 @@ impl Chip {
             (Some(Progress::Ended), _) => {}
             // Without a disk no index pulse comes. The chip waits for one until it is reset.
             (None, EmptyDrive::Hang) => return,
-            (None, EmptyDrive::Fail) => execution.fail_without_disk(),
+            (None, EmptyDrive::Fail) => {
+                execution.fail_without_disk();
+                execution.wait_until(self.now + 2 * TURN.as_nanos() as Nanoseconds);
+            }
+        }
+        if now.is_some_and(|now| now < execution.due()) {
+            return;
         }
         // What the disk delivered is fetched before the result shows.
         if self.fifo.is_empty() || execution.direction() != Some(Direction::ToHost) {
+            self.head_loaded = self.now + unload;
             self.end_execution();
         }
     }
@@ -667,7 +742,10 @@ impl Chip {
     }
 
     /// Time passes for a command that waits for its DMA channel. A turn of the disk is more than any channel needs.
-    pub(super) fn advance(&mut self, elapsed: Duration) {
+    pub(super) fn advance(&mut self, elapsed: Duration, dma: &mut impl DmaChannel) {
+        if self.timed() {
+            return self.pass(elapsed, dma);
+        }
         let Some(left) = self.next_event() else { return };
         self.waited += elapsed.min(left);
         if elapsed < left {
@@ -676,15 +754,44 @@ impl Chip {
         let (turns, selected) = (self.dma_request(), self.selected());
         let Phase::Execution(execution) = &mut self.phase else { return };
         if turns {
-            execution.overrun(self.drives[selected].as_mut().and_then(Drive::head));
+            execution.overrun(self.drives[selected].as_mut().and_then(Drive::head).as_mut());
         } else {
             execution.fail_without_disk();
         }
         self.end_execution();
     }
 
-    /// How long a command may still wait for its DMA channel.
+    /// Time passes up to the next event at most, which then happens.
+    fn pass(&mut self, elapsed: Duration, dma: &mut impl DmaChannel) {
+        let elapsed = Nanoseconds::try_from(elapsed.as_nanos()).unwrap_or(Nanoseconds::MAX);
+        // After 292 years the clock stands.
+        self.now = self.now.saturating_add(elapsed).min(Nanoseconds::MAX / 2);
+        if self.polls.is_some_and(|at| at <= self.now) {
+            self.poll();
+        }
+        for unit in 0..self.seeks.len() {
+            if self.seeks[unit].is_some_and(|seek| seek.next() <= self.now) {
+                self.proceed_seek(unit);
+            }
+        }
+        self.proceed(dma);
+    }
+
+    /// With timing: when something happens by itself next.
+    fn next_moment(&self) -> Option<Nanoseconds> {
+        let execution = match &self.phase {
+            Phase::Execution(execution) => Some(execution.due()).filter(|&due| due > self.now),
+            _ => None,
+        };
+        let seeks = self.seeks.iter().flatten().map(Seek::next);
+        seeks.chain(self.polls).chain(execution).min()
+    }
+
+    /// How long it is until something happens by itself.
     pub(super) fn next_event(&self) -> Option<Duration> {
+        if self.timed() {
+            return self.next_moment().map(|at| Duration::from_nanos(at.saturating_sub(self.now)));
+        }
         let Phase::Execution(execution) = &self.phase else { return None };
         let ends = self.options.empty_drive == EmptyDrive::Fail || self.turns_for(execution);
         (ends && self.waits_for_dma(execution)).then(|| TURN.saturating_sub(self.waited))

@@ -5,6 +5,7 @@ use super::{
     format::{FormatIds, FormatTrack},
     registers::st1,
     signals::Passed,
+    timing::{AtOnce, Nanoseconds, Schedule, Timed},
     transfer::{Direction, Progress, Transfer},
 };
 use crate::drive::Head;
@@ -13,6 +14,8 @@ use crate::drive::Head;
 #[derive(Clone, Debug)]
 pub(super) struct Execution {
     job: Job,
+    /// When it goes on, if it takes time.
+    schedule: Schedule,
     /// The disk that it works on, from when there first was one.
     disk: Option<u64>,
 }
@@ -25,12 +28,24 @@ enum Job {
 
 impl Execution {
     #[inline]
-    pub(super) fn transfer(transfer: Transfer) -> Self {
-        Self { job: Job::Transfer(transfer), disk: None }
+    pub(super) fn transfer(transfer: Transfer, due: Nanoseconds) -> Self {
+        let schedule = Schedule::new(due, transfer.rate(), transfer.encoding());
+        Self { job: Job::Transfer(transfer), schedule, disk: None }
     }
 
-    pub(super) fn format(format: FormatTrack) -> Self {
-        Self { job: Job::Format(format), disk: None }
+    pub(super) fn format(format: FormatTrack, due: Nanoseconds) -> Self {
+        let schedule = Schedule::new(due, format.rate(), format.encoding());
+        Self { job: Job::Format(format), schedule, disk: None }
+    }
+
+    /// When it goes on by itself.
+    pub(super) fn due(&self) -> Nanoseconds {
+        self.schedule.due
+    }
+
+    /// Puts off what comes next.
+    pub(super) fn wait_until(&mut self, due: Nanoseconds) {
+        self.schedule.due = due;
     }
 
     /// The way of the data; `None` when no data moves.
@@ -67,13 +82,15 @@ impl Execution {
         }
     }
 
-    /// Goes on for as long as the host keeps up. `None` when no disk turns, or another than at the start.
+    /// Goes on for as long as the host keeps up, and as time allows if there is any. `None` when no disk turns, or another
+    /// than at the start.
     #[inline]
     pub(super) fn proceed(
         &mut self,
         head: Option<&mut Head<'_>>,
         host: &mut impl Host,
         ids: &mut FormatIds,
+        now: Option<Nanoseconds>,
     ) -> Option<Progress> {
         if self.has_ended() {
             return Some(Progress::Ended);
@@ -82,9 +99,16 @@ impl Execution {
         if *self.disk.get_or_insert(head.disk()) != head.disk() {
             return None;
         }
+        let Some(now) = now else {
+            return Some(match &mut self.job {
+                Job::Transfer(transfer) => transfer.proceed(head, host, &mut AtOnce),
+                Job::Format(format) => format.proceed(head, host, ids, &mut AtOnce),
+            });
+        };
+        let mut pace = Timed { now, schedule: &mut self.schedule };
         Some(match &mut self.job {
-            Job::Transfer(transfer) => transfer.proceed(head, host),
-            Job::Format(format) => format.proceed(head, host, ids),
+            Job::Transfer(transfer) => transfer.proceed(head, host, &mut pace),
+            Job::Format(format) => format.proceed(head, host, ids, &mut pace),
         })
     }
 
@@ -107,7 +131,7 @@ impl Execution {
     }
 
     /// Ends because the host did not keep up.
-    pub(super) fn overrun(&mut self, head: Option<Head<'_>>) {
+    pub(super) fn overrun(&mut self, head: Option<&mut Head<'_>>) {
         let head = head.filter(|head| self.disk == Some(head.disk()));
         match &mut self.job {
             Job::Transfer(transfer) => transfer.overrun(head),

@@ -10,6 +10,12 @@ pub(super) trait Host {
 
     /// Takes bytes from the host for the disk, filling `data` from its start.
     fn take(&mut self, data: &mut [u8], field: Field) -> Moved;
+
+    /// How many bytes the host may be late by before there is an overrun.
+    fn patience(&self, to_host: bool) -> usize;
+
+    /// How many bytes it moves at once, when it is in time.
+    fn request_size(&self) -> usize;
 }
 
 /// A place in the data field of a sector, or in what else the disk waits for as a whole.
@@ -34,6 +40,8 @@ pub(super) struct DmaPort<'a, D> {
     pub gate: bool,
     /// At least one byte moved.
     pub served: bool,
+    /// The FIFO between the disk and the channel.
+    pub fifo: FifoSize,
 }
 
 impl<D: DmaChannel> DmaPort<'_, D> {
@@ -47,6 +55,14 @@ impl<D: DmaChannel> DmaPort<'_, D> {
 }
 
 impl<D: DmaChannel> Host for DmaPort<'_, D> {
+    fn patience(&self, _to_host: bool) -> usize {
+        self.fifo.depth()
+    }
+
+    fn request_size(&self) -> usize {
+        self.fifo.request_size()
+    }
+
     fn give(&mut self, data: &[u8], _field: Field) -> Moved {
         if !self.gate {
             return Moved::default();
@@ -61,6 +77,24 @@ impl<D: DmaChannel> Host for DmaPort<'_, D> {
         }
         let moved = self.channel.memory_to_device(data);
         self.plausible(moved, data.len())
+    }
+}
+
+/// How CONFIGURE has the FIFO.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct FifoSize {
+    /// FIFOTHR and 1; `None` when the FIFO is off.
+    pub threshold: Option<usize>,
+}
+
+impl FifoSize {
+    fn depth(self) -> usize {
+        if self.threshold.is_some() { Fifo::DEPTH } else { 1 }
+    }
+
+    /// Bytes that one request is for: it comes when the FIFO has so many for the host, or room for so many.
+    fn request_size(self) -> usize {
+        self.threshold.map_or(1, |threshold| Fifo::DEPTH.saturating_sub(threshold).max(1))
     }
 }
 
@@ -95,16 +129,19 @@ pub(super) struct Fifo {
     begun: usize,
     /// Bytes of the sector, or of the ID fields, that the disk still waits for.
     wanted: usize,
-    /// FIFOTHR and 1; `None` when the FIFO is off.
-    threshold: Option<usize>,
+    size: FifoSize,
+    /// The disk takes and gives each byte in its time.
+    timed: bool,
+    /// With time, for bytes from the host: it is asked for more.
+    asks: bool,
 }
 
 impl Fifo {
     const DEPTH: usize = 16;
 
-    /// Empties it for a command. `threshold` is 1 to 16, or `None` when the FIFO is off.
-    pub(super) fn begin(&mut self, threshold: Option<usize>) {
-        *self = Self { threshold, ..Self::default() };
+    /// Empties it for a command.
+    pub(super) fn begin(&mut self, size: FifoSize, timed: bool) {
+        *self = Self { size, timed, asks: true, ..Self::default() };
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -117,12 +154,12 @@ impl Fifo {
 
     /// The disk has all that it needs to go on.
     pub(super) fn is_full(&self) -> bool {
-        self.held() >= self.wanted.min(Self::DEPTH)
+        let depth = if self.timed { self.size.depth() } else { Self::DEPTH };
+        self.held() >= self.wanted.min(depth) || self.timed && !self.asks
     }
 
-    /// Bytes that one request is for: it comes when the FIFO has so many for the host, or room for so many.
     fn request_size(&self) -> usize {
-        self.threshold.map_or(1, |threshold| Self::DEPTH.saturating_sub(threshold).max(1))
+        self.size.request_size()
     }
 
     /// The host takes as many bytes as there are, or as `data` has room for. Gives their number, and whether a request
@@ -133,8 +170,9 @@ impl Fifo {
         let request = self.request_size();
         let before = (self.begun + self.start) / request;
         self.start += bytes;
-        // It is never empty but at the end of a request.
-        (bytes, bytes > 0 && (self.is_empty() || (self.begun + self.start) / request > before))
+        // Without time it is never empty but at the end of a request, and with time a request ends when it is empty.
+        let passed_an_end = !self.timed && (self.begun + self.start) / request > before;
+        (bytes, bytes > 0 && (self.is_empty() || passed_an_end))
     }
 
     /// The host adds a byte, unless the FIFO is full. `true` when it was the last of a request.
@@ -143,7 +181,8 @@ impl Fifo {
             *place = byte;
             self.end += 1;
         }
-        self.threshold.is_none() || self.is_full()
+        self.asks &= !self.is_full();
+        !self.timed && self.size.threshold.is_none() || self.is_full()
     }
 
     /// The disk fills the empty FIFO up to the end of a request, within one field.
@@ -161,13 +200,21 @@ impl Fifo {
     fn due(&self, offered: usize, field: Field) -> usize {
         let end = field.passed + offered;
         let (whole, rest) = (end - end % field.size, end % field.size);
-        let request = if self.threshold.is_some() { self.request_size() } else { Self::DEPTH };
+        let request = if self.size.threshold.is_some() { self.request_size() } else { Self::DEPTH };
         let drained = rest.checked_sub(Self::DEPTH).map_or(0, |more| (more / request + 1) * request);
         (whole + drained).saturating_sub(field.passed)
     }
 }
 
 impl Host for Pio<'_, '_> {
+    fn patience(&self, to_host: bool) -> usize {
+        if to_host { self.fifo.size.depth() - self.fifo.held().min(self.fifo.size.depth()) } else { 0 }
+    }
+
+    fn request_size(&self) -> usize {
+        self.fifo.request_size()
+    }
+
     fn give(&mut self, data: &[u8], field: Field) -> Moved {
         if !self.fifo.is_empty() {
             return Moved::default();
@@ -186,14 +233,16 @@ impl Host for Pio<'_, '_> {
     fn take(&mut self, data: &mut [u8], field: Field) -> Moved {
         let Self { fifo, string } = self;
         let held = fifo.held();
-        let bytes = fifo.due(held + string.output.len(), field).min(data.len());
+        let due = if fifo.timed { held } else { fifo.due(held + string.output.len(), field) };
+        let bytes = due.min(data.len());
         let from_fifo = held.min(bytes);
         data[..from_fifo].copy_from_slice(&fifo.bytes[fifo.start..][..from_fifo]);
         fifo.bytes.copy_within(fifo.start + from_fifo..fifo.end, 0);
         (fifo.start, fifo.end) = (0, held - from_fifo);
         let (now, later) = string.output.split_at(bytes - from_fifo);
         data[from_fifo..bytes].copy_from_slice(now);
-        string.request_ended |= bytes > 0 || fifo.threshold.is_none() && !string.output.is_empty();
+        string.request_ended |= bytes > 0 || fifo.size.threshold.is_none() && !string.output.is_empty();
+        fifo.asks |= fifo.held() <= fifo.size.threshold.unwrap_or(0);
         string.output = later;
         if bytes < data.len() {
             // What the disk does not drain yet, less than the FIFO holds.

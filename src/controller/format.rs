@@ -7,6 +7,7 @@ use super::{
     fifo::{Field, Host},
     registers::{st0, st1},
     signals::Passed,
+    timing::Pace,
     transfer::Progress,
 };
 use crate::{
@@ -56,6 +57,8 @@ pub(super) struct FormatTrack {
     filler: u8,
     /// Bytes that the host has given.
     received: usize,
+    /// The index hole has passed, and the track is being written.
+    begun: bool,
     written: bool,
     ended: bool,
     st0: u8,
@@ -75,11 +78,20 @@ impl FormatTrack {
             gap,
             filler,
             received: 0,
+            begun: false,
             written: false,
             ended: false,
             st0: 0,
             st1: 0,
         }
+    }
+
+    pub(super) fn rate(&self) -> DataRate {
+        self.rate
+    }
+
+    pub(super) fn encoding(&self) -> Encoding {
+        self.encoding
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -110,12 +122,24 @@ impl FormatTrack {
     }
 
     /// Takes ID fields for as long as the host gives some, and writes the track when all are there.
-    pub(super) fn proceed(&mut self, head: &mut Head<'_>, host: &mut impl Host, ids: &mut FormatIds) -> Progress {
+    pub(super) fn proceed<P: Pace>(
+        &mut self,
+        head: &mut Head<'_>,
+        host: &mut impl Host,
+        ids: &mut FormatIds,
+        pace: &mut P,
+    ) -> Progress {
+        if !self.begun && !pace.is_due() {
+            return Progress::Waiting;
+        }
         if head.write_protected() {
             self.fail(st1::NOT_WRITABLE);
             return Progress::Ended;
         }
         let wanted = ID_BYTES * self.fitting_sectors(head);
+        if P::TIMED {
+            return self.proceed_in_time(head, host, ids, pace, wanted);
+        }
         if self.received < wanted {
             let field = Field { size: wanted, passed: self.received };
             let moved = host.take(&mut ids.0[self.received..wanted], field);
@@ -133,19 +157,69 @@ impl FormatTrack {
         Progress::Ended
     }
 
-    /// How many of the sectors fit between two index pulses. The next one ends the command (its status is not
-    /// established), over whatever is being written.
-    fn fitting_sectors(&self, head: &Head<'_>) -> usize {
+    /// The same from index hole to index hole: each ID has to be there when its sector begins, and the next ones are asked
+    /// for as far as the FIFO holds them.
+    fn proceed_in_time(
+        &mut self,
+        head: &mut Head<'_>,
+        host: &mut impl Host,
+        ids: &mut FormatIds,
+        pace: &mut impl Pace,
+        wanted: usize,
+    ) -> Progress {
+        let turn = head.track_capacity(self.rate, self.encoding);
+        let (before_first, sector) = self.layout();
+        if !self.begun {
+            self.begun = true;
+            pace.to_index(head, 1);
+        }
+        let passed = pace.passed(turn);
+        let begun = passed.checked_sub(before_first).map_or(0, |passed| (1 + passed / sector) * ID_BYTES);
+        let due = begun.min(wanted);
+        let asked = (due + host.request_size().max(ID_BYTES).next_multiple_of(ID_BYTES)).min(wanted);
+        let mut terminal_count = false;
+        if self.received < asked {
+            let field = Field { size: wanted, passed: self.received };
+            let moved = host.take(&mut ids.0[self.received..asked], field);
+            self.received += moved.bytes;
+            terminal_count = moved.terminal_count;
+        }
+        if self.received < due || terminal_count && self.received < wanted {
+            self.write(head, ids);
+            self.fail(st1::OVERRUN);
+            pace.to_byte(turn);
+            return Progress::Ended;
+        }
+        if passed >= turn {
+            self.write(head, ids);
+            self.ended = true;
+            return Progress::Ended;
+        }
+        let next = before_first + begun / ID_BYTES * sector;
+        pace.to_byte(if due < wanted { next.min(turn) } else { turn });
+        Progress::Waiting
+    }
+
+    /// Bytes from the index hole to the first sector, and from one sector to the next.
+    fn layout(&self) -> (usize, usize) {
         let (before_first, around_each) = match self.encoding {
             // Gap 4a, sync, index mark, gap 1; then sync, mark and ID, gap 2, sync, mark and CRC of each.
             Encoding::Mfm => (146, 62),
             Encoding::Fm => (73, 33),
         };
-        let Some(size) = sector_size(self.size_code) else { return 0 };
+        (before_first, around_each + sector_size(self.size_code).unwrap_or(0) + usize::from(self.gap))
+    }
+
+    /// How many of the sectors fit between two index pulses. The next one ends the command (its status is not
+    /// established), over whatever is being written.
+    fn fitting_sectors(&self, head: &Head<'_>) -> usize {
+        if sector_size(self.size_code).is_none() {
+            return 0;
+        }
+        let (before_first, sector) = self.layout();
         let room = head.track_capacity(self.rate, self.encoding).saturating_sub(before_first);
         // The gap after the last sector may be cut short.
-        let gap = usize::from(self.gap);
-        usize::from(self.sectors).min((room + gap) / (around_each + size + gap))
+        usize::from(self.sectors).min((room + usize::from(self.gap)) / sector)
     }
 
     fn write(&mut self, head: &mut Head<'_>, given: &FormatIds) {

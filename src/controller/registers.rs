@@ -174,7 +174,9 @@ pub(super) mod configure {
     pub const FIFO_OFF: u8 = 0x20;
     /// FIFOTHR: the threshold, less one.
     pub const THRESHOLD: u8 = 0x0F;
-    /// The bits that exist; POLL (0x10) is among them.
+    /// POLL: the drives are not looked at.
+    pub const POLL: u8 = 0x10;
+    /// The bits that exist.
     pub const ALL: u8 = 0x7F;
 }
 

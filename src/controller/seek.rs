@@ -1,6 +1,11 @@
 //! The commands that move the head, and SENSE INTERRUPT STATUS, which tells how they ended.
 
-use super::{chip::Chip, command::INWARD, registers::st0};
+use super::{
+    chip::Chip,
+    command::INWARD,
+    registers::st0,
+    timing::{Nanoseconds, SETTLING},
+};
 use crate::drive::{Drive, StepDirection};
 
 /// RECALIBRATE gives up after this many steps, as the text of the command has it; the ST0 table of the data sheet says
@@ -12,6 +17,8 @@ const RECALIBRATE_STEPS: u8 = 79;
 pub(super) struct InterruptStatus {
     /// Became ready, as polling after a reset found.
     polled: u8,
+    /// Is on its way.
+    seeking: u8,
     /// Ended a seek.
     seek_ended: u8,
     /// ST0 of the seek that ended.
@@ -37,12 +44,17 @@ impl InterruptStatus {
     /// The DRVn BUSY bits of the MSR.
     #[inline]
     pub(super) fn busy(&self) -> u8 {
-        self.seek_ended
+        self.seek_ended | self.seeking
+    }
+
+    fn begin_seek(&mut self, unit: usize) {
+        self.seeking |= 1 << unit;
     }
 
     fn end_seek(&mut self, unit: usize, st0: u8) {
         self.st0[unit] = st0 | unit as u8;
         self.seek_ended |= 1 << unit;
+        self.seeking &= !(1 << unit);
     }
 
     /// The lowest drive that has something to tell, and its ST0.
@@ -60,37 +72,73 @@ impl InterruptStatus {
     }
 }
 
+/// A seek-type command on its way, step by step.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seek {
+    /// The drive that was selected when it began.
+    drive: usize,
+    direction: StepDirection,
+    steps: u8,
+    next: Nanoseconds,
+    interval: Nanoseconds,
+    end: SeekEnd,
+}
+
+/// What a seek-type command leaves.
+#[derive(Clone, Copy, Debug)]
+struct SeekEnd {
+    /// PCN.
+    cylinder: u8,
+    /// ST0, without the drive.
+    st0: u8,
+    /// It fails unless the head is at track 0 then.
+    wants_track_0: bool,
+}
+
+impl Seek {
+    /// When its next step is due.
+    pub(super) fn next(&self) -> Nanoseconds {
+        self.next
+    }
+
+    /// When its last step is made.
+    pub(super) fn last(&self) -> Nanoseconds {
+        self.next + Nanoseconds::from(self.steps.saturating_sub(1)) * self.interval
+    }
+
+    /// The drive whose head it moves.
+    pub(super) fn drive(&self) -> usize {
+        self.drive
+    }
+}
+
 impl Chip {
     /// SEEK: to cylinder `new`, by as many steps as the present cylinder number is off.
     pub(super) fn seek(&mut self, unit: usize, new: u8) {
-        self.forget_polling();
-        self.step_to(unit, new);
-        self.end_seek(unit, st0::SEEK_END);
+        let (direction, steps) = self.way_to(unit, new);
+        let end = SeekEnd { cylinder: new, st0: st0::SEEK_END, wants_track_0: false };
+        self.begin_seek(unit, direction, steps, end);
     }
 
-    /// The seek that CONFIGURE's EIS puts before a transfer. `true` when the head had to move.
-    pub(super) fn implied_seek(&mut self, unit: usize, new: u8) -> bool {
-        let moves = self.present_cylinder[unit] != new;
-        self.step_to(unit, new);
-        moves
+    /// The seek that CONFIGURE's EIS puts before a transfer. The number of steps that the head had to make.
+    pub(super) fn implied_seek(&mut self, unit: usize, new: u8) -> u8 {
+        let (direction, steps) = self.way_to(unit, new);
+        self.step(self.selected(), direction, steps);
+        self.present_cylinder[unit] = new;
+        steps
     }
 
-    fn step_to(&mut self, unit: usize, new: u8) {
+    fn way_to(&self, unit: usize, new: u8) -> (StepDirection, u8) {
         let present = self.present_cylinder[unit];
         let direction = if new > present { StepDirection::Inward } else { StepDirection::Outward };
-        self.step(direction, new.abs_diff(present));
-        self.present_cylinder[unit] = new;
+        (direction, new.abs_diff(present))
     }
 
     /// RECALIBRATE: outward until the drive says track 0.
     pub(super) fn recalibrate(&mut self, unit: usize) {
-        self.forget_polling();
-        self.present_cylinder[unit] = 0;
-        let steps = self.selected_drive().map_or(RECALIBRATE_STEPS, Drive::steps_to_track_0);
-        self.step(StepDirection::Outward, steps.min(RECALIBRATE_STEPS));
-        let found = self.selected_drive().is_some_and(Drive::track_0);
-        let failure = if found { 0 } else { st0::ABNORMAL | st0::EQUIPMENT_CHECK };
-        self.end_seek(unit, st0::SEEK_END | failure);
+        let steps = self.selected_drive().map_or(RECALIBRATE_STEPS, Drive::steps_to_track_0).min(RECALIBRATE_STEPS);
+        let end = SeekEnd { cylinder: 0, st0: st0::SEEK_END, wants_track_0: true };
+        self.begin_seek(unit, StepDirection::Outward, steps, end);
     }
 
     /// RELATIVE SEEK: by `steps` cylinders, whatever the present cylinder number is.
@@ -98,33 +146,63 @@ impl Chip {
     /// 0 makes no step (not established: the data sheet may mean 256). An absent drive never says track 0, so that none
     /// is passed.
     pub(super) fn relative_seek(&mut self, opcode: u8, unit: usize, steps: u8) {
-        self.forget_polling();
-        let present = &mut self.present_cylinder[unit];
-        let (direction, past_track_0) = if opcode & INWARD != 0 {
-            *present = present.wrapping_add(steps);
-            (StepDirection::Inward, false)
+        let present = self.present_cylinder[unit];
+        let (direction, cylinder, past_track_0) = if opcode & INWARD != 0 {
+            (StepDirection::Inward, present.wrapping_add(steps), false)
         } else {
-            *present = present.wrapping_sub(steps);
-            (StepDirection::Outward, self.selected_drive().is_some_and(|drive| drive.steps_to_track_0() < steps))
+            let past_track_0 = self.selected_drive().is_some_and(|drive| drive.steps_to_track_0() < steps);
+            (StepDirection::Outward, present.wrapping_sub(steps), past_track_0)
         };
-        self.step(direction, steps);
         let failure = if past_track_0 { st0::ABNORMAL | st0::EQUIPMENT_CHECK } else { 0 };
-        self.end_seek(unit, st0::SEEK_END | failure);
+        let end = SeekEnd { cylinder, st0: st0::SEEK_END | failure, wants_track_0: false };
+        self.begin_seek(unit, direction, steps, end);
+    }
+
+    fn begin_seek(&mut self, unit: usize, direction: StepDirection, steps: u8, end: SeekEnd) {
+        self.forget_polling();
+        let drive = self.selected();
+        match self.step_time().filter(|_| steps > 0) {
+            None => {
+                self.step(drive, direction, steps);
+                self.end_seek(unit, drive, end);
+            }
+            Some(interval) => {
+                self.interrupt_status.begin_seek(unit);
+                let next = self.now + interval;
+                self.seeks[unit] = Some(Seek { drive, direction, steps, next, interval, end });
+            }
+        }
+    }
+
+    /// A step of a seek-type command is due.
+    pub(super) fn proceed_seek(&mut self, unit: usize) {
+        let Some(seek) = self.seeks[unit] else { return };
+        self.step(seek.drive, seek.direction, 1);
+        let left = Seek { steps: seek.steps - 1, next: seek.next + seek.interval, ..seek };
+        self.seeks[unit] = Some(left).filter(|left| left.steps > 0);
+        if left.steps == 0 {
+            self.end_seek(unit, seek.drive, seek.end);
+        }
     }
 
     /// A seek-type command is over, and interrupts.
-    fn end_seek(&mut self, unit: usize, st0: u8) {
-        self.interrupt_status.end_seek(unit, st0);
+    fn end_seek(&mut self, unit: usize, drive: usize, end: SeekEnd) {
+        self.present_cylinder[unit] = end.cylinder;
+        let failed = end.wants_track_0 && !self.drives[drive].as_ref().is_some_and(Drive::track_0);
+        let failure = if failed { st0::ABNORMAL | st0::EQUIPMENT_CHECK } else { 0 };
+        self.interrupt_status.end_seek(unit, end.st0 | failure);
         self.interrupt_edge = true;
     }
 
-    /// Steps the drive that the DOR selects, whichever the command names: the select lines are the DOR's.
-    fn step(&mut self, direction: StepDirection, pulses: u8) {
+    /// Steps a drive: the one that the DOR selects when a command begins, whichever that names, for the select lines are
+    /// the DOR's.
+    fn step(&mut self, drive: usize, direction: StepDirection, pulses: u8) {
         if pulses > 0 {
             self.inward = direction == StepDirection::Inward;
             self.activity.step = true;
+            self.settled[drive] = self.now + SETTLING;
         }
-        if let Some(drive) = &mut self.drives[self.selected()] {
+        if let Some(drive) = &mut self.drives[drive] {
             drive.step(direction, pulses);
         }
     }

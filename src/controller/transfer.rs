@@ -8,6 +8,7 @@ use super::{
     fifo::{Field, Host},
     registers::{st0, st1, st2},
     signals::Passed,
+    timing::Pace,
 };
 use crate::{
     dma::Moved,
@@ -191,6 +192,14 @@ impl Transfer {
         Self { request, side, id, run: None, count, scan, passed: Passed::default(), ended: false, st0, st1: 0, st2: 0 }
     }
 
+    pub(super) fn rate(&self) -> DataRate {
+        self.request.rate
+    }
+
+    pub(super) fn encoding(&self) -> Encoding {
+        self.request.encoding
+    }
+
     pub(super) fn direction(&self) -> Option<Direction> {
         self.request.kind.direction()
     }
@@ -221,8 +230,8 @@ impl Transfer {
 
     /// The host did not keep up: a sector that is being written is completed with zeros, one that is being read is read
     /// to its end.
-    pub(super) fn overrun(&mut self, head: Option<Head<'_>>) {
-        if let (Kind::Write(mark), Some(run), Some(mut head)) = (self.request.kind, self.run, head)
+    pub(super) fn overrun(&mut self, head: Option<&mut Head<'_>>) {
+        if let (Kind::Write(mark), Some(run), Some(head)) = (self.request.kind, self.run, head)
             && let Ok(bytes) = head.write(self.side, run.slot(), 1, mark)
         {
             bytes.get_mut(run.offset()..1 << self.size_shift()).unwrap_or_default().fill(0);
@@ -255,14 +264,16 @@ impl Transfer {
     }
 
     /// Goes on for as long as the host keeps up. The work is bounded by the sectors of two sides.
-    pub(super) fn proceed(&mut self, head: &mut Head<'_>, host: &mut impl Host) -> Progress {
+    pub(super) fn proceed(&mut self, head: &mut Head<'_>, host: &mut impl Host, pace: &mut impl Pace) -> Progress {
         let mut pending = self.run.take();
         while !self.ended {
-            let Some(run) = pending.take().or_else(|| self.next_run(head)) else { continue };
+            let Some(run) = pending.take().or_else(|| self.next_run(head, host, pace)) else {
+                if pace.is_due() || self.ended { continue } else { return Progress::Waiting }
+            };
             let step = match self.request.kind {
-                Kind::Write(mark) => self.write(mark, run, head, host),
-                Kind::Scan(comparison) => self.scan(comparison, run, head, host),
-                Kind::Read(_) | Kind::ReadTrack | Kind::Verify | Kind::ReadId => self.read(run, head, host),
+                Kind::Write(mark) => self.write(mark, run, head, host, pace),
+                Kind::Scan(comparison) => self.scan(comparison, run, head, host, pace),
+                Kind::Read(_) | Kind::ReadTrack | Kind::Verify | Kind::ReadId => self.read(run, head, host, pace),
             };
             match step {
                 Step::Search => {}
@@ -278,14 +289,25 @@ impl Transfer {
 
     /// The sectors that are transferred next. `None` when the transfer has ended, or is to look again.
     #[inline(always)]
-    fn next_run(&mut self, head: &mut Head<'_>) -> Option<Run> {
+    fn next_run<P: Pace>(&mut self, head: &mut Head<'_>, host: &impl Host, pace: &mut P) -> Option<Run> {
+        if !pace.is_due() {
+            return None;
+        }
         match self.request.kind {
             Kind::ReadId => {
-                self.read_id(head);
+                self.read_id(head, pace);
                 None
             }
-            Kind::ReadTrack => self.next_on_track(head),
-            _ => self.find(head),
+            Kind::ReadTrack => self.next_on_track(head, host, pace),
+            _ => self.find(head, host, pace),
+        }
+    }
+
+    /// Bytes of a sector that pass before the host is asked for the first ones, or to take them.
+    fn first_request(&self, host: &impl Host) -> usize {
+        match self.request.kind {
+            Kind::Verify => 1 << self.size_shift(),
+            _ => host.request_size(),
         }
     }
 
@@ -306,7 +328,12 @@ impl Transfer {
     /// The track under the head; without one that can be read, no address mark comes in two turns. It is looked at where
     /// the medium put it, because a copy would wait for its bytes.
     #[inline(always)]
-    fn readable<'t, 'a>(&mut self, track: &'t Option<Track<'a>>, head: &Head<'_>) -> Option<&'t Track<'a>> {
+    fn readable<'t, 'a>(
+        &mut self,
+        track: &'t Option<Track<'a>>,
+        head: &Head<'_>,
+        pace: &mut impl Pace,
+    ) -> Option<&'t Track<'a>> {
         let Request { rate, encoding, .. } = self.request;
         match track {
             Some(track) if head.reads(track, rate, encoding) => {
@@ -314,6 +341,7 @@ impl Transfer {
                 Some(track)
             }
             _ => {
+                pace.to_index(head, TURNS_OF_A_SEARCH);
                 self.fail(st1::MISSING_ADDRESS_MARK, 0);
                 None
             }
@@ -321,31 +349,38 @@ impl Transfer {
     }
 
     /// Takes the next ID that passes and can be read.
-    fn read_id(&mut self, head: &mut Head<'_>) {
-        let (next, track) = (head.slot(), head.track(self.side));
-        let Some(track) = self.readable(&track, head) else { return };
+    fn read_id(&mut self, head: &mut Head<'_>, pace: &mut impl Pace) {
+        let track = head.track(self.side);
+        let Some(track) = self.readable(&track, head, pace) else { return };
+        let next = pace.next_slot(head, track);
         let readable = turn(track, next).find(|(_, sector)| !sector.id_crc_error);
         match readable {
             Some((slot, sector)) => {
+                pace.to_id(head, track, slot);
                 self.id = sector.id;
                 self.ended = true;
                 head.turn_to(slot + 1);
             }
-            None => self.fail(st1::NO_DATA, 0),
+            None => {
+                pace.to_index(head, TURNS_OF_A_SEARCH);
+                self.fail(st1::NO_DATA, 0);
+            }
         }
     }
 
     /// The next sector of a READ TRACK, from the index hole on. An ID that is not the one expected is only noted.
-    fn next_on_track(&mut self, head: &mut Head<'_>) -> Option<Run> {
+    fn next_on_track(&mut self, head: &mut Head<'_>, host: &impl Host, pace: &mut impl Pace) -> Option<Run> {
         let slot = usize::from(self.count);
         let track = head.track(self.side);
-        let track = self.readable(&track, head)?;
+        let track = self.readable(&track, head, pace)?;
         // The index hole comes again before EOT sectors were read (its status is not established), or no sector is of
         // this size.
         let Some(sector) = track.sector(slot).filter(|_| self.id.size_code <= MAX_SIZE_CODE) else {
+            pace.to_index(head, 1);
             self.fail(st1::NO_DATA, 0);
             return None;
         };
+        pace.to_data(head, track, slot, self.first_request(host));
         if sector.id != self.id {
             self.st1 |= st1::NO_DATA;
         }
@@ -365,19 +400,32 @@ impl Transfer {
 
     /// Looks for the sector during one turn of the disk, and ends the transfer when it is not there.
     #[inline(always)]
-    fn find(&mut self, head: &mut Head<'_>) -> Option<Run> {
+    fn find<P: Pace>(&mut self, head: &mut Head<'_>, host: &impl Host, pace: &mut P) -> Option<Run> {
         if matches!(self.request.kind, Kind::Write(_)) && head.write_protected() {
             self.fail(st1::NOT_WRITABLE, 0);
             return None;
         }
         let track = head.track(self.side);
-        let track = self.readable(&track, head)?;
-        let slot = track.regular_slot(self.id).or_else(|| self.search(track, head.slot()))?;
+        let track = self.readable(&track, head, pace)?;
+        let place = track.regular_slot(self.id).or_else(|| self.search(track, pace.next_slot(head, track)));
+        let Some(slot) = place else {
+            pace.to_index(head, TURNS_OF_A_SEARCH);
+            return None;
+        };
         let run = self.found(slot, track);
+        match run {
+            _ if !P::TIMED => {}
+            None if self.ended => pace.to_id(head, track, slot),
+            None => {
+                pace.to_data(head, track, slot, 0);
+                pace.to_end(1 << self.size_shift());
+            }
+            Some(_) => pace.to_data(head, track, slot, self.first_request(host)),
+        }
         if run.is_none() {
             head.turn_to(slot + 1);
         }
-        run
+        run.map(|run| if P::TIMED { Run { sectors: 1, ..run } } else { run })
     }
 
     /// The place of the sector with the ID that is looked for, from place `from` of the track on. When it does not pass
@@ -465,7 +513,7 @@ impl Transfer {
     }
 
     #[inline(always)]
-    fn read(&mut self, run: Run, head: &mut Head<'_>, host: &mut impl Host) -> Step {
+    fn read<P: Pace>(&mut self, run: Run, head: &mut Head<'_>, host: &mut impl Host, pace: &mut P) -> Step {
         let bytes = match head.read(self.side, run.slot(), run.sectors()) {
             Ok(bytes) => bytes,
             Err(error) => return self.fail_medium(&error),
@@ -474,15 +522,56 @@ impl Transfer {
             return self.fail_medium(&MediumError::Absent);
         };
         let wanted = self.wanted(available);
+        let passed = pace.passed(wanted);
+        if P::TIMED && (passed <= run.offset() || self.request.kind == Kind::Verify && passed < wanted) {
+            return Step::Wait(run);
+        }
         let short = run.sectors == 1 && bytes.len() != available;
         let (moved, offered) = if self.request.kind == Kind::Verify {
             (self.verify(available), available)
         } else {
-            let data = field_or_gap(bytes, run.offset(), wanted);
+            let data = field_or_gap(bytes, run.offset(), passed);
             (host.give(data, self.field(run, wanted)), data.len())
         };
         let run = Run { bad_data: run.bad_data || short, ..run };
-        self.pass(run, Piece { moved, offered, wanted, available }, head)
+        self.go_on(run, Piece { moved, offered, wanted, available }, passed, head, host, pace)
+    }
+
+    /// Asks the host for the bytes of a sector before the first of them is due.
+    fn ask(&mut self, run: Run, host: &mut impl Host) -> Step {
+        host.take(&mut [], self.field(run, self.wanted(1 << self.size_shift())));
+        Step::Wait(run)
+    }
+
+    /// What comes after a piece of a run; with time an overrun, when the host is too late.
+    #[inline(always)]
+    fn go_on<P: Pace>(
+        &mut self,
+        run: Run,
+        piece: Piece,
+        passed: usize,
+        head: &mut Head<'_>,
+        host: &impl Host,
+        pace: &mut P,
+    ) -> Step {
+        let (moved, size) = (run.offset() + piece.moved.bytes, 1 << self.size_shift());
+        let over = moved >= piece.wanted || piece.moved.terminal_count;
+        let to_host = self.request.kind.direction() != Some(Direction::FromHost);
+        if P::TIMED && !over && passed - moved > host.patience(to_host) {
+            self.run = Some(Run { offset: moved as u16, ..run });
+            self.overrun(Some(head));
+            pace.to_end(size);
+            return Step::Search;
+        }
+        let step = self.pass(run, piece, head);
+        if P::TIMED {
+            match passed - moved {
+                _ if over => pace.to_end(size),
+                0 => pace.to_byte((moved + host.request_size()).min(piece.wanted)),
+                _ => pace.to_byte(passed + 1),
+            }
+        }
+        step
     }
 
     /// VERIFY takes all that it is given, and ends after SC sectors as if by terminal count: even those of a track that
@@ -499,14 +588,25 @@ impl Transfer {
     }
 
     #[inline(always)]
-    fn write(&mut self, mark: Mark, run: Run, head: &mut Head<'_>, host: &mut impl Host) -> Step {
+    fn write<P: Pace>(
+        &mut self,
+        mark: Mark,
+        run: Run,
+        head: &mut Head<'_>,
+        host: &mut impl Host,
+        pace: &mut P,
+    ) -> Step {
+        if P::TIMED && pace.passed(usize::MAX) <= run.offset() {
+            return self.ask(run, host);
+        }
         let bytes = match head.write(self.side, run.slot(), run.sectors(), mark) {
             Ok(bytes) => bytes,
             Err(error) => return self.fail_medium(&error),
         };
         let available = self.whole_sectors(run, bytes.len()).unwrap_or_default();
         let wanted = self.wanted(available);
-        let Some(data) = bytes.get_mut(run.offset()..wanted).filter(|data| !data.is_empty()) else {
+        let passed = pace.passed(wanted);
+        let Some(data) = bytes.get_mut(run.offset()..passed).filter(|data| !data.is_empty()) else {
             return self.fail_medium(&MediumError::Absent);
         };
         self.passed.written = true;
@@ -517,11 +617,18 @@ impl Transfer {
         if (moved.terminal_count || end >= wanted) && end < sector_end {
             bytes.get_mut(end..sector_end).unwrap_or_default().fill(0);
         }
-        self.pass(run, Piece { moved, offered, wanted, available }, head)
+        self.go_on(run, Piece { moved, offered, wanted, available }, passed, head, host, pace)
     }
 
     /// Compares what comes from the host with a part of the sector.
-    fn scan(&mut self, comparison: Comparison, run: Run, head: &mut Head<'_>, host: &mut impl Host) -> Step {
+    fn scan<P: Pace>(
+        &mut self,
+        comparison: Comparison,
+        run: Run,
+        head: &mut Head<'_>,
+        host: &mut impl Host,
+        pace: &mut P,
+    ) -> Step {
         let bytes = match head.read(self.side, run.slot(), 1) {
             Ok(bytes) => bytes,
             Err(error) => return self.fail_medium(&error),
@@ -530,7 +637,11 @@ impl Transfer {
             return self.fail_medium(&MediumError::Absent);
         };
         let short = bytes.len() != wanted;
-        let data = field_or_gap(bytes, run.offset(), wanted);
+        let passed = pace.passed(wanted);
+        if P::TIMED && passed <= run.offset() {
+            return self.ask(run, host);
+        }
+        let data = field_or_gap(bytes, run.offset(), passed);
         let mut theirs = [0; 64];
         let offered = data.len().min(theirs.len());
         let moved = host.take(&mut theirs[..offered], self.field(run, wanted));
@@ -542,7 +653,7 @@ impl Transfer {
             self.judge(comparison);
         }
         let run = Run { bad_data: run.bad_data || short, ..run };
-        self.pass(run, Piece { moved, offered, wanted, available: wanted }, head)
+        self.go_on(run, Piece { moved, offered, wanted, available: wanted }, passed, head, host, pace)
     }
 
     /// SH and SN of the sector that has been compared.
@@ -712,6 +823,9 @@ struct Piece {
     /// Bytes of the run.
     available: usize,
 }
+
+/// The second index pulse ends a search.
+const TURNS_OF_A_SEARCH: u64 = 2;
 
 /// EC in the second byte of VERIFY.
 const ENABLE_COUNT: u8 = 0x80;

@@ -1,0 +1,413 @@
+//! Time: what commands take with `Timing::Authentic`, and that nothing else tells the two timings apart.
+//! Sections (§) are those of the project's fact sheet on the 82077AA and its surroundings.
+
+mod kit;
+
+use std::time::Duration;
+
+use kit::{BUFFER, CCR, DMA_READ_FLOPPY, DMA_WRITE_FLOPPY, DOR, FIFO, Guest, MSR};
+use proptest::prelude::*;
+use vm_fdc::{
+    Controller, FloppyDrive, Timing,
+    drive::DriveType,
+    media::{Geometry, SectorDisk},
+};
+
+const SECTOR: usize = 512;
+const TURN: Duration = Duration::from_millis(200);
+
+/// A guest in virtual time.
+struct Machine {
+    guest: Guest,
+    _drive: FloppyDrive,
+    /// All that has passed.
+    time: Duration,
+    /// The piece in which time passes, or from event to event.
+    slice: Option<Duration>,
+    log: Vec<String>,
+}
+
+impl Machine {
+    /// With a disk of its size in the drive, the motor at speed, and the head at cylinder 0.
+    fn new(timing: Timing, drive_type: DriveType, geometry: Geometry, rate: u8) -> Self {
+        let builder = Controller::builder().drive(0, drive_type).scan_commands(true).timing(timing);
+        let mut guest = Guest::new(builder);
+        let drive = guest.bus.fdc.drive(0).unwrap();
+        drive.attach_medium(SectorDisk::formatted(geometry, 0xE5)).unwrap();
+        guest.bus.write(DOR, 0x1C);
+        guest.bus.write(CCR, rate);
+        let mut machine = Self { guest, _drive: drive, time: Duration::ZERO, slice: None, log: Vec::new() };
+        machine.pass(Duration::from_secs(1));
+        for _ in 0..4 {
+            machine.command(&[0x08]);
+        }
+        machine.command(&[0x03, 0xDF, 0x02]); // 3 ms a step at 500 kb/s, 2 ms to load the head
+        machine.command(&[0x13, 0x00, 0x40, 0x00]);
+        machine
+    }
+
+    fn hd(timing: Timing) -> Self {
+        Self::new(timing, DriveType::Inch3_5Hd, Geometry::HD_1440K, 0)
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let mut left = time;
+        while left > Duration::ZERO {
+            let piece = self.slice.unwrap_or(left).min(left);
+            self.guest.bus.fdc.advance(piece);
+            left -= piece;
+        }
+        self.time += time;
+    }
+
+    /// Waits for what happens next; `false` when nothing will.
+    fn wait(&mut self) -> bool {
+        let Some(event) = self.guest.bus.fdc.next_event() else { return false };
+        assert!(event > Duration::ZERO);
+        self.pass(event);
+        true
+    }
+
+    /// Whatever comes of a command: its data is moved as soon as it is asked for, and its result fetched. Gives the result.
+    fn command(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.begin(bytes);
+        self.finish()
+    }
+
+    fn begin(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            while self.guest.bus.read(MSR) & 0xC0 != 0x80 {
+                assert!(self.wait(), "the controller takes a byte");
+            }
+            self.guest.bus.write(FIFO, byte);
+        }
+        self.log.push(format!("> {bytes:02x?}"));
+    }
+
+    fn finish(&mut self) -> Vec<u8> {
+        let (mut result, mut data) = (Vec::new(), Vec::new());
+        loop {
+            match self.guest.bus.read(MSR) & 0xF0 {
+                0xF0 => data.push(self.guest.bus.read(FIFO)),
+                0xB0 => self.guest.bus.write(FIFO, (self.log.len() * 7) as u8),
+                0xD0 => result.push(self.guest.bus.read(FIFO)),
+                0x80 => break,
+                _ => assert!(self.wait(), "the command ends"),
+            }
+        }
+        self.log.push(format!("< {result:02x?}, {data:02x?}, INT {}", self.guest.bus.irq().is_high()));
+        result
+    }
+
+    /// A command, until its result is there: what that took.
+    fn takes(&mut self, bytes: &[u8]) -> Duration {
+        let before = self.time;
+        self.begin(bytes);
+        while self.guest.bus.read(MSR) & 0xF0 == 0x10
+            || self.guest.bus.read(MSR) & 0x0F != 0 && !self.guest.bus.irq().is_high()
+        {
+            assert!(self.wait(), "the command ends");
+        }
+        self.time - before
+    }
+
+    /// A seek-type command and its status.
+    fn seek(&mut self, bytes: &[u8]) -> (Duration, Vec<u8>) {
+        let before = self.time;
+        self.begin(bytes);
+        while !self.guest.bus.irq().is_high() {
+            assert!(self.wait(), "the seek ends");
+        }
+        (self.time - before, self.command(&[0x08]))
+    }
+
+    fn dma(&mut self, mode: u8, bytes: usize) {
+        self.guest.program_dma(mode, BUFFER, bytes);
+    }
+}
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+// What takes time
+
+#[test]
+fn polling_comes_within_250_microseconds_of_a_reset() {
+    // §6.2, §10.3
+    let mut guest = Guest::new(Controller::builder().timing(Timing::Authentic));
+    guest.bus.write(DOR, 0x0C);
+    assert!(!guest.bus.irq().is_high());
+    let event = guest.bus.fdc.next_event().expect("the drives are looked at");
+    assert!(Duration::ZERO < event && event <= Duration::from_micros(250));
+    guest.bus.fdc.advance(event);
+    assert!(guest.bus.irq().is_high());
+    assert_eq!(guest.sense_interrupt(), [0xC0, 0]);
+}
+
+#[test]
+fn a_configure_before_the_first_look_keeps_polling_from_happening() {
+    // §6.2
+    let mut guest = Guest::new(Controller::builder().timing(Timing::Authentic));
+    guest.bus.write(DOR, 0x0C);
+    guest.command(&[0x13, 0x00, 0x10, 0x00]);
+    guest.bus.fdc.advance(Duration::from_secs(1));
+    assert!(!guest.bus.irq().is_high());
+    assert_eq!(guest.sense_interrupt(), [0x80]);
+}
+
+#[test]
+fn a_seek_takes_the_step_rate_for_each_step() {
+    // §7.1, §10.2
+    for (specify, micros) in [(0xD0, 3_000), (0xF0, 1_000), (0x00, 16_000)] {
+        let mut machine = Machine::hd(Timing::Authentic);
+        machine.command(&[0x03, specify, 0x02]);
+        assert_eq!(machine.seek(&[0x0F, 0, 79]), (Duration::from_micros(micros) * 79, vec![0x20, 79]));
+        assert_eq!(machine.seek(&[0x07, 0]), (Duration::from_micros(micros) * 79, vec![0x20, 0]));
+        assert_eq!(machine.seek(&[0x0F, 0, 0]), (Duration::ZERO, vec![0x20, 0]));
+    }
+}
+
+#[test]
+fn the_step_rate_follows_the_data_rate() {
+    // §7.1: code D is 3 ms at 500 kb/s.
+    for (rate, micros) in [(0, 3_000), (1, 5_000), (2, 6_000), (3, 1_500)] {
+        let mut machine = Machine::hd(Timing::Authentic);
+        machine.guest.bus.write(CCR, rate);
+        assert_eq!(machine.seek(&[0x0F, 0, 10]).0, Duration::from_micros(micros) * 10);
+    }
+}
+
+#[test]
+fn seeks_of_several_drives_run_side_by_side_and_show_in_the_msr() {
+    // §2.1, §3.16
+    let builder = Controller::builder().drive(0, DriveType::Inch3_5Hd).drive(1, DriveType::Inch3_5Hd);
+    let mut guest = Guest::new(builder.timing(Timing::Authentic));
+    guest.bus.write(DOR, 0x3C);
+    guest.bus.fdc.advance(millis(1000));
+    (0..4).for_each(|_| _ = guest.sense_interrupt());
+    guest.bus.write(CCR, 0);
+    guest.command(&[0x03, 0xDF, 0x02]);
+    guest.command(&[0x0F, 0, 20]);
+    guest.bus.write(DOR, 0x3D);
+    guest.command(&[0x0F, 1, 10]);
+    assert_eq!((guest.bus.read(MSR), guest.bus.irq().is_high()), (0x83, false));
+    assert_eq!(guest.sense_interrupt(), [0x80], "neither has ended");
+    guest.bus.fdc.advance(millis(30));
+    assert_eq!((guest.bus.read(MSR), guest.bus.irq().is_high()), (0x83, true));
+    assert_eq!(guest.sense_interrupt(), [0x21, 10]);
+    assert_eq!((guest.bus.read(MSR), guest.bus.irq().is_high()), (0x81, false));
+    guest.bus.fdc.advance(millis(30));
+    assert_eq!(guest.sense_interrupt(), [0x20, 20]);
+    assert_eq!(guest.bus.read(MSR), 0x80);
+}
+
+#[test]
+fn a_failing_read_id_takes_two_turns_at_most() {
+    // §10.2, §4.12
+    let mut machine = Machine::hd(Timing::Authentic);
+    machine.guest.bus.write(CCR, 2);
+    let time = machine.takes(&[0x4A, 0]);
+    assert!(TURN < time && time <= 2 * TURN + millis(4), "{time:?}");
+    assert_eq!(machine.finish()[..3], [0x40, 0x01, 0]);
+}
+
+#[test]
+fn read_id_gives_the_sectors_as_they_pass() {
+    // §10.1, §10.2: 682 bytes of 16 us each.
+    let mut machine = Machine::hd(Timing::Authentic);
+    let ids: Vec<u8> = (0..18)
+        .map(|_| {
+            machine.takes(&[0x4A, 0]);
+            machine.finish()[5]
+        })
+        .collect();
+    for pair in ids.windows(2) {
+        assert_eq!(pair[1], pair[0] % 18 + 1, "{ids:?}");
+    }
+}
+
+#[test]
+fn a_sector_takes_its_bytes_and_what_passes_before_it() {
+    // §10.1
+    let mut machine = Machine::hd(Timing::Authentic);
+    for record in [1, 9, 18] {
+        machine.dma(DMA_READ_FLOPPY, SECTOR);
+        let time = machine.takes(&[0x46, 0, 0, 0, record, 2, 18, 0x1B, 0xFF]);
+        assert!(Duration::from_micros(514 * 16) < time && time < TURN + millis(15), "{time:?}");
+        assert_eq!(machine.finish()[..3], [0, 0, 0]);
+    }
+}
+
+#[test]
+fn a_cylinder_takes_two_turns() {
+    // §10.1
+    let mut machine = Machine::hd(Timing::Authentic);
+    for _ in 0..3 {
+        machine.dma(DMA_READ_FLOPPY, 36 * SECTOR);
+        let time = machine.takes(&[0xC6, 0, 0, 0, 1, 2, 18, 0x1B, 0xFF]);
+        assert!(2 * TURN - millis(5) < time && time < 3 * TURN, "{time:?}");
+        assert_eq!(machine.finish(), [0x04, 0, 0, 1, 0, 1, 2]);
+    }
+}
+
+#[test]
+fn a_format_takes_the_rest_of_one_turn_and_all_of_the_next() {
+    // §4.9
+    let mut machine = Machine::hd(Timing::Authentic);
+    let ids: Vec<u8> = (1..=18).flat_map(|record| [0, 0, record, 2]).collect();
+    machine.guest.buffer_mut(72).copy_from_slice(&ids);
+    machine.dma(DMA_WRITE_FLOPPY, 72);
+    let time = machine.takes(&[0x4D, 0, 2, 18, 0x6C, 0xF6]);
+    assert!(TURN <= time && time <= 2 * TURN + millis(4), "{time:?}");
+    assert_eq!(machine.finish()[..3], [0, 0, 0]);
+}
+
+#[test]
+fn a_command_waits_for_the_motor() {
+    // §10.2
+    let mut machine = Machine::hd(Timing::Authentic);
+    machine.guest.bus.write(DOR, 0x0C);
+    machine.guest.bus.write(DOR, 0x1C);
+    let time = machine.takes(&[0x4A, 0]);
+    assert!(millis(300) <= time && time <= millis(520), "{time:?}");
+}
+
+// Hosts that are late
+
+#[test]
+fn a_channel_that_does_not_serve_is_an_overrun() {
+    // §4.14, §7.3
+    for (configure, micros) in [(0x20, 16 * 2), (0x00, 16 * 17)] {
+        for (opcode, mode) in [(0x46, DMA_READ_FLOPPY), (0x45, DMA_WRITE_FLOPPY)] {
+            let mut machine = Machine::hd(Timing::Authentic);
+            machine.command(&[0x13, 0, configure, 0]);
+            machine.dma(mode, SECTOR);
+            machine.guest.bus.write(0x0A, 0x06);
+            machine.begin(&[opcode, 0, 0, 0, 1, 2, 18, 0x1B, 0xFF]);
+            while machine.guest.bus.read(0x08) & 0x40 == 0 || machine.guest.bus.read(MSR) != 0x10 {
+                if machine.guest.bus.read(MSR) != 0x10 {
+                    break;
+                }
+                assert!(machine.wait());
+            }
+            assert_eq!(machine.finish()[..3], [0x40, 0x10, 0], "{configure:#04x}, {micros}");
+        }
+    }
+}
+
+#[test]
+fn a_guest_that_does_not_fetch_its_bytes_is_an_overrun() {
+    // §4.14
+    for configure in [0x20, 0x00, 0x0F] {
+        for opcode in [0x46, 0x45] {
+            let mut machine = Machine::hd(Timing::Authentic);
+            machine.command(&[0x13, 0, configure, 0]);
+            machine.command(&[0x03, 0xDF, 0x03]);
+            machine.begin(&[opcode, 0, 0, 0, 1, 2, 18, 0x1B, 0xFF]);
+            machine.pass(Duration::from_secs(1));
+            // What the FIFO holds is fetched before the result shows.
+            let mut fetched = 0;
+            while machine.guest.bus.read(MSR) == 0xF0 {
+                machine.guest.bus.read(FIFO);
+                fetched += 1;
+            }
+            assert!(fetched <= 16);
+            assert_eq!(machine.finish()[..3], [0x40, 0x10, 0], "{configure:#04x}");
+        }
+    }
+}
+
+// The same but for time
+
+#[derive(Clone, Debug)]
+enum Step {
+    Command(Vec<u8>),
+    Seek(Vec<u8>),
+    Rate(u8),
+}
+
+fn program() -> impl Strategy<Value = Vec<Step>> {
+    let opcode = prop::sample::select(vec![0x46, 0x66, 0xC6, 0x4C, 0x45, 0xC5, 0x49, 0x42, 0x51, 0x59, 0xD1]);
+    let transfer = (opcode, 0..2u8, 0..3u8, 1..=19u8, prop_oneof![5 => Just(2u8), 1 => 0..=8u8], 1..=19u8, 1..5u8);
+    let transfer = transfer.prop_map(|(opcode, head, cylinder, record, size, end, last)| {
+        Step::Command(vec![opcode, head << 2, cylinder, head, record, size, end, 0x1B, last])
+    });
+    let verify = (0..2u8, any::<bool>(), 1..=18u8, 1..20u8).prop_map(|(head, count, record, sectors)| {
+        Step::Command(vec![0x56, head << 2 | u8::from(count) << 7, 0, head, record, 2, 18, 0x1B, sectors])
+    });
+    let format =
+        (0..2u8, 1..=18u8).prop_map(|(head, sectors)| Step::Command(vec![0x4D, head << 2, 2, sectors, 0x6C, 0xF6]));
+    let seek = (0..4u8).prop_map(|cylinder| Step::Seek(vec![0x0F, 0, cylinder]));
+    prop::collection::vec(
+        prop_oneof![
+            8 => transfer,
+            1 => verify,
+            1 => format,
+            2 => seek,
+            1 => Just(Step::Seek(vec![0x07, 0])),
+            1 => Just(Step::Rate(2)),
+            2 => Just(Step::Rate(0)),
+            1 => Just(Step::Command(vec![0x04, 0])),
+            1 => Just(Step::Command(vec![0x0E])),
+        ],
+        1..8,
+    )
+}
+
+/// All that a guest sees of a program but time.
+fn run(timing: Timing, dma: bool, configure: u8, bytes: usize, program: &[Step], slice: Option<Duration>) -> Machine {
+    let mut machine = Machine::hd(timing);
+    machine.slice = slice;
+    machine.command(&[0x13, 0, configure, 0]);
+    machine.command(&[0x03, 0xDF, 0x02 | u8::from(!dma)]);
+    for step in program {
+        match step {
+            Step::Rate(rate) => machine.guest.bus.write(CCR, *rate),
+            Step::Seek(seek) => {
+                let (_, status) = machine.seek(seek);
+                machine.log.push(format!("{status:02x?}"));
+            }
+            Step::Command(command) => {
+                let reads = matches!(command[0] & 0x1F, 0x06 | 0x0C | 0x02);
+                machine.dma(if reads { DMA_READ_FLOPPY } else { DMA_WRITE_FLOPPY }, bytes);
+                machine.command(command);
+                let sum =
+                    machine.guest.buffer(bytes).iter().fold(0u32, |sum, &byte| sum.rotate_left(5) ^ u32::from(byte));
+                machine.log.push(format!("memory {sum:08x}"));
+            }
+        }
+    }
+    machine
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn a_guest_sees_the_same_with_time_and_without(
+        program in program(),
+        dma in any::<bool>(),
+        configure in prop::sample::select(vec![0x00u8, 0x07, 0x0F, 0x20, 0x40, 0x60]),
+        bytes in prop_oneof![Just(512usize), Just(2048), Just(18_432), 1..3000usize],
+    ) {
+        // §10.4
+        let [timed, at_once] =
+            [Timing::Authentic, Timing::Immediate].map(|timing| run(timing, dma, configure, bytes, &program, None).log);
+        prop_assert_eq!(timed, at_once);
+    }
+
+    #[test]
+    fn time_in_pieces_is_the_same_time(
+        program in program(),
+        dma in any::<bool>(),
+        configure in prop::sample::select(vec![0x00u8, 0x20, 0x47]),
+        slice in prop::sample::select(vec![1_000u64, 7_777, 100_000, 1_000_000]),
+    ) {
+        // §10.4
+        let [whole, sliced] = [None, Some(Duration::from_nanos(slice))]
+            .map(|slice| run(Timing::Authentic, dma, configure, 1024, &program[..program.len().min(2)], slice));
+        prop_assert_eq!(&whole.log, &sliced.log);
+        prop_assert_eq!(whole.time, sliced.time);
+    }
+}
