@@ -690,15 +690,14 @@ impl Chip {
     fn proceed_with(&mut self, string: Option<&mut GuestString<'_>>, dma: &mut impl DmaChannel) {
         let (motor_on, gate, uses_dma) = (self.motor_on(), self.pins_driven(), self.uses_dma());
         let selected = self.selected();
-        let (now, fifo) = (self.timed().then_some(self.now), self.fifo_size());
-        let unload = self.steps_and_head().head_unload();
+        let now = self.timed().then_some(self.now);
         let Phase::Execution(execution) = &mut self.phase else { return };
         let drive = self.drives[selected].as_mut().filter(|_| motor_on);
         let mut head = drive.and_then(Drive::head);
         let (ids, mut none) = (&mut self.format_ids, GuestString::default());
         let progress = match uses_dma {
             true => {
-                let mut port = DmaPort { channel: dma, gate, served: false, fifo };
+                let mut port = DmaPort { channel: dma, gate, served: false, fifo: self.fifo.size() };
                 let progress = execution.proceed(head.as_mut(), &mut port, ids, now);
                 if port.served {
                     self.waited = Duration::ZERO;
@@ -728,7 +727,9 @@ impl Chip {
         }
         // What the disk delivered is fetched before the result shows.
         if self.fifo.is_empty() || execution.direction() != Some(Direction::ToHost) {
-            self.head_loaded = self.now + unload;
+            if now.is_some() {
+                self.head_loaded = self.now + self.steps_and_head().head_unload();
+            }
             self.end_execution();
         }
     }

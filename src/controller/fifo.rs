@@ -144,6 +144,10 @@ impl Fifo {
         *self = Self { size, timed, asks: true, ..Self::default() };
     }
 
+    pub(super) fn size(&self) -> FifoSize {
+        self.size
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.start == self.end
     }
