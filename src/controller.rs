@@ -166,7 +166,7 @@ impl<I, D> ControllerBuilder<I, D> {
 ///
 /// A VM monitor forwards the guest's port accesses to [`read_port`](Self::read_port) and
 /// [`write_port`](Self::write_port), or by register to [`read`](Self::read) and [`write`](Self::write). Each command
-/// ends within the access that starts it, as far as the DMA channel keeps up.
+/// ends within the access that starts it, as far as the DMA channel keeps up, unless [`Timing`] says otherwise.
 ///
 /// ```
 /// use vm_fdc::{Controller, Register, drive::DriveType};
@@ -306,8 +306,13 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
 
     /// Time passes: `elapsed` since the last call, or since the controller was built.
     ///
-    /// Commands do not need it. It bounds how long one waits for a DMA channel that does not serve it: after a turn of
-    /// the disk the command ends with an overrun (ST1.OR), or, if the disk no longer turns, as [`EmptyDrive`] says.
+    /// It is the elapsed time that is told, not the time of some clock: a VM monitor that pauses or moves its guest has no
+    /// epoch to carry along. In how many pieces it is told makes no difference.
+    ///
+    /// Without timing, commands do not need it. It bounds how long one waits for a DMA channel that does not serve it:
+    /// after a turn of the disk the command ends with an overrun (ST1.OR), or, if the disk no longer turns, as
+    /// [`EmptyDrive`] says. With [`Timing::Authentic`] all that happens in that time happens now, each event at its own
+    /// moment; the work is bounded by what is under way, whatever the time.
     pub fn advance(&mut self, elapsed: Duration) {
         let mut left = elapsed;
         while let Some(event) = self.next_event().filter(|&event| event <= left) {
@@ -319,7 +324,8 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
         self.drive_pins();
     }
 
-    /// How much time may pass until [`advance`](Self::advance) would have something to do; `None` for any.
+    /// How much time may pass until [`advance`](Self::advance) would have something to do; `None` for any. A VM monitor
+    /// with [`Timing::Authentic`] sets a timer by it after each access.
     #[must_use]
     pub fn next_event(&self) -> Option<Duration> {
         self.chip.next_event()

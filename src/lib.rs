@@ -2,7 +2,8 @@
 //!
 //! A [`Controller`] takes the guest's accesses to its registers, moves sectors between the medium in a drive and guest
 //! memory, and drives an interrupt line. It has no clock and no thread: a command takes no time and ends within the
-//! access that gives it its last byte, and the same accesses give the same answers, always.
+//! access that gives it its last byte, or takes the time of a real drive, which the embedder tells
+//! ([`Timing::Authentic`]). The same accesses and times give the same answers, always.
 //!
 //! ```
 //! use vm_fdc::{Controller, dma::AtDma, drive::DriveType, media::Access};

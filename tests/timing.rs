@@ -273,6 +273,118 @@ fn a_command_waits_for_the_motor() {
     assert!(millis(300) <= time && time <= millis(520), "{time:?}");
 }
 
+/// The table in the documentation, as it should be.
+fn table() -> String {
+    let mut rows = String::from("| operation | time |\n|---|---|\n");
+    let mut row = |operation: &str, time: Duration| {
+        rows.push_str(&format!("| {operation} | {:.1} ms |\n", time.as_secs_f64() * 1e3));
+    };
+    for (name, drive_type, geometry, rate) in [
+        ("360K", DriveType::Inch5_25Dd, Geometry::DD_360K, 2),
+        ("720K", DriveType::Inch3_5Dd, Geometry::DD_720K, 2),
+        ("1.2M", DriveType::Inch5_25Hd, Geometry::HD_1200K, 0),
+        ("1.44M", DriveType::Inch3_5Hd, Geometry::HD_1440K, 0),
+        ("2.88M", DriveType::Inch3_5Ed, Geometry::ED_2880K, 3),
+    ] {
+        let mut machine = Machine::new(Timing::Authentic, drive_type, geometry, rate);
+        let (before, sectors) = (machine.time, geometry.sectors());
+        for cylinder in 0..geometry.cylinders() {
+            machine.dma(DMA_READ_FLOPPY, 2 * usize::from(sectors) * SECTOR);
+            let read = machine.command(&[0xC6, 0, cylinder, 0, 1, 2, sectors, 0x1B, 0xFF]);
+            assert_eq!(read[0] & 0xC0, 0);
+        }
+        let time = machine.time - before;
+        row(&format!("whole {name} disk, a READ DATA with MT a cylinder"), time);
+        // Two turns a cylinder at least, and no more than three and its step.
+        let turn = Duration::from_secs(60) / drive_type.rpm();
+        let turns = time.as_secs_f64() / turn.as_secs_f64() / f64::from(geometry.cylinders());
+        assert!((2.0..3.2).contains(&turns), "{name}: {turns} turns a cylinder");
+    }
+    let mut machine = Machine::hd(Timing::Authentic);
+    let before = machine.time;
+    let mut place = 1u32;
+    for _ in 0..1_000 {
+        place = place * 1_103 % 2_879; // in no order
+        let (cylinder, head, record) = (place / 36, place / 18 % 2, place % 18 + 1);
+        machine.dma(DMA_READ_FLOPPY, SECTOR);
+        let read = [0x46, head << 2, cylinder, head, record, 2, 18, 0x1B, 0xFF].map(|byte| byte as u8);
+        assert_eq!(machine.command(&read)[0] & 0xC0, 0);
+    }
+    row("one sector of a 1.44M disk, in the mean of a thousand at random", (machine.time - before) / 1_000);
+    machine.seek(&[0x0F, 0, 79]);
+    row("RECALIBRATE from cylinder 79, at 3 ms a step", machine.seek(&[0x07, 0]).0);
+    machine.guest.bus.write(CCR, 2);
+    row("READ ID where nothing can be read, up to", {
+        let longest = (0..50).map(|n| {
+            machine.pass(millis(n * 7));
+            let time = machine.takes(&[0x4A, 0]);
+            machine.finish();
+            time
+        });
+        longest.max().unwrap()
+    });
+    machine.guest.bus.write(CCR, 0);
+    machine.guest.bus.write(DOR, 0x0C);
+    machine.guest.bus.write(DOR, 0x1C);
+    row("READ ID from the start of the motor", machine.takes(&[0x4A, 0]));
+    rows
+}
+
+#[test]
+fn the_times_are_those_of_the_documentation() {
+    // §10
+    let documented = include_str!("../src/controller/times.md");
+    let table = table();
+    assert!(documented.ends_with(&table), "the table should be:\n{table}");
+}
+
+// Time without measure
+
+#[test]
+fn no_time_is_too_long() {
+    // §12
+    let mut machine = Machine::hd(Timing::Authentic);
+    for command in
+        [&[0x46, 0, 0, 0, 1, 2, 18, 0x1B, 0xFF][..], &[0x0F, 0, 79], &[0x4A, 0], &[0x4D, 0, 2, 18, 0x6C, 0xF6]]
+    {
+        machine.dma(DMA_READ_FLOPPY, SECTOR);
+        machine.begin(command);
+        for _ in 0..3 {
+            machine.guest.bus.fdc.advance(Duration::MAX);
+        }
+        assert_eq!(machine.guest.bus.fdc.next_event(), None, "{command:02x?}");
+        machine.finish();
+        machine.guest.sense_interrupt();
+    }
+    machine.dma(DMA_READ_FLOPPY, SECTOR);
+    assert_eq!(machine.command(&[0xC6, 0, 79, 0, 1, 2, 18, 0x1B, 0xFF])[..3], [0, 0, 0]);
+}
+
+#[test]
+fn without_time_nothing_happens_however_often_the_guest_looks() {
+    // §12
+    let mut machine = Machine::hd(Timing::Authentic);
+    machine.dma(DMA_READ_FLOPPY, SECTOR);
+    machine.begin(&[0x46, 0, 0, 0, 1, 2, 18, 0x1B, 0xFF]);
+    for _ in 0..10_000 {
+        assert_eq!(machine.guest.bus.read(MSR), 0x10);
+        machine.guest.bus.fdc.advance(Duration::ZERO);
+        machine.guest.bus.fdc.service_dma();
+    }
+    assert_eq!(machine.guest.buffer(SECTOR), [0; SECTOR]);
+    assert_eq!(machine.finish()[..3], [0, 0, 0]);
+}
+
+#[test]
+fn the_slowest_steps_to_the_farthest_cylinder_take_their_time() {
+    // §7.1, §12: 32 ms each at 250 kb/s.
+    let mut machine = Machine::hd(Timing::Authentic);
+    machine.guest.bus.write(CCR, 2);
+    machine.command(&[0x03, 0x00, 0x00]);
+    assert_eq!(machine.seek(&[0x0F, 0, 255]), (millis(32) * 255, vec![0x20, 255]));
+    assert_eq!(machine.seek(&[0x8F, 0, 255]), (millis(32) * 255, vec![0x70, 0]));
+}
+
 // Hosts that are late
 
 #[test]

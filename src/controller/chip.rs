@@ -764,9 +764,7 @@ impl Chip {
 
     /// Time passes up to the next event at most, which then happens.
     fn pass(&mut self, elapsed: Duration, dma: &mut impl DmaChannel) {
-        let elapsed = Nanoseconds::try_from(elapsed.as_nanos()).unwrap_or(Nanoseconds::MAX);
-        // After 292 years the clock stands.
-        self.now = self.now.saturating_add(elapsed).min(Nanoseconds::MAX / 2);
+        self.now = self.now.saturating_add(timing::that_matters(elapsed));
         if self.polls.is_some_and(|at| at <= self.now) {
             self.poll();
         }

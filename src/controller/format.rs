@@ -185,7 +185,9 @@ impl FormatTrack {
             terminal_count = moved.terminal_count;
         }
         if self.received < due || terminal_count && self.received < wanted {
-            self.write(head, ids);
+            if terminal_count {
+                self.write(head, ids);
+            }
             self.fail(st1::OVERRUN);
             pace.to_byte(turn);
             return Progress::Ended;

@@ -80,7 +80,7 @@ fn byte(bits: [bool; 8]) -> u8 {
 }
 
 impl Signals {
-    /// SRA. No time passes, so that no index pulse is ever seen and STEP is never caught active.
+    /// SRA. Pulses are over before software can look: the index hole is never seen, and STEP never caught active.
     pub(super) fn status_a(&self, mode: InterfaceMode) -> u8 {
         let Self { interrupt, dma_request, second_drive, track_0, write_protected, side_1, inward, activity, .. } =
             *self;

@@ -1,5 +1,7 @@
 //! Time: what a drive and the chip take for what they do, and how a command waits for it.
 
+use std::time::Duration;
+
 use crate::{
     drive::{DriveType, Head},
     media::{DataRate, Encoding, Track, sector_size},
@@ -14,6 +16,8 @@ pub enum Timing {
     /// Steps, head load, spin-up, the turning of the disk and each byte take the time that they take in a real drive, as
     /// the embedder tells it by [`Controller::advance`](crate::Controller::advance). Status and data are the same, but
     /// that a host can be late (ST1.OR) and that READ ID gives the sector that passes next.
+    ///
+    #[doc = include_str!("times.md")]
     Authentic,
 }
 
@@ -23,6 +27,14 @@ pub(super) type Nanoseconds = u64;
 const MICROSECOND: Nanoseconds = 1_000;
 const MILLISECOND: Nanoseconds = 1_000_000;
 const MINUTE: u128 = 60_000_000_000;
+
+/// Elapsed time, as far as it makes a difference: all disks turn a whole number of times in a second, and nothing lasts for
+/// an hour. The clock does not run over, then, whatever it is told.
+pub(super) fn that_matters(elapsed: Duration) -> Nanoseconds {
+    const HOUR: Duration = Duration::from_secs(3_600);
+    let elapsed = if elapsed > HOUR { HOUR + Duration::from_nanos(elapsed.subsec_nanos().into()) } else { elapsed };
+    elapsed.as_nanos() as Nanoseconds
+}
 
 /// From the end of a reset to the first look at the drives. At most 250 us are known to do.
 pub(super) const POLLING: Nanoseconds = 100 * MICROSECOND;
