@@ -264,6 +264,37 @@ fn a_format_takes_the_rest_of_one_turn_and_all_of_the_next() {
 }
 
 #[test]
+fn a_format_asks_for_four_bytes_a_sector_and_no_more() {
+    // §4.9, without DMA
+    let mut machine = Machine::hd(Timing::Authentic);
+    machine.command(&[0x03, 0xDF, 0x03]);
+    machine.begin(&[0x4D, 0, 2, 18, 0x6C, 0xF6]);
+    let mut given = 0;
+    while machine.guest.bus.read(MSR) & 0xD0 != 0xD0 {
+        if machine.guest.bus.read(MSR) == 0xB0 {
+            machine.guest.bus.write(FIFO, [0, 0, 1 + (given / 4) as u8, 2][given % 4]);
+            given += 1;
+        } else {
+            assert!(machine.wait());
+        }
+    }
+    assert_eq!(given, 72);
+    assert_eq!(machine.finish()[..3], [0, 0, 0]);
+}
+
+#[test]
+fn read_id_gives_ids_that_claim_too_much_as_they_pass() {
+    // §4.9, §4.11: N = 7 in each ID, and 512 bytes behind it.
+    let mut machine = Machine::hd(Timing::Authentic);
+    let ids: Vec<u8> = (1..=6).flat_map(|record| [0, 0, record, 7]).collect();
+    machine.guest.buffer_mut(24).copy_from_slice(&ids);
+    machine.dma(DMA_WRITE_FLOPPY, 24);
+    assert_eq!(machine.command(&[0x4D, 0, 2, 6, 0x6C, 0xF6])[..3], [0, 0, 0]);
+    let seen: Vec<u8> = (0..12).map(|_| machine.command(&[0x4A, 0])[5]).collect();
+    assert!(seen.windows(2).all(|pair| pair[1] == pair[0] % 6 + 1), "{seen:?}");
+}
+
+#[test]
 fn a_command_waits_for_the_motor() {
     // §10.2
     let mut machine = Machine::hd(Timing::Authentic);

@@ -78,7 +78,7 @@ impl Execution {
     pub(super) fn waits_for_host(&self) -> bool {
         match &self.job {
             Job::Transfer(transfer) => transfer.waits_for_host(),
-            Job::Format(format) => self.disk.is_some() && !format.has_ended(),
+            Job::Format(format) => self.disk.is_some() && format.waits_for_host(),
         }
     }
 

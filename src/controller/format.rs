@@ -57,6 +57,7 @@ pub(super) struct FormatTrack {
     filler: u8,
     /// Bytes that the host has given.
     received: usize,
+    has_all_ids: bool,
     /// The index hole has passed, and the track is being written.
     begun: bool,
     written: bool,
@@ -78,6 +79,7 @@ impl FormatTrack {
             gap,
             filler,
             received: 0,
+            has_all_ids: false,
             begun: false,
             written: false,
             ended: false,
@@ -96,6 +98,11 @@ impl FormatTrack {
 
     pub(super) fn has_ended(&self) -> bool {
         self.ended
+    }
+
+    /// There are IDs that the host has not given.
+    pub(super) fn waits_for_host(&self) -> bool {
+        !self.ended && !self.has_all_ids
     }
 
     pub(super) fn side(&self) -> u8 {
@@ -184,6 +191,7 @@ impl FormatTrack {
             self.received += moved.bytes;
             terminal_count = moved.terminal_count;
         }
+        self.has_all_ids = self.received >= wanted;
         if self.received < due || terminal_count && self.received < wanted {
             if terminal_count {
                 self.write(head, ids);

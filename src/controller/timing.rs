@@ -100,13 +100,16 @@ impl Layout {
     }
 
     /// Where the sector in place `slot` begins, on a track of `capacity` bytes. The gaps are those with which such disks are
-    /// formatted, or as large as there is room for.
+    /// formatted, or as large as there is room for. Where IDs claim more than that, all sectors are at the same distance.
     fn start(&self, track: &Track<'_>, slot: usize, capacity: usize) -> usize {
         let bytes =
             |slot| track.sector(slot).and_then(|sector| sector_size(sector.id.size_code)).unwrap_or(0) + self.around;
         let all: usize = (0..track.len()).map(bytes).sum();
-        let room = capacity.saturating_sub(self.before_first + all) / track.len().max(1);
-        let gap = room.min(usual_gap(track.rate));
+        let Some(room) = capacity.checked_sub(self.before_first + all) else {
+            let distance = capacity.saturating_sub(self.before_first) / track.len().max(1);
+            return self.before_first + slot * distance;
+        };
+        let gap = (room / track.len().max(1)).min(usual_gap(track.rate));
         self.before_first + (0..slot).map(|slot| bytes(slot) + gap).sum::<usize>()
     }
 }
