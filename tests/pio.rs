@@ -265,6 +265,9 @@ fn the_interrupt_of_the_result_falls_with_its_first_byte() {
 #[test]
 fn the_first_byte_interrupts_whatever_holds_the_pin_up() {
     // §6.1, §6.4
+    if kit::IN_TIME {
+        return; // seeks that nobody waits for end later
+    }
     for opcode in [READ, WRITE] {
         let mut guest = guest();
         guest.send(&[0x0F, 0, CYLINDER]).unwrap(); // a seek that nobody senses

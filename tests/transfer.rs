@@ -560,6 +560,9 @@ fn a_transfer_interrupts_once_until_its_first_result_byte_is_fetched() {
 #[test]
 fn a_transfer_starts_when_the_channel_is_unmasked_after_the_command() {
     // §8.6
+    if kit::IN_TIME {
+        return; // a host that is late has an overrun then
+    }
     let mut guest = waiting_read();
     assert_waiting(&mut guest);
     unmask(&mut guest);
@@ -569,6 +572,9 @@ fn a_transfer_starts_when_the_channel_is_unmasked_after_the_command() {
 #[test]
 fn the_channel_can_be_programmed_after_the_command() {
     // §8.6
+    if kit::IN_TIME {
+        return; // a host that is late has an overrun then
+    }
     let mut guest = guest_with_full_disk();
     guest.send(&command(READ, 0, 1, 18)).unwrap();
     assert_waiting(&mut guest);
@@ -579,6 +585,9 @@ fn the_channel_can_be_programmed_after_the_command() {
 #[test]
 fn a_transfer_requests_until_terminal_count() {
     // §8.1, §8.3
+    if kit::IN_TIME {
+        return; // a host that is late has an overrun then
+    }
     let mut guest = waiting_read();
     assert_eq!(guest.bus.read(DMA_STATUS), CHANNEL_2_REQUESTS);
     unmask(&mut guest);
@@ -588,6 +597,9 @@ fn a_transfer_requests_until_terminal_count() {
 #[test]
 fn a_channel_set_to_the_other_direction_leaves_the_request_standing() {
     // §8.1
+    if kit::IN_TIME {
+        return; // a host that is late has an overrun then
+    }
     for (opcode, wrong, right) in
         [(READ, DMA_WRITE_FLOPPY, DMA_READ_FLOPPY), (WRITE, DMA_READ_FLOPPY, DMA_WRITE_FLOPPY)]
     {
@@ -614,6 +626,9 @@ fn a_channel_in_verify_mode_ends_a_read_and_leaves_memory_alone() {
 #[test]
 fn a_transfer_hangs_while_the_dor_shuts_the_gate() {
     // §1.4, DIV-28
+    if kit::IN_TIME {
+        return; // a host that is late has an overrun then
+    }
     let mut guest = guest_with_full_disk();
     guest.bus.write(DOR, 0x14);
     guest.program_dma(DMA_READ_FLOPPY, BUFFER, SECTOR);
@@ -639,6 +654,9 @@ fn a_transfer_across_64_kib_wraps_to_the_start_of_the_page() {
 #[test]
 fn the_data_rate_is_that_of_the_start() {
     // §7.5: MT makes the controller look for an ID when the rate has changed.
+    if kit::IN_TIME {
+        return; // a host that is late has an overrun then
+    }
     let mut guest = guest_with_full_disk();
     guest.program_dma(DMA_READ_FLOPPY, BUFFER, 36 * SECTOR);
     mask(&mut guest);

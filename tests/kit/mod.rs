@@ -5,10 +5,13 @@
 use std::{error::Error, fmt, ops::Deref};
 
 use vm_fdc::{
-    Controller, ControllerBuilder, FloppyDrive, Interrupt, Register,
+    Controller, ControllerBuilder, FloppyDrive, Interrupt, Register, Timing,
     dma::{AtDma, DmaChannel, GuestMemory},
     drive::DriveType,
 };
+
+/// The kit is that of `tests/in_time.rs`: commands take the time of a real drive, which passes while the guest waits.
+pub const IN_TIME: bool = matches!(module_path!().as_bytes(), [b'i', b'n', b'_', b't', b'i', b'm', b'e', b':', ..]);
 
 pub const DOR: u16 = 0x3F2;
 pub const TDR: u16 = 0x3F3;
@@ -93,11 +96,16 @@ pub struct Bus<D = AtDma<Vec<u8>>> {
 
 impl<D: Dma> Bus<D> {
     pub fn new(builder: ControllerBuilder, dma: D) -> Self {
-        Self { fdc: builder.interrupt(Irq::default()).dma(dma).build().expect("the drives can be wired") }
+        let timing = if IN_TIME { Timing::Authentic } else { Timing::Immediate };
+        let builder = builder.timing(timing).interrupt(Irq::default()).dma(dma);
+        Self { fdc: builder.build().expect("the drives can be wired") }
     }
 
     #[inline]
     pub fn read(&mut self, port: u16) -> u8 {
+        if IN_TIME && port == MSR {
+            self.wait();
+        }
         match Register::at(port.wrapping_sub(Controller::PRIMARY)) {
             Some(register) => self.fdc.read(register),
             None => self.fdc.dma_mut().read_port(port).unwrap_or(0xFF),
@@ -110,6 +118,22 @@ impl<D: Dma> Bus<D> {
             self.fdc.write(register, value);
         } else if self.fdc.dma_mut().write_port(port, value) {
             self.fdc.service_dma();
+        }
+        if IN_TIME {
+            self.wait();
+        }
+    }
+
+    /// Time passes until the controller is ready for the guest: with a byte, for one, or with an interrupt of a seek.
+    fn wait(&mut self) {
+        loop {
+            let status = self.fdc.read(Register::MainStatus);
+            let (byte, seek) = (status & 0x80 != 0 && status & 0xF0 != 0x80, status & 0x0F != 0);
+            if byte || seek && self.fdc.interrupt_level() {
+                return;
+            }
+            let Some(event) = self.fdc.next_event() else { return };
+            self.fdc.advance(event);
         }
     }
 
