@@ -22,8 +22,8 @@ struct Machine {
     _drive: FloppyDrive,
     /// All that has passed.
     time: Duration,
-    /// The piece in which time passes, or from event to event.
-    slice: Option<Duration>,
+    /// The pieces in which time passes, one after the other; with none, from event to event.
+    slices: Vec<Duration>,
     log: Vec<String>,
 }
 
@@ -36,7 +36,7 @@ impl Machine {
         drive.attach_medium(SectorDisk::formatted(geometry, 0xE5)).unwrap();
         guest.bus.write(DOR, 0x1C);
         guest.bus.write(CCR, rate);
-        let mut machine = Self { guest, _drive: drive, time: Duration::ZERO, slice: None, log: Vec::new() };
+        let mut machine = Self { guest, _drive: drive, time: Duration::ZERO, slices: Vec::new(), log: Vec::new() };
         machine.pass(Duration::from_secs(1));
         for _ in 0..4 {
             machine.command(&[0x08]);
@@ -53,9 +53,12 @@ impl Machine {
     fn pass(&mut self, time: Duration) {
         let mut left = time;
         while left > Duration::ZERO {
-            let piece = self.slice.unwrap_or(left).min(left);
+            let piece = self.slices.first().copied().unwrap_or(left).min(left);
             self.guest.bus.fdc.advance(piece);
             left -= piece;
+            if !self.slices.is_empty() {
+                self.slices.rotate_left(1);
+            }
         }
         self.time += time;
     }
@@ -416,6 +419,39 @@ fn the_slowest_steps_to_the_farthest_cylinder_take_their_time() {
     assert_eq!(machine.seek(&[0x8F, 0, 255]), (millis(32) * 255, vec![0x70, 0]));
 }
 
+// Strings
+
+#[test]
+fn strings_move_what_has_passed_and_stop_there() {
+    // §7.3
+    for configure in [0x20, 0x00, 0x08] {
+        let mut machine = Machine::hd(Timing::Authentic);
+        machine.command(&[0x13, 0, configure, 0]);
+        machine.command(&[0x03, 0xDF, 0x03]);
+        let data: Vec<u8> = (0..2 * SECTOR).map(|n| (n % 253) as u8).collect();
+        machine.begin(&[0x45, 0, 0, 0, 17, 2, 18, 0x1B, 0xFF]);
+        let mut written = 0;
+        while machine.guest.bus.read(MSR) & 0xF0 != 0xD0 {
+            let went = machine.guest.bus.fdc.write_string(&data[written..]);
+            assert!(went <= 17, "no more than the FIFO holds");
+            written += went;
+            machine.wait();
+        }
+        assert_eq!((written, machine.finish()[..3].to_vec()), (data.len(), vec![0x40, 0x80, 0]));
+        machine.begin(&[0x46, 0, 0, 0, 17, 2, 18, 0x1B, 0xFF]);
+        let mut read = Vec::new();
+        while machine.guest.bus.read(MSR) & 0xF0 != 0xD0 {
+            let mut string = [0; 64];
+            let went = machine.guest.bus.fdc.read_string(&mut string);
+            assert!(went <= 17);
+            read.extend_from_slice(&string[..went]);
+            machine.wait();
+        }
+        assert!(read == data, "{configure:#04x}");
+        assert_eq!(machine.finish()[..3], [0x40, 0x80, 0]);
+    }
+}
+
 // Hosts that are late
 
 #[test]
@@ -499,9 +535,9 @@ fn program() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// All that a guest sees of a program but time.
-fn run(timing: Timing, dma: bool, configure: u8, bytes: usize, program: &[Step], slice: Option<Duration>) -> Machine {
+fn run(timing: Timing, dma: bool, configure: u8, bytes: usize, program: &[Step], slices: &[Duration]) -> Machine {
     let mut machine = Machine::hd(timing);
-    machine.slice = slice;
+    machine.slices = slices.to_vec();
     machine.command(&[0x13, 0, configure, 0]);
     machine.command(&[0x03, 0xDF, 0x02 | u8::from(!dma)]);
     for step in program {
@@ -536,7 +572,7 @@ proptest! {
     ) {
         // §10.4
         let [timed, at_once] =
-            [Timing::Authentic, Timing::Immediate].map(|timing| run(timing, dma, configure, bytes, &program, None).log);
+            [Timing::Authentic, Timing::Immediate].map(|timing| run(timing, dma, configure, bytes, &program, &[]).log);
         prop_assert_eq!(timed, at_once);
     }
 
@@ -545,11 +581,16 @@ proptest! {
         program in program(),
         dma in any::<bool>(),
         configure in prop::sample::select(vec![0x00u8, 0x20, 0x47]),
-        slice in prop::sample::select(vec![1_000u64, 7_777, 100_000, 1_000_000]),
+        slices in prop_oneof![
+            Just(vec![1_000u64]),
+            Just(vec![1_000_000]),
+            prop::collection::vec(500..3_000_000u64, 1..20),
+        ],
     ) {
-        // §10.4
-        let [whole, sliced] = [None, Some(Duration::from_nanos(slice))]
-            .map(|slice| run(Timing::Authentic, dma, configure, 1024, &program[..program.len().min(2)], slice));
+        // §10.4: from event to event, in pieces of 1 us and of 1 ms, and at random.
+        let slices: Vec<_> = slices.into_iter().map(Duration::from_nanos).collect();
+        let [whole, sliced] = [&[][..], &slices]
+            .map(|slices| run(Timing::Authentic, dma, configure, 1024, &program[..program.len().min(2)], slices));
         prop_assert_eq!(&whole.log, &sliced.log);
         prop_assert_eq!(whole.time, sliced.time);
     }

@@ -96,9 +96,8 @@ pub struct Bus<D = AtDma<Vec<u8>>> {
 
 impl<D: Dma> Bus<D> {
     pub fn new(builder: ControllerBuilder, dma: D) -> Self {
-        let timing = if IN_TIME { Timing::Authentic } else { Timing::Immediate };
-        let builder = builder.timing(timing).interrupt(Irq::default()).dma(dma);
-        Self { fdc: builder.build().expect("the drives can be wired") }
+        let builder = if IN_TIME { builder.timing(Timing::Authentic) } else { builder };
+        Self { fdc: builder.interrupt(Irq::default()).dma(dma).build().expect("the drives can be wired") }
     }
 
     #[inline]
