@@ -8,7 +8,7 @@ use std::time::Duration;
 use kit::{BUFFER, CCR, DMA_READ_FLOPPY, DMA_WRITE_FLOPPY, DOR, FIFO, Guest, MSR};
 use proptest::prelude::*;
 use vm_fdc::{
-    Controller, FloppyDrive, Timing,
+    Controller, FloppyDrive, InterfaceMode, Timing,
     drive::DriveType,
     media::{Geometry, SectorDisk},
 };
@@ -417,6 +417,33 @@ fn the_slowest_steps_to_the_farthest_cylinder_take_their_time() {
     machine.command(&[0x03, 0x00, 0x00]);
     assert_eq!(machine.seek(&[0x0F, 0, 255]), (millis(32) * 255, vec![0x20, 255]));
     assert_eq!(machine.seek(&[0x8F, 0, 255]), (millis(32) * 255, vec![0x70, 0]));
+}
+
+#[test]
+fn the_index_hole_shows_in_sra_once_a_turn() {
+    // §1.2, §10.1: 1.5 to 5 ms of each turn, with a disk in and the motor at speed.
+    for (mode, active) in [(InterfaceMode::Ps2, 0), (InterfaceMode::Model30, 0x04)] {
+        let builder = Controller::builder().drive(0, DriveType::Inch3_5Hd).interface(mode).timing(Timing::Authentic);
+        let mut guest = Guest::new(builder);
+        let drive = guest.bus.fdc.drive(0).unwrap();
+        let pulses = |guest: &mut Guest| {
+            let seen: Vec<bool> = (0..2_000)
+                .map(|_| {
+                    guest.bus.fdc.advance(Duration::from_micros(500));
+                    guest.bus.read(0x3F0) & 0x04 == active
+                })
+                .collect();
+            let rises = seen.windows(2).filter(|pair| !pair[0] && pair[1]).count();
+            (rises, seen.iter().filter(|&&seen| seen).count())
+        };
+        guest.bus.write(DOR, 0x1C);
+        assert_eq!(pulses(&mut guest), (0, 0), "no disk");
+        drive.attach_medium(SectorDisk::formatted(Geometry::HD_1440K, 0)).unwrap();
+        let (rises, halves) = pulses(&mut guest);
+        assert!((4..=5).contains(&rises) && (3 * 5..=10 * 5).contains(&halves), "{rises}, {halves}");
+        guest.bus.write(DOR, 0x0C);
+        assert_eq!(pulses(&mut guest), (0, 0), "the motor is off");
+    }
 }
 
 // Strings

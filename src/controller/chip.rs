@@ -332,6 +332,8 @@ impl Chip {
     fn signals(&self) -> Signals {
         let drive = self.selected_drive();
         let Shown { interrupt, dma_request, .. } = self.shown;
+        let at_speed = self.timed() && self.motor_on() && self.at_speed[self.selected()] <= self.now;
+        let turning = drive.filter(|drive| at_speed && drive.disk().is_some());
         Signals {
             interrupt,
             dma_request,
@@ -340,6 +342,7 @@ impl Chip {
             track_0: drive.is_some_and(Drive::track_0),
             write_protected: drive.is_some_and(Drive::write_protected),
             side_1: self.side != 0,
+            index: turning.is_some_and(|drive| timing::index_pulse(self.now, drive.drive_type().rpm())),
             inward: self.inward,
             disk_change: drive.filter(|_| self.motor_on()).is_some_and(Drive::changed),
             activity: self.activity,

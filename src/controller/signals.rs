@@ -64,6 +64,8 @@ pub(super) struct Signals {
     pub track_0: bool,
     pub write_protected: bool,
     pub side_1: bool,
+    /// With timing: the index hole passes.
+    pub index: bool,
     /// The direction of the last step.
     pub inward: bool,
     pub disk_change: bool,
@@ -80,17 +82,27 @@ fn byte(bits: [bool; 8]) -> u8 {
 }
 
 impl Signals {
-    /// SRA. Pulses are over before software can look: the index hole is never seen, and STEP never caught active.
+    /// SRA. Step pulses are over before software can look.
     pub(super) fn status_a(&self, mode: InterfaceMode) -> u8 {
-        let Self { interrupt, dma_request, second_drive, track_0, write_protected, side_1, inward, activity, .. } =
-            *self;
+        let Self {
+            interrupt,
+            dma_request,
+            second_drive,
+            track_0,
+            write_protected,
+            side_1,
+            index,
+            inward,
+            activity,
+            ..
+        } = *self;
         match mode {
             InterfaceMode::At => 0xFF,
             InterfaceMode::Ps2 => {
-                byte([interrupt, !second_drive, false, !track_0, side_1, true, !write_protected, inward])
+                byte([interrupt, !second_drive, false, !track_0, side_1, !index, !write_protected, inward])
             }
             InterfaceMode::Model30 => {
-                byte([interrupt, dma_request, activity.step, track_0, !side_1, false, write_protected, !inward])
+                byte([interrupt, dma_request, activity.step, track_0, !side_1, index, write_protected, !inward])
             }
         }
     }

@@ -39,6 +39,9 @@ pub(super) fn that_matters(elapsed: Duration) -> Nanoseconds {
 /// From the end of a reset to the first look at the drives. At most 250 us are known to do.
 pub(super) const POLLING: Nanoseconds = 100 * MICROSECOND;
 
+/// How long the index hole is under its sensor, of 1.5 to 5 ms that are usual.
+const INDEX_PULSE: Nanoseconds = 2 * MILLISECOND;
+
 /// From the last step until the head rests.
 pub(super) const SETTLING: Nanoseconds = 15 * MILLISECOND;
 
@@ -266,8 +269,13 @@ impl Pace for Timed<'_> {
 }
 
 /// When the index hole passes for the `turn`th time.
-pub(super) fn index(turn: u64, rpm: u32) -> Nanoseconds {
+fn index(turn: u64, rpm: u32) -> Nanoseconds {
     Nanoseconds::try_from(u128::from(turn) * MINUTE / u128::from(rpm)).unwrap_or(Nanoseconds::MAX / 2)
+}
+
+/// The index hole is under its sensor.
+pub(super) fn index_pulse(now: Nanoseconds, rpm: u32) -> bool {
+    now.saturating_sub(index(turn_of(now, rpm), rpm)) < INDEX_PULSE
 }
 
 /// How often the index hole has passed by now. A disk is thought to turn for ever, so that its phase is that of the clock.
