@@ -30,7 +30,7 @@ use proptest::{
     test_runner::Config,
 };
 use vm_fdc::{
-    Controller, EmptyDrive, InterfaceMode, Register,
+    Controller, EmptyDrive, InterfaceMode, Register, Timing,
     dma::{AtDma, DmaChannel, GuestMemory, Moved},
     drive::DriveType,
     media::{
@@ -57,6 +57,7 @@ proptest! {
 #[derive(Clone, Debug)]
 struct Setup {
     mode: InterfaceMode,
+    timing: Timing,
     empty_drive: EmptyDrive,
     scan: bool,
     drives: Vec<Option<DriveType>>,
@@ -129,14 +130,16 @@ fn setup() -> impl Strategy<Value = Setup> {
     let mode = select(&[InterfaceMode::At, InterfaceMode::Ps2, InterfaceMode::Model30][..]);
     let empty_drive = select(&[EmptyDrive::Fail, EmptyDrive::Hang][..]);
     let drives = vec(option::weighted(0.9, select(&DriveType::ALL[..])), 4);
+    let timing = select(&[Timing::Immediate, Timing::Authentic][..]);
     let options = (any::<bool>(), option::weighted(0.9, disk()), any::<bool>());
-    (mode, empty_drive, drives, options).prop_map(|(mode, empty_drive, drives, (scan, disk, endless_dma))| Setup {
+    (mode, timing, empty_drive, drives, options).prop_map(|(mode, timing, empty_drive, drives, options)| Setup {
         mode,
+        timing,
         empty_drive,
-        scan,
+        scan: options.0,
         drives,
-        disk,
-        endless_dma,
+        disk: options.1,
+        endless_dma: options.2,
     })
 }
 
@@ -589,6 +592,13 @@ impl DmaChannel for MeteredDma {
 /// A turn of the disk, after which no command waits for its DMA channel.
 const TURN: Duration = Duration::from_millis(200);
 
+/// By then the chip has looked at the drives after a reset (§6.2).
+const POLLED: Duration = Duration::from_micros(250);
+
+/// More than any command takes: two sides of 256 sectors that are each a turn away.
+const LONGEST: Duration = Duration::from_secs(120);
+const MOST_EVENTS: usize = 100_000;
+
 /// RQM and DIO: the controller takes a byte, or gives one.
 const DIRECTION: u8 = 0xC0;
 const TAKES: u8 = 0x80;
@@ -606,6 +616,9 @@ struct Machine {
     fdc: Controller<Irq, MeteredDma>,
     meter: Meter,
     mode: InterfaceMode,
+    timing: Timing,
+    /// A disk in a drive lets a command hang.
+    hangs: bool,
     /// By the DSR, until a reset.
     powered_down: bool,
     /// The last phase, and how many bytes moved since it began.
@@ -626,24 +639,38 @@ impl Machine {
             machine.step(&Step::Attach(0, disk.clone()));
         }
         program.steps.iter().for_each(|step| machine.step(step));
+        machine.run_down();
         machine.reset(program.end);
         machine.trace.push(digest(&machine.fdc.dma().at.memory().0.borrow().1));
         machine.trace
     }
 
     fn new(setup: &Setup) -> Self {
+        let Setup { mode, timing, .. } = *setup;
         let meter = Meter::default();
         let memory = Memory(Rc::new(RefCell::new((Window::default(), vec![0xA5; 0x1_0000]))));
         let (at, endless, request) = (AtDma::new(memory), setup.endless_dma, false);
         let dma = MeteredDma { at, mode: 0, endless, request, meter: meter.clone() };
-        let builder = Controller::builder().interface(setup.mode).empty_drive(setup.empty_drive);
+        let builder = Controller::builder().interface(mode).timing(timing).empty_drive(setup.empty_drive);
         let builder = (0..).zip(&setup.drives).fold(builder, |builder, (number, drive_type)| match drive_type {
             Some(drive_type) => builder.drive(number, *drive_type),
             None => builder,
         });
         let fdc =
             builder.scan_commands(setup.scan).interrupt(Irq::default()).dma(dma).build().expect("four drives fit");
-        Self { fdc, meter, mode: setup.mode, powered_down: false, phase: 0, bytes: 0, state: None, trace: Vec::new() }
+        let hangs = setup.empty_drive == EmptyDrive::Hang;
+        Self {
+            fdc,
+            meter,
+            mode,
+            timing,
+            hangs,
+            powered_down: false,
+            phase: 0,
+            bytes: 0,
+            state: None,
+            trace: Vec::new(),
+        }
     }
 
     fn step(&mut self, step: &Step) {
@@ -809,11 +836,33 @@ impl Machine {
         }
     }
 
+    /// Lets time pass from event to event, each of which is as little work as an access.
     fn advance(&mut self, elapsed: Duration) {
+        let (mut left, mut events) = (elapsed.min(LONGEST), 0);
+        while let Some(next) = self.fdc.next_event().filter(|&next| next <= left) {
+            left -= next;
+            events += 1;
+            self.pass(next);
+            assert!(events < MOST_EVENTS, "{events} events, and {left:?} are left of {elapsed:?}");
+        }
+        self.pass(left);
+        let waits = self.timing == Timing::Immediate && elapsed >= TURN && self.fdc.next_event().is_some();
+        assert!(!waits, "a command still waits for its DMA channel");
+    }
+
+    fn pass(&mut self, elapsed: Duration) {
         self.meter.start();
         self.fdc.advance(elapsed);
         self.check();
-        assert!(elapsed < TURN || self.fdc.next_event().is_none(), "a command still waits for its DMA channel");
+    }
+
+    /// Given time, whatever has begun comes to its end, though nobody serves it (§12): the chip waits for the guest, or
+    /// for a disk where that was asked for.
+    fn run_down(&mut self) {
+        self.advance(LONGEST);
+        assert_eq!(self.fdc.next_event(), None);
+        let status = self.status();
+        assert!(self.hangs || status == 0 || status & 0x80 != 0, "MSR {status:#04x}");
     }
 
     /// A reset, from whatever state: the controller is ready, and polling has found four drives (§1.11, §6.2).
@@ -833,6 +882,9 @@ impl Machine {
                 self.write(Register::DigitalOutput, 0x0C);
                 self.write(Register::DataRateSelect, 0x80);
             }
+        }
+        if self.timing == Timing::Authentic {
+            self.advance(POLLED);
         }
         assert_eq!((self.status(), self.fdc.interrupt().is_high()), (0x80, true), "{reset:?}");
         for drive in 0..4 {

@@ -503,6 +503,26 @@ fn a_channel_that_does_not_serve_is_an_overrun() {
 }
 
 #[test]
+fn a_channel_that_stops_at_the_end_of_a_sector_is_an_overrun_as_well() {
+    // §4.14
+    for (opcode, mode) in [(0x46, DMA_READ_FLOPPY), (0x45, DMA_WRITE_FLOPPY)] {
+        let mut machine = Machine::hd(Timing::Authentic);
+        machine.command(&[0x13, 0, 0x0F, 0]); // a request a byte
+        machine.dma(mode, SECTOR);
+        machine.begin(&[opcode, 0, 0, 0, 1, 2, 18, 0x1B, 0xFF]);
+        let mut left = u16::MAX;
+        while left >= 8 {
+            assert!(machine.wait());
+            left = u16::from_le_bytes([machine.guest.bus.read(0x05), machine.guest.bus.read(0x05)]);
+        }
+        machine.guest.bus.write(0x0A, 0x06);
+        let masked = machine.time;
+        assert_eq!(machine.finish()[..3], [0x40, 0x10, 0]);
+        assert!(machine.time - masked < TURN + TURN / 2);
+    }
+}
+
+#[test]
 fn a_guest_that_does_not_fetch_its_bytes_is_an_overrun() {
     // §4.14
     for configure in [0x20, 0x00, 0x0F] {

@@ -556,22 +556,29 @@ impl Transfer {
     ) -> Step {
         let (moved, size) = (run.offset() + piece.moved.bytes, 1 << self.size_shift());
         let over = moved >= piece.wanted || piece.moved.terminal_count;
+        if !P::TIMED || over {
+            pace.to_end(size);
+            return self.pass(run, piece, head);
+        }
         let to_host = self.request.kind.direction() != Some(Direction::FromHost);
-        if P::TIMED && !over && passed - moved > host.patience(to_host) {
+        let patience = if to_host && passed == piece.wanted {
+            // Not established: what is in the FIFO at the end of a sector can wait for a turn, as it can without time.
+            head.track_capacity(self.request.rate, self.request.encoding)
+        } else {
+            host.patience(to_host)
+        };
+        if pace.passed(usize::MAX) - moved > patience {
             self.run = Some(Run { offset: moved as u16, ..run });
             self.overrun(Some(head));
             pace.to_end(size);
             return Step::Search;
         }
-        let step = self.pass(run, piece, head);
-        if P::TIMED {
-            match passed - moved {
-                _ if over => pace.to_end(size),
-                0 => pace.to_byte((moved + host.request_size()).min(piece.wanted)),
-                _ => pace.to_byte(passed + 1),
-            }
+        match passed - moved {
+            0 => pace.to_byte((moved + host.request_size()).min(piece.wanted)),
+            _ if passed == piece.wanted => pace.to_byte(moved + patience + 1),
+            _ => pace.to_byte(passed + 1),
         }
-        step
+        self.pass(run, piece, head)
     }
 
     /// VERIFY takes all that it is given, and ends after SC sectors as if by terminal count: even those of a track that
