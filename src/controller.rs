@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use crate::{
     dma::{DmaChannel, NoDma},
-    drive::{Drive, DriveType, FloppyDrive, NoSuchDrive},
+    drive::{Drive, DriveType, FloppyDrive, FloppyDrives, NoSuchDrive},
 };
 
 /// The INT pin, as it leaves the controller: IRQ 6 of a PC.
@@ -213,6 +213,11 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     pub fn drive(&self, number: u8) -> Result<FloppyDrive, NoSuchDrive> {
         let drive = self.chip.drives.get(usize::from(number)).and_then(Option::as_ref);
         drive.map(Drive::handle).ok_or(NoSuchDrive { number })
+    }
+
+    /// All drives, for their manager.
+    pub fn drives(&self) -> FloppyDrives {
+        FloppyDrives::new(self.chip.drives.iter().flatten().map(Drive::handle))
     }
 
     /// The guest reads a register. Only reads of the FIFO change anything, and in Model 30 mode those of DIR.

@@ -3,7 +3,9 @@
 //!
 //! The two meet in the bay, the only part of the library that is shared between threads.
 
+mod bay;
 mod error;
+mod event;
 mod handle;
 
 use std::{
@@ -11,12 +13,13 @@ use std::{
     sync::{Arc, MutexGuard},
 };
 
-pub use error::{AttachError, HResult, NoSuchDrive, ReleaseError};
-pub(crate) use handle::Bay;
-use handle::BayState;
-pub use handle::{Attachment, FloppyDrive};
+pub use bay::Attachment;
+use bay::{Bay, BayState};
+pub use error::{AttachError, DataLoss, HResult, NoSuchDrive, ReleaseError, SaveError, SwapError};
+pub use event::{MediaEvent, MediaObserver};
+pub use handle::{FloppyDrive, FloppyDrives};
 
-use crate::media::{DataRate, Encoding, FormFactor, Geometry, Mark, Medium, MediumError, Track, TrackFormat};
+use crate::media::{DataRate, Encoding, FormFactor, Layout, Mark, Medium, MediumError, Track, TrackFormat};
 
 /// The kinds of drive that a PC can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,6 +58,11 @@ impl DriveType {
         }
     }
 
+    /// Those for which `is` holds.
+    fn that(is: impl Fn(Self) -> bool) -> Vec<Self> {
+        Self::ALL.into_iter().filter(|&drive| is(drive)).collect()
+    }
+
     /// From the motor's start until it turns at speed, in milliseconds.
     pub(crate) const fn spin_up(self) -> u64 {
         match self.form_factor() {
@@ -78,10 +86,10 @@ impl DriveType {
         !matches!(self, Self::Inch5_25Dd)
     }
 
-    /// A disk of this geometry goes in and can be read.
+    /// A disk of this layout goes in and can be read.
     #[must_use]
-    pub fn accepts(self, geometry: &Geometry) -> bool {
-        self.takes(geometry.form_factor(), geometry.cylinders()) && self.reads(self.rate_of(geometry.rate()))
+    pub fn accepts(self, layout: Layout) -> bool {
+        self.takes(layout.form_factor(), layout.cylinders()) && self.reads(self.rate_of(layout.rate()))
     }
 
     /// A disk of this form with this many cylinders goes in.
@@ -304,6 +312,11 @@ impl Head<'_> {
         if let (Some(medium), Some(cylinder)) = (self.bay.medium_mut(), self.cylinder) {
             medium.finish_write(cylinder, side, slot, count, mark);
         }
+    }
+
+    /// A command that wrote has ended.
+    pub(crate) fn end_of_command(&mut self) -> Result<(), MediumError> {
+        self.bay.medium_mut().map_or(Ok(()), |medium| medium.end_of_command().map_err(MediumError::Io))
     }
 
     /// Bytes that pass the head in a turn at this rate, gaps and marks included.

@@ -4,17 +4,25 @@
 //! bytes in place. It knows nothing of drives, controllers or commands. [`Image`] is the one that lives in a file,
 //! [`SectorDisk`] one in memory that can hold what no raw image can.
 
+mod create;
 mod faulty;
+mod file;
 mod geometry;
+mod host;
 mod image;
 mod mapping;
+mod memory;
 mod sectors;
+mod xdf;
 
-use std::{any::Any, fmt, io};
+use std::{any::Any, fmt, io, ops::Range};
 
+pub(crate) use create::write_file;
+pub use create::{BlankImage, CreateError, IfExists};
 pub use faulty::{Fault, FaultyMedium};
-pub use geometry::{FORMATS, FormFactor, Format, Geometry, GeometryError};
-pub use image::{Access, Image, ImageError, ImageOptions};
+pub(crate) use file::Source;
+pub use geometry::{FORMATS, FormFactor, Format, Geometry, GeometryError, ImageType, Layout};
+pub use image::{Access, Backing, Durability, Image, ImageError, ImageOptions};
 pub use sectors::{IrregularDisk, Irregularity, SectorDisk, SectorTrack, WrongLength};
 
 /// A data rate as the DRATE bits of DSR and CCR select it, for MFM; FM runs at half of it.
@@ -314,10 +322,85 @@ pub trait Medium: Any + Send {
         Err(MediumError::Unsupported)
     }
 
+    /// A command that wrote has ended. What cannot be brought to where it belongs is kept, and tried again with the next
+    /// command and at a flush.
+    ///
+    /// # Errors
+    ///
+    /// What the host answered; the guest's command fails.
+    fn end_of_command(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Brings all that was written to where it lasts. The medium stays usable whatever the outcome.
     ///
     /// # Errors
     ///
     /// What the host answered.
     fn flush(&mut self) -> io::Result<()>;
+
+    /// Begins a flush whose end can be waited for while the drive uses the medium. A medium that does not say otherwise
+    /// flushes at once.
+    ///
+    /// # Errors
+    ///
+    /// What the host answered.
+    fn begin_flush(&mut self) -> io::Result<Flushing> {
+        self.flush().map(|()| Flushing::done())
+    }
+
+    /// Bytes of the raw image that were written and are not known to last, in ascending order.
+    fn unsaved(&self) -> Vec<Range<u64>> {
+        Vec::new()
+    }
+
+    /// The bytes of a raw image of the disk, as it is now.
+    ///
+    /// # Errors
+    ///
+    /// [`MediumError::Unsupported`] where no raw image can hold the disk, as long as a medium does not say otherwise;
+    /// [`MediumError::Io`] when the host failed.
+    fn raw_image(&mut self) -> Result<Vec<u8>, MediumError> {
+        Err(MediumError::Unsupported)
+    }
+
+    /// Lets go of what others may want to have, such as a lock, after a flush and before the medium is dropped.
+    ///
+    /// # Errors
+    ///
+    /// What the host answered. The medium is still usable then.
+    fn let_go(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A flush that has begun.
+#[must_use]
+pub struct Flushing(Option<Box<dyn FnOnce() -> io::Result<()> + Send>>);
+
+impl Flushing {
+    /// One that is over.
+    pub const fn done() -> Self {
+        Self(None)
+    }
+
+    /// One that is over when `rest` returns, which says how it went.
+    pub fn until(rest: impl FnOnce() -> io::Result<()> + Send + 'static) -> Self {
+        Self(Some(Box::new(rest)))
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Errors
+    ///
+    /// What the host answered.
+    pub fn wait(self) -> io::Result<()> {
+        self.0.map_or(Ok(()), |rest| rest())
+    }
+}
+
+impl fmt::Debug for Flushing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flushing").field("done", &self.0.is_none()).finish()
+    }
 }

@@ -12,7 +12,7 @@ use vm_fdc::{
     media::{
         Access, DataRate,
         FormFactor::{self, Inch3_5, Inch5_25},
-        Format, Geometry, GeometryError, Image, ImageError, ImageOptions, Mark, Medium, MediumError, SectorId,
+        Format, Geometry, GeometryError, Image, ImageError, ImageOptions, Layout, Mark, Medium, MediumError, SectorId,
     },
 };
 
@@ -33,9 +33,10 @@ const BYTES: u64 = 1_474_560;
 // The size of a file
 
 /// Cylinders, heads, sectors a track, bytes a sector, kb/s, form.
-type Layout = (u8, u8, u8, usize, u32, FormFactor);
+type Numbers = (u8, u8, u8, usize, u32, FormFactor);
 
-fn layout(geometry: &Geometry) -> Layout {
+fn numbers(layout: &Layout) -> Numbers {
+    let geometry = layout.geometry().expect("tracks that are all alike");
     (
         geometry.cylinders(),
         geometry.heads(),
@@ -46,13 +47,13 @@ fn layout(geometry: &Geometry) -> Layout {
     )
 }
 
-fn layouts(formats: &[&Format]) -> HashSet<Layout> {
-    formats.iter().filter_map(|format| format.geometry.as_ref()).map(layout).collect()
+fn layouts(formats: &[&Format]) -> HashSet<Numbers> {
+    formats.iter().filter(|format| format.layout != Layout::Xdf).map(|format| numbers(&format.layout)).collect()
 }
 
 /// The sizes that one format has.
 #[rustfmt::skip]
-const SIZES: [(u64, Layout); 25] = [
+const SIZES: [(u64, Numbers); 25] = [
     (  163_840, (40, 1,  8, 512,  250, Inch5_25)),
     (  184_320, (40, 1,  9, 512,  250, Inch5_25)),
     (  327_680, (40, 2,  8, 512,  250, Inch5_25)),
@@ -82,7 +83,7 @@ const SIZES: [(u64, Layout); 25] = [
 
 /// The sizes that two formats have.
 #[rustfmt::skip]
-const SHARED_SIZES: [(u64, [Layout; 2]); 7] = [
+const SHARED_SIZES: [(u64, [Numbers; 2]); 7] = [
     (  368_640, [(40, 2,  9,  512, 250, Inch5_25), (80, 1,  9,  512, 250, Inch3_5)]),
     (  737_280, [(80, 2,  9,  512, 250, Inch5_25), (80, 2,  9,  512, 250, Inch3_5)]),
     (  901_120, [(80, 2, 11,  512, 250, Inch5_25), (80, 2, 11,  512, 250, Inch3_5)]),
@@ -99,7 +100,7 @@ fn a_size_of_one_format_opens_with_its_geometry() {
     // §9.7
     for (bytes, expected) in SIZES {
         let image = open_blank(bytes, Access::ReadOnly).unwrap();
-        assert_eq!(layout(image.geometry()), expected, "{bytes} bytes");
+        assert_eq!(numbers(&image.layout()), expected, "{bytes} bytes");
     }
 }
 
@@ -120,7 +121,7 @@ fn the_size_of_xdf_is_that_of_1_84m_too() {
     let error = open_blank(XDF, Access::ReadOnly).unwrap_err();
     let ImageError::AmbiguousSize { candidates, .. } = &error else { panic!("{error}") };
     assert_eq!(layouts(candidates), HashSet::from([(80, 2, 23, 512, 500, Inch3_5)]));
-    assert!(candidates.iter().any(|format| format.name == "XDF" && format.geometry.is_none()));
+    assert!(candidates.iter().any(|format| format.name == "XDF" && format.layout == Layout::Xdf));
 }
 
 #[test]
@@ -169,7 +170,7 @@ fn the_extension_of_a_file_tells_nothing() {
         let path = folder.path().join(name);
         fs::File::create(&path).unwrap().set_len(1_228_800).unwrap();
         let image = Image::open(&path, Access::ReadOnly).unwrap();
-        assert_eq!(image.geometry().sectors(), 15, "{name}");
+        assert_eq!(image.layout().geometry().map(Geometry::sectors), Some(15), "{name}");
     }
 }
 
@@ -184,7 +185,7 @@ fn a_named_geometry_decides_what_the_size_leaves_open() {
     // §9.7
     for geometry in [high_density(80, 18), high_density(80, 23), high_density(79, 17)] {
         let image = open_blank(geometry.bytes(), ImageOptions::new(Access::ReadOnly).geometry(geometry)).unwrap();
-        assert_eq!(*image.geometry(), geometry);
+        assert_eq!(image.layout(), Layout::Regular(geometry));
     }
 }
 
@@ -194,7 +195,7 @@ fn a_named_geometry_does_not_pad_or_truncate() {
     let named = high_density(80, 18);
     for bytes in [0, BYTES - 1, BYTES + 1, 1_228_800] {
         let error = open_blank(bytes, ImageOptions::new(Access::ReadWrite).geometry(named)).unwrap_err();
-        assert!(matches!(error, ImageError::WrongSize { bytes: b, geometry } if (b, geometry) == (bytes, named)));
+        assert!(matches!(error, ImageError::WrongSize { bytes: b, layout } if (b, layout) == (bytes, named.into())));
     }
 }
 
@@ -546,7 +547,7 @@ fn an_error_is_one_line_that_names_the_file_once_and_the_reason() {
         (folder.path(), plain, "not a file"),
         (&odd, plain, "1000 bytes"),
         (&odd, named, "1474560"),
-        (&large, plain, "2.88M"),
+        (&large, plain, "but of 2.88M"),
         (&used, plain, "in use"),
     ];
     for (path, options, reason) in cases {

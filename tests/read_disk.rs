@@ -12,7 +12,7 @@ use std::{
 
 use kit::fixture;
 use tempfile::{NamedTempFile, TempDir};
-use vm_fdc::media::{FORMATS, Format};
+use vm_fdc::media::{FORMATS, Format, Layout};
 
 const EQUAL: &str = "equal to that of the file";
 
@@ -143,11 +143,11 @@ fn programmed_io_reads_the_same() {
 #[test]
 fn reads_every_format_in_the_drive_made_for_it() {
     let mut last = 0;
-    for &Format { name, bytes, geometry } in FORMATS {
-        let (Some(geometry), true) = (geometry, bytes != last) else { continue };
+    for &Format { name, bytes, layout } in FORMATS {
+        let (Some(geometry), true) = (layout.geometry(), bytes != last) else { continue };
         last = bytes;
         let image = image(bytes);
-        if Format::of_size(bytes).any(|format| format.geometry.is_none()) {
+        if Format::of_size(bytes).any(|format| format.layout == Layout::Xdf) {
             assert!(run(image.path(), []).failure().contains("several floppy formats"));
             continue;
         }

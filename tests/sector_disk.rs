@@ -63,7 +63,7 @@ fn released<M: Medium>(drive: &FloppyDrive) -> M {
 #[test]
 fn every_regular_format_comes_from_a_raw_image_and_becomes_the_same_again() {
     // §9.7
-    for geometry in FORMATS.iter().filter_map(|format| format.geometry) {
+    for geometry in FORMATS.iter().filter_map(|format| format.layout.geometry().copied()) {
         let raw: Vec<_> = (0..geometry.bytes()).map(|n| ((n % 251) ^ (n >> 9)) as u8).collect();
         let disk = SectorDisk::from_raw(geometry, &raw).unwrap();
         assert!(disk.to_raw(geometry).unwrap() == raw, "{geometry}");

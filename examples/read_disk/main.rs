@@ -96,12 +96,12 @@ fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
 /// The drive made for disks of the image's format; where several share the size, for the commonest, which is listed
 /// first. What else is wrong with the file will be said when it is attached.
 fn drive_for(image: &Path) -> DriveType {
-    let geometry = match Image::open(image, Access::ReadOnly) {
-        Ok(image) => Some(*image.geometry()),
-        Err(ImageError::AmbiguousSize { candidates, .. }) => candidates.iter().find_map(|format| format.geometry),
+    let layout = match Image::open(image, Access::ReadOnly) {
+        Ok(image) => Some(image.layout()),
+        Err(ImageError::AmbiguousSize { candidates, .. }) => candidates.first().map(|format| format.layout),
         Err(_) => None,
     };
-    let drive = geometry.and_then(|geometry| DriveType::ALL.into_iter().find(|drive| drive.accepts(&geometry)));
+    let drive = layout.and_then(|layout| DriveType::ALL.into_iter().find(|drive| drive.accepts(layout)));
     drive.unwrap_or(DriveType::Inch3_5Hd)
 }
 

@@ -99,17 +99,39 @@ impl Execution {
         if *self.disk.get_or_insert(head.disk()) != head.disk() {
             return None;
         }
-        let Some(now) = now else {
-            return Some(match &mut self.job {
-                Job::Transfer(transfer) => transfer.proceed(head, host, &mut AtOnce),
-                Job::Format(format) => format.proceed(head, host, ids, &mut AtOnce),
-            });
+        let progress = match (now, &mut self.job) {
+            (None, Job::Transfer(transfer)) => transfer.proceed(head, host, &mut AtOnce),
+            (None, Job::Format(format)) => format.proceed(head, host, ids, &mut AtOnce),
+            (Some(now), job) => {
+                let mut pace = Timed { now, schedule: &mut self.schedule };
+                match job {
+                    Job::Transfer(transfer) => transfer.proceed(head, host, &mut pace),
+                    Job::Format(format) => format.proceed(head, host, ids, &mut pace),
+                }
+            }
         };
-        let mut pace = Timed { now, schedule: &mut self.schedule };
-        Some(match &mut self.job {
-            Job::Transfer(transfer) => transfer.proceed(head, host, &mut pace),
-            Job::Format(format) => format.proceed(head, host, ids, &mut pace),
-        })
+        if progress == Progress::Ended && self.writes() {
+            self.end_writing(head);
+        }
+        Some(progress)
+    }
+
+    /// It writes to the disk, unless it fails.
+    fn writes(&self) -> bool {
+        match &self.job {
+            Job::Transfer(transfer) => transfer.writes(),
+            Job::Format(_) => true,
+        }
+    }
+
+    /// What was written goes to where the medium has it. When it cannot, the command fails.
+    fn end_writing(&mut self, head: &mut Head<'_>) {
+        if let Err(error) = head.end_of_command() {
+            match &mut self.job {
+                Job::Transfer(transfer) => _ = transfer.fail_medium(&error),
+                Job::Format(format) => format.fail_medium(&error),
+            }
+        }
     }
 
     /// The side under the head.
@@ -132,10 +154,13 @@ impl Execution {
 
     /// Ends because the host did not keep up.
     pub(super) fn overrun(&mut self, head: Option<&mut Head<'_>>) {
-        let head = head.filter(|head| self.disk == Some(head.disk()));
+        let mut head = head.filter(|head| self.disk == Some(head.disk()));
         match &mut self.job {
-            Job::Transfer(transfer) => transfer.overrun(head),
+            Job::Transfer(transfer) => transfer.overrun(head.as_deref_mut()),
             Job::Format(format) => format.fail(st1::OVERRUN),
+        }
+        if let Some(head) = head.filter(|_| self.writes()) {
+            self.end_writing(head);
         }
     }
 

@@ -128,6 +128,13 @@ impl FormatTrack {
         self.ended = true;
     }
 
+    /// The medium failed, or cannot hold such a track.
+    #[cold]
+    pub(super) fn fail_medium(&mut self, error: &MediumError) {
+        debug!("FORMAT TRACK: {error}");
+        self.fail(if matches!(error, MediumError::Io(_)) { st1::DATA_ERROR } else { 0 });
+    }
+
     /// Takes ID fields for as long as the host gives some, and writes the track when all are there.
     pub(super) fn proceed<P: Pace>(
         &mut self,
@@ -241,10 +248,7 @@ impl FormatTrack {
         let format = TrackFormat { rate, encoding, ids: &ids[..count], size_code, filler, cut_short };
         match head.format_track(self.side, format) {
             Ok(()) => self.written = true,
-            Err(error) => {
-                debug!("FORMAT TRACK: {error}");
-                self.fail(if matches!(error, MediumError::Io(_)) { st1::DATA_ERROR } else { 0 });
-            }
+            Err(error) => self.fail_medium(&error),
         }
     }
 }

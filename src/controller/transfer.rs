@@ -89,7 +89,7 @@ struct Request {
 
 /// Sectors under the head that are passed without a new search.
 #[derive(Clone, Copy, Debug)]
-struct Run {
+pub(super) struct Run {
     /// Place of the first one on the track.
     slot: u16,
     sectors: u16,
@@ -122,7 +122,7 @@ impl Run {
 
 /// What comes after a part of a run, unless that ended the transfer.
 #[derive(Clone, Copy, Debug)]
-enum Step {
+pub(super) enum Step {
     /// The next sector is to be looked for.
     Search,
     /// More of the run.
@@ -212,6 +212,11 @@ impl Transfer {
     /// It is in the middle of a sector, and waits for the host.
     pub(super) fn waits_for_host(&self) -> bool {
         self.run.is_some()
+    }
+
+    /// It writes sectors.
+    pub(super) fn writes(&self) -> bool {
+        matches!(self.request.kind, Kind::Write(_))
     }
 
     /// It is in the data field of a sector that it writes.
@@ -313,7 +318,7 @@ impl Transfer {
 
     /// The medium failed, or cannot hold what is to be written.
     #[cold]
-    fn fail_medium(&mut self, error: &MediumError) -> Step {
+    pub(super) fn fail_medium(&mut self, error: &MediumError) -> Step {
         debug!("{:?} of {:?}: {error}", self.request.kind, self.id);
         let (st1, st2) = match (error, self.request.kind) {
             (MediumError::Absent, _) => (st1::NO_DATA, 0),

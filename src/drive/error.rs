@@ -1,9 +1,10 @@
-//! The outcomes of the drive layer: one error for attaching and one for releasing, each with the HRESULT that `IVMFloppyDrive` gives for it.
+//! The outcomes of the drive layer: an error for each thing that can be asked of it, with the HRESULT that
+//! `IVMFloppyDrive` gives for it.
 
-use std::{fmt, io, path::PathBuf};
+use std::{fmt, io, ops::Range, path::PathBuf};
 
 use super::{Attachment, DriveType};
-use crate::media::{FormFactor, ImageError};
+use crate::media::{CreateError, FormFactor, ImageError, MediumError};
 
 /// An outcome as a COM caller knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,8 +35,12 @@ impl HResult {
     pub const ERROR_INVALID_NAME: Self = Self(0x8007_007B);
     /// The path is empty.
     pub const ERROR_BAD_PATHNAME: Self = Self(0x8007_00A1);
+    /// A null argument, which only the C interface can be given.
+    pub const E_POINTER: Self = Self(0x8000_4003);
     /// There is no drive of that number.
     pub const DISP_E_BADINDEX: Self = Self(0x8002_000B);
+    /// Any other failure, which nobody expects.
+    pub const DISP_E_EXCEPTION: Self = Self(0x8002_0009);
 }
 
 impl fmt::Display for HResult {
@@ -84,7 +89,7 @@ pub enum AttachError {
         /// The absolute path.
         path: PathBuf,
     },
-    /// The host has no memory left to map the image.
+    /// The host has no memory left to hold the image.
     #[error("drive {drive}: out of memory for {}", .path.display())]
     OutOfMemory {
         /// The number of the drive.
@@ -95,7 +100,7 @@ pub enum AttachError {
         source: io::Error,
     },
     /// The file is no image that this drive can take.
-    #[error("drive {drive} ({drive_type}): cannot attach {}", .path.display())]
+    #[error("drive {drive} ({drive_type}): cannot attach {}{}", .path.display(), ButThese(.suitable))]
     CaptureFailed {
         /// The number of the drive.
         drive: u8,
@@ -105,9 +110,11 @@ pub enum AttachError {
         path: PathBuf,
         /// What is wrong with the file.
         source: ImageError,
+        /// The drives that could take it, where it is the drive that is wrong.
+        suitable: Vec<DriveType>,
     },
     /// The path leads to no floppy drive of the host with a disk that this drive can take.
-    #[error("drive {drive} ({drive_type}): cannot attach the host drive {}", .path.display())]
+    #[error("drive {drive} ({drive_type}): cannot attach the host drive {}{}", .path.display(), ButThese(.suitable))]
     NoHostDrive {
         /// The number of the drive.
         drive: u8,
@@ -117,9 +124,11 @@ pub enum AttachError {
         path: PathBuf,
         /// What is wrong with it.
         source: ImageError,
+        /// The drives that could take its disk, where it is the drive that is wrong.
+        suitable: Vec<DriveType>,
     },
     /// The medium that the embedder made is none that this drive can take.
-    #[error("drive {drive} ({drive_type}): cannot take a {form_factor} disk of {cylinders} cylinders")]
+    #[error("drive {drive} ({drive_type}): cannot take a {form_factor} disk of {cylinders} cylinders{}", ButThese(.suitable))]
     UnsuitableMedium {
         /// The number of the drive.
         drive: u8,
@@ -129,6 +138,8 @@ pub enum AttachError {
         form_factor: FormFactor,
         /// Its cylinders.
         cylinders: u8,
+        /// The drives that could take it.
+        suitable: Vec<DriveType>,
     },
 }
 
@@ -148,11 +159,22 @@ impl AttachError {
             ImageError::Open(error) if error.kind() == io::ErrorKind::InvalidFilename => {
                 Self::PathTooLong { drive, path }
             }
-            ImageError::Open(source) | ImageError::Map(source) if source.kind() == io::ErrorKind::OutOfMemory => {
+            ImageError::Open(source) | ImageError::Load(source) if source.kind() == io::ErrorKind::OutOfMemory => {
                 Self::OutOfMemory { drive, path, source }
             }
-            source if kind == Attachment::HostDrive => Self::NoHostDrive { drive, drive_type, path, source },
-            source => Self::CaptureFailed { drive, drive_type, path, source },
+            source => {
+                let suitable = match &source {
+                    ImageError::WrongDrive { candidates, .. } => {
+                        DriveType::that(|drive| candidates.iter().any(|format| drive.accepts(format.layout)))
+                    }
+                    ImageError::WrongLayout(layout) => DriveType::that(|drive| drive.accepts(*layout)),
+                    _ => Vec::new(),
+                };
+                match kind {
+                    Attachment::HostDrive => Self::NoHostDrive { drive, drive_type, path, source, suitable },
+                    _ => Self::CaptureFailed { drive, drive_type, path, source, suitable },
+                }
+            }
         }
     }
 
@@ -204,6 +226,16 @@ pub enum ReleaseError {
         /// What the host said.
         source: io::Error,
     },
+    /// All was saved, but the file could not be unlocked. The medium stays attached; release it again.
+    #[error("drive {drive}: cannot let go{}", Of(.path.as_ref()))]
+    UnlockFailed {
+        /// The number of the drive.
+        drive: u8,
+        /// The absolute path of the image; `None` for a medium that the embedder made.
+        path: Option<PathBuf>,
+        /// What the host said.
+        source: io::Error,
+    },
 }
 
 impl ReleaseError {
@@ -214,9 +246,97 @@ impl ReleaseError {
             Self::VmUnknown { .. } => HResult::VM_E_VM_UNKNOWN,
             Self::WrongMediaType { .. } => HResult::VM_E_MEDIA_WRONG_TYPE,
             Self::NoMediaCaptured { .. } => HResult::VM_E_NO_MEDIA_CAPTURED,
-            Self::UnmountFailed { .. } => HResult::VM_E_MEDIA_UNMOUNT_FAIL,
+            Self::UnmountFailed { .. } | Self::UnlockFailed { .. } => HResult::VM_E_MEDIA_UNMOUNT_FAIL,
         }
     }
+}
+
+/// Why an image was not swapped for another. The old one stays attached.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SwapError {
+    /// The new one cannot be had.
+    #[error(transparent)]
+    Attach(AttachError),
+    /// The old one cannot be released.
+    #[error(transparent)]
+    Release(ReleaseError),
+}
+
+impl SwapError {
+    /// The outcome as `IVMFloppyDrive` gives it for the part that failed.
+    #[must_use]
+    pub const fn hresult(&self) -> HResult {
+        match self {
+            Self::Attach(error) => error.hresult(),
+            Self::Release(error) => error.hresult(),
+        }
+    }
+}
+
+/// Why what is in a drive was not saved to another file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SaveError {
+    /// The drive's controller is gone, and the medium with it.
+    #[error("drive {drive}: its virtual machine is gone")]
+    VmUnknown {
+        /// The number of the drive.
+        drive: u8,
+    },
+    /// No medium is attached, or no disk is in the host drive.
+    #[error("drive {drive}: there is nothing to save")]
+    NoMediaCaptured {
+        /// The number of the drive.
+        drive: u8,
+    },
+    /// The medium did not give its bytes.
+    #[error("drive {drive}: cannot read the whole disk")]
+    Unreadable {
+        /// The number of the drive.
+        drive: u8,
+        /// Why.
+        source: MediumError,
+    },
+    /// The file could not be written.
+    #[error("drive {drive}: cannot save the disk")]
+    Create {
+        /// The number of the drive.
+        drive: u8,
+        /// Why.
+        source: CreateError,
+    },
+}
+
+impl SaveError {
+    /// The nearest outcome of `IVMFloppyDrive`, which has no such method.
+    #[must_use]
+    pub const fn hresult(&self) -> HResult {
+        match self {
+            Self::VmUnknown { .. } => HResult::VM_E_VM_UNKNOWN,
+            Self::NoMediaCaptured { .. } => HResult::VM_E_NO_MEDIA_CAPTURED,
+            Self::Unreadable { .. } | Self::Create { .. } => HResult::DISP_E_EXCEPTION,
+        }
+    }
+}
+
+/// What a forced release may have lost.
+#[derive(Debug, thiserror::Error)]
+#[error("drive {drive}: up to {} bytes that were written may be lost{}", bytes(.ranges), Of(.path.as_ref()))]
+pub struct DataLoss {
+    /// The number of the drive.
+    pub drive: u8,
+    /// The absolute path of the image; `None` for a medium that the embedder made.
+    pub path: Option<PathBuf>,
+    /// Where in the image the guest wrote what may not be in the file, in ascending order; empty when the medium cannot
+    /// tell.
+    pub ranges: Vec<Range<u64>>,
+    /// Why the medium could not be saved.
+    pub source: io::Error,
+}
+
+fn bytes(ranges: &[Range<u64>]) -> u64 {
+    ranges.iter().map(|range| range.end - range.start).sum()
 }
 
 /// " of PATH", where there is a path.
@@ -225,6 +345,18 @@ struct Of<'a>(Option<&'a PathBuf>);
 impl fmt::Display for Of<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.map_or(Ok(()), |path| write!(f, " of {}", path.display()))
+    }
+}
+
+/// ", but DRIVES could", where there are any.
+struct ButThese<'a>(&'a [DriveType]);
+
+impl fmt::Display for ButThese<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, drive_type) in self.0.iter().enumerate() {
+            write!(f, "{}{drive_type}", if index == 0 { ", but " } else { ", " })?;
+        }
+        f.write_str(if self.0.is_empty() { "" } else { " could" })
     }
 }
 

@@ -1,207 +1,24 @@
-//! The bay that a drive and its managers share, and the handle by which managers reach it.
-//!
-//! One lock, held for one transfer or one flush at most: files are opened before it is taken.
+//! The handles by which managers reach the drives of a virtual machine.
 
 use std::{
-    error::Error,
-    fmt,
-    fs::FileType,
-    path::{Path, PathBuf, absolute},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use log::warn;
-
-use super::{AttachError, DriveType, ReleaseError};
-use crate::media::{Image, ImageError, ImageOptions, Medium};
-
-/// What is attached to a drive.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Attachment {
-    /// Nothing: the drive is empty.
-    #[default]
-    None = 0,
-    /// An image, or a medium that the embedder made.
-    Image = 1,
-    /// A floppy drive of the host.
-    HostDrive = 2,
-}
-
-/// What a drive of a virtual machine and its managers share.
-#[derive(Debug)]
-pub(crate) struct Bay {
-    number: u8,
-    drive_type: DriveType,
-    /// The latch behind the disk-change line. Changed with the state locked, and looked at without.
-    changed: AtomicBool,
-    state: Mutex<BayState>,
-}
-
-pub(crate) struct BayState {
-    loaded: Option<Loaded>,
-    /// How many media have been attached: tells one from the next.
-    disk: u64,
-    /// The controller is gone.
-    closed: bool,
-}
-
-struct Loaded {
-    medium: Box<dyn Medium>,
-    kind: Attachment,
-    path: Option<PathBuf>,
-}
-
-impl fmt::Debug for BayState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BayState")
-            .field("attachment", &self.attachment())
-            .field("path", &self.path())
-            .field("closed", &self.closed)
-            .finish()
-    }
-}
-
-impl BayState {
-    pub(crate) fn medium(&self) -> Option<&dyn Medium> {
-        self.loaded.as_ref().map(|loaded| &*loaded.medium)
-    }
-
-    pub(crate) fn medium_mut(&mut self) -> Option<&mut (dyn Medium + 'static)> {
-        self.loaded.as_mut().map(|loaded| &mut *loaded.medium)
-    }
-
-    /// Which medium it is, of all that have been attached.
-    pub(crate) fn disk(&self) -> u64 {
-        self.disk
-    }
-
-    fn attachment(&self) -> Attachment {
-        self.loaded.as_ref().map_or(Attachment::None, |loaded| loaded.kind)
-    }
-
-    fn path(&self) -> Option<&Path> {
-        self.loaded.as_ref().and_then(|loaded| loaded.path.as_deref())
-    }
-}
-
-impl Bay {
-    pub(crate) fn new(number: u8, drive_type: DriveType) -> Self {
-        // The latch is set at power-up, with a disk or without.
-        let changed = AtomicBool::new(true);
-        // No disk of one drive has the number of one of another.
-        let state = BayState { loaded: None, disk: u64::from(number) << 56, closed: false };
-        Self { number, drive_type, changed, state: Mutex::new(state) }
-    }
-
-    /// A medium that panicked while it was in use leaves nothing half done in the bay itself.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, BayState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn changed(&self) -> bool {
-        self.changed.load(Ordering::Acquire)
-    }
-
-    /// A step pulse clears the latch, but only while a disk is in.
-    pub(crate) fn clear_change(&self) {
-        if self.changed() {
-            let state = self.lock();
-            self.changed.store(state.loaded.is_none(), Ordering::Release);
-        }
-    }
-
-    /// The controller goes away: what is attached is saved and let go, and handles answer so from now on.
-    pub(crate) fn close(&self) {
-        let mut state = self.lock();
-        state.closed = true;
-        let loaded = state.loaded.take();
-        // A medium of the embedder's may ask its handle when it is dropped.
-        drop(state);
-        if let Some(mut loaded) = loaded
-            && let Err(error) = loaded.medium.flush()
-        {
-            let source = ReleaseError::UnmountFailed { drive: self.number, path: loaded.path, source: error };
-            warn!("{source}: {}", source.source().map(ToString::to_string).unwrap_or_default());
-        }
-    }
-
-    fn vacant(&self) -> Result<MutexGuard<'_, BayState>, AttachError> {
-        let (state, drive) = (self.lock(), self.number);
-        if state.closed {
-            return Err(AttachError::VmUnknown { drive });
-        }
-        if state.loaded.is_some() {
-            return Err(AttachError::DriveInUse { drive });
-        }
-        Ok(state)
-    }
-
-    fn attach_path(&self, path: &Path, options: ImageOptions, kind: Attachment) -> Result<(), AttachError> {
-        let (drive, drive_type) = (self.number, self.drive_type);
-        drop(self.vacant()?);
-        if path.as_os_str().is_empty() {
-            return Err(AttachError::EmptyPath { drive });
-        }
-        let failed = |error| AttachError::opening(drive, drive_type, kind, path.to_owned(), ImageError::Open(error));
-        let path = absolute(path).map_err(failed)?;
-        let allowed = match kind {
-            Attachment::HostDrive => is_disk,
-            Attachment::None | Attachment::Image => FileType::is_file,
-        };
-        match Image::open_for(&path, options, allowed, |geometry| drive_type.accepts(geometry)) {
-            Ok(image) => self.load(Loaded { medium: Box::new(image), kind, path: Some(path) }),
-            Err(error) => Err(AttachError::opening(drive, drive_type, kind, path, error)),
-        }
-    }
-
-    /// The door shuts. The change latch stays as it is: set, since the drive was empty.
-    fn load(&self, loaded: Loaded) -> Result<(), AttachError> {
-        let mut state = self.vacant()?;
-        state.loaded = Some(loaded);
-        state.disk += 1;
-        Ok(())
-    }
-
-    fn release(&self, kind: Attachment) -> Result<Box<dyn Medium>, ReleaseError> {
-        let (mut state, drive) = (self.lock(), self.number);
-        if state.closed {
-            return Err(ReleaseError::VmUnknown { drive });
-        }
-        let Some(mut loaded) = state.loaded.take() else {
-            return Err(ReleaseError::NoMediaCaptured { drive });
-        };
-        if loaded.kind != kind {
-            state.loaded = Some(loaded);
-            return Err(ReleaseError::WrongMediaType { drive });
-        }
-        if let Err(source) = loaded.medium.flush() {
-            let path = loaded.path.clone();
-            state.loaded = Some(loaded);
-            return Err(ReleaseError::UnmountFailed { drive, path, source });
-        }
-        self.changed.store(true, Ordering::Release);
-        Ok(loaded.medium)
-    }
-}
-
-/// A floppy drive of the host, or a file that stands for one.
-fn is_disk(file_type: &FileType) -> bool {
-    #[cfg(unix)]
-    if std::os::unix::fs::FileTypeExt::is_block_device(file_type) {
-        return true;
-    }
-    file_type.is_file()
-}
+use super::{
+    AttachError, Attachment, Bay, DataLoss, DriveType, MediaObserver, NoSuchDrive, ReleaseError, SaveError, SwapError,
+};
+use crate::media::{self, IfExists, ImageOptions, ImageType, Layout, Medium};
 
 /// A drive of a virtual machine, as its manager sees it: what is attached, and the way to change that.
 ///
 /// A handle can be cloned and sent to any thread, and used while the guest runs. It outlives the controller: what
 /// needs one then answers that the virtual machine is gone. The methods and their outcomes are those of
-/// `IVMFloppyDrive`.
+/// `IVMFloppyDrive`, and a few more.
+///
+/// No method waits for the guest, and the guest waits for none of them longer than it takes to hand bytes over to the host:
+/// files are opened, and the host's disk is waited for, while the guest goes on. Two methods that change what is attached
+/// wait for each other.
 ///
 /// ```
 /// use vm_fdc::{Controller, drive::{Attachment, DriveType}, media::Access};
@@ -227,13 +44,13 @@ impl FloppyDrive {
     /// The number of the drive, from 0. Answers even when the controller is gone.
     #[must_use]
     pub fn drive_number(&self) -> u8 {
-        self.bay.number
+        self.bay.number()
     }
 
     /// What kind of drive it is.
     #[must_use]
     pub fn drive_type(&self) -> DriveType {
-        self.bay.drive_type
+        self.bay.drive_type()
     }
 
     /// What is attached. Nothing is, once the controller is gone.
@@ -259,9 +76,23 @@ impl FloppyDrive {
         state.path().filter(|_| state.attachment() == kind).map(Path::to_owned)
     }
 
+    /// How the sectors lie on the disk of the attached image or host drive; `None` without one, and for a medium that the
+    /// embedder made.
+    #[must_use]
+    pub fn layout(&self) -> Option<Layout> {
+        self.bay.lock().layout()
+    }
+
+    /// What kind of disk the attached image or host drive holds; [`ImageType::Unknown`] without one.
+    #[must_use]
+    pub fn image_type(&self) -> ImageType {
+        self.layout().map_or(ImageType::Unknown, |layout| layout.image_type())
+    }
+
     /// Attaches the raw floppy image in the file `path`. A relative path is taken from the current directory.
     ///
-    /// `options` is an [`Access`](crate::media::Access), or [`ImageOptions`] that name the geometry, too.
+    /// `options` is an [`Access`](crate::media::Access), or [`ImageOptions`] that say more. [The module
+    /// `media`](crate::media) tells what others can do to the file meanwhile.
     ///
     /// # Errors
     ///
@@ -270,8 +101,9 @@ impl FloppyDrive {
         self.bay.attach_path(path.as_ref(), options.into(), Attachment::Image)
     }
 
-    /// Attaches the floppy drive of the host at `path`: a block device with a disk in it, or a file that stands for one.
-    /// It is mapped as an image is: a disk that the host cannot read ends the process, as a truncated image does.
+    /// Attaches the floppy drive of the host at `path`: a block device, or a file that stands for one. The drive can be
+    /// empty; [`check_host_drive`](Self::check_host_drive) notices when a disk is put in or taken out. A sector that the host
+    /// cannot read fails for the guest, and the others do not.
     ///
     /// # Errors
     ///
@@ -284,6 +116,17 @@ impl FloppyDrive {
         self.bay.attach_path(path.as_ref(), options.into(), Attachment::HostDrive)
     }
 
+    /// Looks whether a disk was put into the attached host drive, or taken out of it, which the guest and the observers then
+    /// see. To be called now and then: hosts tell nobody. `true` when a disk is in; `false`, too, when no host drive is
+    /// attached.
+    ///
+    /// # Errors
+    ///
+    /// An [`AttachError`] when a disk is in that cannot be used. The drive stays attached, empty.
+    pub fn check_host_drive(&self) -> Result<bool, AttachError> {
+        self.bay.check_host_drive()
+    }
+
     /// Attaches a medium that the embedder made. It counts as an image without a file;
     /// [`release_medium`](Self::release_medium) gives it back.
     ///
@@ -292,27 +135,23 @@ impl FloppyDrive {
     /// [`AttachError::VmUnknown`], [`AttachError::DriveInUse`], or [`AttachError::UnsuitableMedium`] for a disk of
     /// another size than the drive's, or with more cylinders.
     pub fn attach_medium(&self, medium: impl Medium) -> Result<(), AttachError> {
-        let (drive, drive_type) = (self.bay.number, self.bay.drive_type);
-        let (form_factor, cylinders) = (medium.form_factor(), medium.cylinders());
-        if !drive_type.takes(form_factor, cylinders) {
-            return Err(AttachError::UnsuitableMedium { drive, drive_type, form_factor, cylinders });
-        }
-        self.bay.load(Loaded { medium: Box::new(medium), kind: Attachment::Image, path: None })
+        self.bay.attach_medium(Box::new(medium))
     }
 
-    /// Releases the attached image: what the guest wrote is brought to the file, then the file is let go. The guest
-    /// sees the change line. An access of the guest's to the disk waits meanwhile.
+    /// Releases the attached image: what the guest wrote is brought to the host's disk, then the file is unlocked and let
+    /// go. The guest sees the change line.
     ///
     /// # Errors
     ///
-    /// A [`ReleaseError`]. After [`ReleaseError::UnmountFailed`] the image is still attached, and the release can be
-    /// repeated.
+    /// A [`ReleaseError`]. After [`ReleaseError::UnmountFailed`] and [`ReleaseError::UnlockFailed`] the image is still
+    /// attached, and the release can be repeated, or [forced](Self::force_release), or the disk
+    /// [saved to another file](Self::save_image).
     pub fn release_image(&self) -> Result<(), ReleaseError> {
-        self.release_medium().map(drop)
+        self.bay.release(Attachment::Image, true).map(drop)
     }
 
-    /// The same, and gives back what was attached; the file of an image stays open and locked until that is dropped. With [`attach_medium`](Self::attach_medium) the disk that the
-    /// embedder made, with all that the guest wrote to it.
+    /// The same, and gives back what was attached; the file of an image stays open and locked until that is dropped. With
+    /// [`attach_medium`](Self::attach_medium) the disk that the embedder made, with all that the guest wrote to it.
     ///
     /// ```
     /// use std::any::Any;
@@ -331,15 +170,108 @@ impl FloppyDrive {
     ///
     /// As [`release_image`](Self::release_image).
     pub fn release_medium(&self) -> Result<Box<dyn Medium>, ReleaseError> {
-        self.bay.release(Attachment::Image)
+        let drive = self.drive_number();
+        self.bay.release(Attachment::Image, false)?.ok_or(ReleaseError::NoMediaCaptured { drive })
     }
 
-    /// Releases the attached host drive.
+    /// Releases the attached host drive, with or without a disk in it.
     ///
     /// # Errors
     ///
     /// As [`release_image`](Self::release_image).
     pub fn release_host_drive(&self) -> Result<(), ReleaseError> {
-        self.bay.release(Attachment::HostDrive).map(drop)
+        self.bay.release(Attachment::HostDrive, true).map(drop)
+    }
+
+    /// Releases whatever is attached, even if what the guest wrote cannot be saved; says what may be lost then.
+    ///
+    /// # Errors
+    ///
+    /// [`ReleaseError::VmUnknown`] and [`ReleaseError::NoMediaCaptured`].
+    pub fn force_release(&self) -> Result<Option<DataLoss>, ReleaseError> {
+        self.bay.force_release()
+    }
+
+    /// Releases the attached image and attaches another. The guest sees the door open and close. When the new one cannot be
+    /// had, the old one stays, and the guest sees nothing.
+    ///
+    /// # Errors
+    ///
+    /// A [`SwapError`]: an [`AttachError`] of the new image or a [`ReleaseError`] of the old one, which is still attached.
+    pub fn swap_image(&self, path: impl AsRef<Path>, options: impl Into<ImageOptions>) -> Result<(), SwapError> {
+        self.bay.swap(path.as_ref(), options.into())
+    }
+
+    /// Brings what the guest wrote to the host's disk, and waits for that while the guest goes on.
+    ///
+    /// # Errors
+    ///
+    /// [`ReleaseError::VmUnknown`], [`ReleaseError::NoMediaCaptured`] and [`ReleaseError::UnmountFailed`]; all that was
+    /// written is kept, and brought there by the next flush or release.
+    pub fn flush(&self) -> Result<(), ReleaseError> {
+        self.bay.flush()
+    }
+
+    /// Saves the disk as it is now to another file, as a raw image: what the guest made of a
+    /// [private](crate::media::Access::Private) one, or what a failed release could not save. The file is written under
+    /// another name and then renamed: it is there whole, or not at all.
+    ///
+    /// # Errors
+    ///
+    /// A [`SaveError`]. What is attached stays so.
+    pub fn save_image(&self, path: impl AsRef<Path>, if_exists: IfExists) -> Result<(), SaveError> {
+        let image = self.bay.raw_image()?;
+        let drive = self.drive_number();
+        media::write_file(path.as_ref(), &image, if_exists).map_err(|source| SaveError::Create { drive, source })
+    }
+
+    /// Tells `observer` of all that goes into the drive and out of it from now on.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use vm_fdc::{Controller, drive::{DriveType, MediaEvent}, media::Access};
+    ///
+    /// let fdc = Controller::builder().drive(0, DriveType::Inch3_5Hd).build()?;
+    /// let a = fdc.drive(0)?;
+    /// let (sender, events) = mpsc::channel();
+    /// a.observe(sender); // or a closure
+    /// a.attach_image("fixtures/dos-1440k.img", Access::ReadOnly)?;
+    /// assert_eq!(events.recv()?, MediaEvent::Inserted { drive: 0, path: a.image_file() });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn observe(&self, observer: impl MediaObserver + 'static) {
+        self.bay.observe(Box::new(observer));
+    }
+}
+
+/// The drives of a virtual machine. Like a [`FloppyDrive`], it outlives the controller.
+#[derive(Clone, Debug)]
+pub struct FloppyDrives {
+    drives: Vec<FloppyDrive>,
+}
+
+impl FloppyDrives {
+    pub(crate) fn new(drives: impl Iterator<Item = FloppyDrive>) -> Self {
+        Self { drives: drives.collect() }
+    }
+
+    /// How many drives there are, 0 to 4.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.drives.len()
+    }
+
+    /// The drive of this number.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSuchDrive`] when there is none.
+    pub fn item(&self, number: u8) -> Result<FloppyDrive, NoSuchDrive> {
+        self.iter().find(|drive| drive.drive_number() == number).cloned().ok_or(NoSuchDrive { number })
+    }
+
+    /// All of them, in the order of their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = &FloppyDrive> {
+        self.drives.iter()
     }
 }

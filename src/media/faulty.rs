@@ -1,8 +1,8 @@
 //! A medium that fails where it is told to, around one that works: for embedders who test guests.
 
-use std::{collections::BTreeMap, io};
+use std::{collections::BTreeMap, io, ops::Range};
 
-use super::{FormFactor, Mark, Medium, MediumError, Sector, SectorId, Track, TrackFormat};
+use super::{Flushing, FormFactor, Mark, Medium, MediumError, Sector, SectorId, Track, TrackFormat};
 
 /// How a sector fails, for as long as it is on a [`FaultyMedium`]. Writing to it does not mend it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -148,7 +148,27 @@ impl<M: Medium> Medium for FaultyMedium<M> {
         formatted
     }
 
+    fn end_of_command(&mut self) -> io::Result<()> {
+        self.medium.end_of_command()
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.medium.flush()
+    }
+
+    fn begin_flush(&mut self) -> io::Result<Flushing> {
+        self.medium.begin_flush()
+    }
+
+    fn unsaved(&self) -> Vec<Range<u64>> {
+        self.medium.unsaved()
+    }
+
+    fn raw_image(&mut self) -> Result<Vec<u8>, MediumError> {
+        self.medium.raw_image()
+    }
+
+    fn let_go(&mut self) -> io::Result<()> {
+        self.medium.let_go()
     }
 }

@@ -191,6 +191,117 @@ impl fmt::Display for Geometry {
     }
 }
 
+/// How the sectors of a disk lie on its tracks, and in its raw image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Layout {
+    /// All tracks alike, with sectors of one size, which the image has in ascending order of cylinder, head and sector.
+    Regular(Geometry),
+    /// IBM's XDF on a 3.5" disk of 500 kb/s: 80 cylinders, of which each side but those of the first has a sector of each
+    /// of 8,192, 2,048, 1,024 and 512 bytes. The image has them in an order of its own.
+    Xdf,
+}
+
+impl Layout {
+    /// The layout, if all its tracks are alike.
+    #[must_use]
+    pub const fn geometry(&self) -> Option<&Geometry> {
+        match self {
+            Self::Regular(geometry) => Some(geometry),
+            Self::Xdf => None,
+        }
+    }
+
+    /// Cylinders, 1 to 86.
+    #[must_use]
+    pub const fn cylinders(&self) -> u8 {
+        match self {
+            Self::Regular(geometry) => geometry.cylinders,
+            Self::Xdf => 80,
+        }
+    }
+
+    /// The data rate in a drive made for such disks.
+    #[must_use]
+    pub const fn rate(&self) -> DataRate {
+        match self {
+            Self::Regular(geometry) => geometry.rate,
+            Self::Xdf => DataRate::Kbps500,
+        }
+    }
+
+    /// The kind of drive into which such a disk fits.
+    #[must_use]
+    pub const fn form_factor(&self) -> FormFactor {
+        match self {
+            Self::Regular(geometry) => geometry.form_factor,
+            Self::Xdf => FormFactor::Inch3_5,
+        }
+    }
+
+    /// The size of a raw image of such a disk.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        match self {
+            Self::Regular(geometry) => geometry.bytes(),
+            Self::Xdf => 80 * 2 * 23 * 512,
+        }
+    }
+
+    /// What `VMFloppyDiskImageType` calls it.
+    #[must_use]
+    pub const fn image_type(&self) -> ImageType {
+        let Self::Regular(Geometry { cylinders: 80, heads, sectors, size_code: 2, form_factor, .. }) = *self else {
+            return if matches!(self, Self::Xdf) { ImageType::HighDensityMss } else { ImageType::Unknown };
+        };
+        match (form_factor, heads, sectors) {
+            (FormFactor::Inch3_5, 1, 9) => ImageType::LowDensitySingleSided,
+            (FormFactor::Inch3_5, 2, 9) => ImageType::LowDensity,
+            (FormFactor::Inch3_5, 2, 18) => ImageType::HighDensity,
+            (FormFactor::Inch3_5, 2, 21) => ImageType::Dmf,
+            (FormFactor::Inch5_25, 2, 15) => ImageType::MediumDensity,
+            _ => ImageType::Unknown,
+        }
+    }
+}
+
+impl From<Geometry> for Layout {
+    fn from(geometry: Geometry) -> Self {
+        Self::Regular(geometry)
+    }
+}
+
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Regular(geometry) => geometry.fmt(f),
+            Self::Xdf => {
+                write!(f, "{}, 80x2 tracks of sectors of several sizes at {}", self.form_factor(), self.rate())
+            }
+        }
+    }
+}
+
+/// What kind of disk an image holds, as `VMFloppyDiskImageType` numbers it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum ImageType {
+    /// None of those below.
+    #[default]
+    Unknown = 0,
+    /// 3.5" 720K.
+    LowDensity = 1,
+    /// 3.5" 1.44M.
+    HighDensity = 2,
+    /// 3.5" 1.68M, Microsoft's distribution media format.
+    Dmf = 3,
+    /// 3.5" 360K, one side of a 720K disk.
+    LowDensitySingleSided = 4,
+    /// 5.25" 1.2M.
+    MediumDensity = 5,
+    /// Tracks of sectors of several sizes: XDF.
+    HighDensityMss = 6,
+}
+
 /// A disk format that is in use under a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Format {
@@ -198,8 +309,8 @@ pub struct Format {
     pub name: &'static str,
     /// The size of its raw image.
     pub bytes: u64,
-    /// Its layout; `None` for XDF, whose tracks hold sectors of several sizes.
-    pub geometry: Option<Geometry>,
+    /// How its sectors lie.
+    pub layout: Layout,
 }
 
 impl Format {
@@ -217,8 +328,8 @@ impl Format {
     }
 
     /// The formats with the next smaller and the next larger image than `bytes`, among those that are `suitable`.
-    pub(super) fn nearest(bytes: u64, suitable: impl Fn(&Geometry) -> bool) -> Vec<&'static Self> {
-        let mut suitable = FORMATS.iter().filter(|format| format.geometry.as_ref().is_some_and(&suitable));
+    pub(super) fn nearest(bytes: u64, suitable: impl Fn(&Layout) -> bool) -> Vec<&'static Self> {
+        let mut suitable = FORMATS.iter().filter(|format| suitable(&format.layout));
         let below = suitable.clone().rfind(|format| format.bytes < bytes);
         let above = suitable.find(|format| format.bytes > bytes);
         below.into_iter().chain(above).collect()
@@ -227,10 +338,7 @@ impl Format {
 
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.geometry {
-            Some(geometry) => write!(f, "{} ({geometry})", self.name),
-            None => write!(f, "{} (sectors of several sizes)", self.name),
-        }
+        write!(f, "{} ({})", self.name, self.layout)
     }
 }
 
@@ -275,7 +383,7 @@ pub static FORMATS: &[Format] = {
         format("1.743M", 83, 2, 21, 2, Kbps500, Inch3_5),
         format("1.76M", 80, 2, 22, 2, Kbps500, Inch3_5),
         format("1.84M", 80, 2, 23, 2, Kbps500, Inch3_5),
-        Format { name: "XDF", bytes: 1_884_160, geometry: None },
+        Format { name: "XDF", bytes: Layout::Xdf.bytes(), layout: Layout::Xdf },
         format("1.92M", 80, 2, 24, 2, Kbps500, Inch3_5),
         format("2.88M", 80, 2, 36, 2, Kbps1000, Inch3_5),
         format("3.12M", 80, 2, 39, 2, Kbps1000, Inch3_5),
@@ -296,7 +404,7 @@ const fn format(
     form_factor: FormFactor,
 ) -> Format {
     let geometry = known(cylinders, heads, sectors, size_code, rate, form_factor);
-    Format { name, bytes: geometry.bytes(), geometry: Some(geometry) }
+    Format { name, bytes: geometry.bytes(), layout: Layout::Regular(geometry) }
 }
 
 /// A geometry of this file, checked when the crate is compiled.

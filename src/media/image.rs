@@ -1,15 +1,13 @@
-//! A raw floppy image in a file, mapped into memory: the sectors in cylinder, head, sector order, without a header.
+//! A raw floppy image in a file: the sectors of the disk without a header.
 
-use std::{
-    fs::{self, File, FileType},
-    io,
-    ops::Range,
-    path::Path,
-};
+use std::{io, iter, ops::Range, path::Path};
 
 use super::{
-    Encoding, FormFactor, Format, Geometry, Mark, Medium, MediumError, SectorId, Track, TrackFormat,
-    mapping::{LockedFile, Mapping},
+    Encoding, Flushing, FormFactor, Format, Geometry, Layout, Mark, Medium, MediumError, SectorId, Track, TrackFormat,
+    file::{LockedFile, Presence, Source},
+    mapping::Mapping,
+    memory::Memory,
+    xdf::{self, MixedTrack},
 };
 
 /// What may happen to the file of an image.
@@ -24,24 +22,84 @@ pub enum Access {
     Private,
 }
 
+/// Where the bytes of an image are while it is attached. See [the module](super) for what others can do to the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Backing {
+    /// In memory of the library's own, to which the whole file is read at once, and from which what a command has written
+    /// goes to the file when that command ends. Whatever others do to the file, the process lives.
+    #[default]
+    Memory,
+    /// In the file itself, mapped into memory: nothing is read before it is used, and no write is a call to the host. For
+    /// files that nobody else can truncate. One that is cut short, and a disk of the host that fails to read, end the
+    /// process (SIGBUS on Unix).
+    Mapped,
+}
+
+/// When what the guest has written lasts, whatever the backing: a release always brings all of it to the host's disk
+/// before it lets go of the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Durability {
+    /// Each command that wrote hands its sectors to the host before it ends: they outlive this process. At the release, or
+    /// a [`flush`](crate::FloppyDrive::flush), they go to the host's disk.
+    #[default]
+    AtRelease,
+    /// Each command that wrote waits until its sectors are on the host's disk: they outlive the host. What the disk takes
+    /// for that, the guest waits.
+    EveryCommand,
+    /// Nothing is handed over before the release or a [`flush`](crate::FloppyDrive::flush). With [`Backing::Mapped`] the
+    /// same as [`AtRelease`](Self::AtRelease).
+    OnFlush,
+}
+
 /// How an image is opened. Made from an [`Access`] where no more is to be said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ImageOptions {
     access: Access,
-    geometry: Option<Geometry>,
+    layout: Option<Layout>,
+    boot_sector: bool,
+    backing: Backing,
+    durability: Durability,
 }
 
 impl ImageOptions {
-    /// Opens for `access`, with the geometry that the size of the file tells.
+    /// Opens for `access`, with the layout that the size of the file tells, in memory, and durable at the release.
     #[must_use]
     pub const fn new(access: Access) -> Self {
-        Self { access, geometry: None }
+        Self { access, layout: None, boot_sector: false, backing: Backing::Memory, durability: Durability::AtRelease }
     }
 
     /// Names the geometry, whatever the size of the file would tell. The file must have exactly its size.
     #[must_use]
-    pub const fn geometry(mut self, geometry: Geometry) -> Self {
-        self.geometry = Some(geometry);
+    pub const fn geometry(self, geometry: Geometry) -> Self {
+        self.layout(Layout::Regular(geometry))
+    }
+
+    /// Names the layout, whatever the size of the file would tell. The file must have exactly its size.
+    #[must_use]
+    pub const fn layout(mut self, layout: Layout) -> Self {
+        self.layout = Some(layout);
+        self
+    }
+
+    /// Where several formats have the size of the file, takes the one whose sectors a track and heads are those of the BIOS
+    /// parameter block in the first sector. A guest can have written that.
+    #[must_use]
+    pub const fn trust_boot_sector(mut self) -> Self {
+        self.boot_sector = true;
+        self
+    }
+
+    /// Chooses where the bytes are while the image is attached.
+    #[must_use]
+    pub const fn backing(mut self, backing: Backing) -> Self {
+        self.backing = backing;
+        self
+    }
+
+    /// Chooses when what is written lasts.
+    #[must_use]
+    pub const fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
         self
     }
 }
@@ -82,7 +140,7 @@ pub enum ImageError {
         /// The formats with the next smaller and the next larger image.
         candidates: Vec<&'static Format>,
     },
-    /// Several formats have an image of this size; [`ImageOptions::geometry`] can name the one that is meant.
+    /// Several formats have an image of this size; [`ImageOptions::layout`] can name the one that is meant.
     #[error("{bytes} bytes is the size of several floppy formats: {}", list(.candidates))]
     AmbiguousSize {
         /// The size of the file.
@@ -98,20 +156,20 @@ pub enum ImageError {
         /// The formats of that size.
         candidates: Vec<&'static Format>,
     },
-    /// The geometry that was named does not go into this drive.
+    /// The layout that was named does not go into this drive.
     #[error("the drive cannot take a disk of {0}")]
-    WrongGeometry(Geometry),
-    /// The geometry that was named asks for a file of another size.
-    #[error("the file has {bytes} bytes; a disk of {geometry} has {}", .geometry.bytes())]
+    WrongLayout(Layout),
+    /// The layout that was named asks for a file of another size.
+    #[error("the file has {bytes} bytes; a disk of {layout} has {}", .layout.bytes())]
     WrongSize {
         /// The size of the file.
         bytes: u64,
-        /// The geometry that was named.
-        geometry: Geometry,
+        /// The layout that was named.
+        layout: Layout,
     },
-    /// The file could not be mapped into memory.
-    #[error("cannot map the file into memory")]
-    Map(#[source] io::Error),
+    /// The file could not be taken up: mapped, or read into memory.
+    #[error("cannot take the file into memory")]
+    Load(#[source] io::Error),
 }
 
 fn list(formats: &[&Format]) -> String {
@@ -120,22 +178,36 @@ fn list(formats: &[&Format]) -> String {
 
 /// A raw image in a file: `.img`, `.vfd`, `.ima`, `.flp`.
 ///
-/// The file stays open, locked and mapped until the value is dropped. Sectors are read and written in the mapping,
+/// The file stays open and locked until the value is dropped. Sectors are read and written where they are in memory,
 /// without a copy.
 ///
 /// ```
-/// use vm_fdc::media::{Access, Geometry, Image, ImageOptions};
+/// use vm_fdc::media::{Access, Geometry, Image, ImageOptions, ImageType};
 ///
 /// // A drive would tell which of the two disks of this size is meant; here the caller does.
 /// let options = ImageOptions::new(Access::ReadOnly).geometry(Geometry::HD_1440K);
 /// let image = Image::open("fixtures/dos-1440k.img", options)?;
-/// assert_eq!(image.geometry().sectors(), 18);
+/// assert_eq!(image.layout().image_type(), ImageType::HighDensity);
 /// # Ok::<(), vm_fdc::media::ImageError>(())
 /// ```
 #[derive(Debug)]
 pub struct Image {
-    mapping: Mapping,
-    geometry: Geometry,
+    store: Store,
+    tracks: Tracks,
+}
+
+/// Where the bytes are.
+#[derive(Debug)]
+enum Store {
+    Memory(Memory),
+    Mapped(Mapping),
+}
+
+/// Where the sectors are.
+#[derive(Debug)]
+enum Tracks {
+    Regular(Geometry),
+    Xdf(Vec<MixedTrack>),
 }
 
 impl Image {
@@ -144,100 +216,172 @@ impl Image {
     ///
     /// # Errors
     ///
-    /// An [`ImageError`] for a file that cannot be had, or whose size tells no geometry or more than one.
+    /// An [`ImageError`] for a file that cannot be had, or whose size tells no layout or more than one.
     pub fn open(path: impl AsRef<Path>, options: impl Into<ImageOptions>) -> Result<Self, ImageError> {
-        Self::open_for(path.as_ref(), options.into(), FileType::is_file, |_| true)
+        Self::open_for(path.as_ref(), options.into(), Source::File, |_| true)
     }
 
-    /// Opens the image in the file `path`, which must be of a type that `allowed` takes, for a drive that takes what
-    /// `fits`.
+    /// Opens the image in the file `path`, for a drive that takes what `fits`.
     pub(crate) fn open_for(
         path: &Path,
         options: ImageOptions,
-        allowed: impl Fn(&FileType) -> bool,
-        fits: impl Fn(&Geometry) -> bool,
+        source: Source,
+        fits: impl Fn(&Layout) -> bool,
     ) -> Result<Self, ImageError> {
-        // Asked before the file is opened, because opening a pipe blocks until its other end opens.
-        if !allowed(&fs::metadata(path).map_err(ImageError::Open)?.file_type()) {
-            return Err(ImageError::WrongFileType);
-        }
-        let ImageOptions { access, geometry } = options;
-        let writes = access == Access::ReadWrite;
-        let file = File::options().read(true).write(writes).open(path).map_err(ImageError::Open)?;
-        let file = LockedFile::new(file, access)?;
+        let file = LockedFile::open(path, options.access, source)?;
         let bytes = file.length();
-        let geometry = match geometry {
-            Some(geometry) if geometry.bytes() != bytes => return Err(ImageError::WrongSize { bytes, geometry }),
-            Some(geometry) if !fits(&geometry) => return Err(ImageError::WrongGeometry(geometry)),
-            Some(geometry) => geometry,
-            None => geometry_of_size(bytes, fits)?,
+        let layout = match options.layout {
+            Some(layout) if layout.bytes() != bytes => return Err(ImageError::WrongSize { bytes, layout }),
+            Some(layout) if !fits(&layout) => return Err(ImageError::WrongLayout(layout)),
+            Some(layout) => layout,
+            None => layout_of(&file, options.boot_sector, fits)?,
         };
-        Ok(Self { mapping: file.map().map_err(ImageError::Map)?, geometry })
+        let (tracks, shift) = match layout {
+            Layout::Regular(geometry) => (Tracks::Regular(geometry), geometry.size_shift()),
+            Layout::Xdf => (Tracks::Xdf(xdf::tracks()), 9),
+        };
+        let store = match options.backing {
+            // A drive is slow, and part of its disk may be all that is wanted, or all that can be read.
+            Backing::Memory => Memory::new(file, shift, options.durability, source == Source::File).map(Store::Memory),
+            Backing::Mapped => Mapping::new(file, options.durability).map(Store::Mapped),
+        };
+        Ok(Self { store: store.map_err(ImageError::Load)?, tracks })
     }
 
-    /// The geometry of the disk.
+    /// How the sectors of the disk lie.
     #[must_use]
-    pub const fn geometry(&self) -> &Geometry {
-        &self.geometry
+    pub const fn layout(&self) -> Layout {
+        match &self.tracks {
+            Tracks::Regular(geometry) => Layout::Regular(*geometry),
+            Tracks::Xdf(_) => Layout::Xdf,
+        }
     }
 
     /// What may happen to the file.
     #[must_use]
     pub fn access(&self) -> Access {
-        self.mapping.access()
+        self.file().access()
     }
 
-    /// Where the sectors from `slot` on are, at most `count` of them and within a cylinder.
+    fn file(&self) -> &LockedFile {
+        match &self.store {
+            Store::Memory(memory) => memory.file(),
+            Store::Mapped(mapping) => mapping.file(),
+        }
+    }
+
+    /// What it takes to see whether the disk is still in the drive of the host.
+    pub(crate) fn presence(&self) -> Presence {
+        self.file().presence()
+    }
+
+    /// Where the sectors from `slot` on are, at most `count` of them and within a cylinder, and how long the first is.
     #[inline]
-    fn range(&self, cylinder: u8, head: u8, slot: usize, count: usize) -> Option<Range<usize>> {
-        let start = self.geometry.offset(cylinder, head, slot)?;
-        let sides = usize::from(self.geometry.heads() - head);
-        let count = count.min(sides * usize::from(self.geometry.sectors()) - slot);
-        Some(start..start + (count << self.geometry.size_shift()))
+    fn range(&self, cylinder: u8, head: u8, slot: usize, count: usize) -> Option<(Range<usize>, usize)> {
+        match &self.tracks {
+            Tracks::Regular(geometry) => {
+                let start = geometry.offset(cylinder, head, slot)?;
+                let sides = usize::from(geometry.heads() - head);
+                let count = count.min(sides * usize::from(geometry.sectors()) - slot);
+                Some((start..start + (count << geometry.size_shift()), geometry.sector_size()))
+            }
+            Tracks::Xdf(tracks) => {
+                let track = side_of(tracks, cylinder, head)?;
+                let (start, size) = (*track.offsets.get(slot)?, track.sectors.get(slot)?.id.size()?);
+                Some((start..start + size, size))
+            }
+        }
     }
 }
 
-/// The one geometry that an image of `bytes` bytes can have in a drive that takes what `fits`.
-fn geometry_of_size(bytes: u64, fits: impl Fn(&Geometry) -> bool) -> Result<Geometry, ImageError> {
-    let candidates: Vec<_> = Format::of_size(bytes).collect();
+fn side_of(tracks: &[MixedTrack], cylinder: u8, head: u8) -> Option<&MixedTrack> {
+    tracks.get(usize::from(cylinder) * 2 + usize::from(head)).filter(|_| head < 2)
+}
+
+/// The one layout that an image of this size can have in a drive that takes what `fits`.
+fn layout_of(file: &LockedFile, boot_sector: bool, fits: impl Fn(&Layout) -> bool) -> Result<Layout, ImageError> {
+    let bytes = file.length();
     if bytes == 0 {
         return Err(ImageError::Empty);
     }
+    let candidates: Vec<_> = Format::of_size(bytes).collect();
     if candidates.is_empty() {
         return Err(ImageError::UnknownSize { bytes, candidates: Format::nearest(bytes, fits) });
     }
-    let mut suitable = candidates.iter().filter_map(|format| format.geometry).filter(fits);
-    match (suitable.next(), suitable.next()) {
-        (None, _) => Err(ImageError::WrongDrive { bytes, candidates }),
-        // A format without a geometry goes into the drives of the one that has its size.
-        (Some(geometry), None) if candidates.iter().all(|format| format.geometry.is_some()) => Ok(geometry),
-        (Some(_), _) => Err(ImageError::AmbiguousSize { bytes, candidates }),
+    let mut suitable: Vec<_> = candidates.iter().map(|format| format.layout).filter(|layout| fits(layout)).collect();
+    if suitable.len() > 1 && boot_sector {
+        let parameters = BiosParameters::read(file);
+        suitable.retain(|layout| parameters.is_some_and(|parameters| parameters.are_of(layout)));
+    }
+    match suitable[..] {
+        [layout] => Ok(layout),
+        [] if !candidates.iter().any(|format| fits(&format.layout)) => {
+            Err(ImageError::WrongDrive { bytes, candidates })
+        }
+        _ => Err(ImageError::AmbiguousSize { bytes, candidates }),
+    }
+}
+
+/// What the BIOS parameter block in the first sector says of the layout.
+#[derive(Clone, Copy)]
+struct BiosParameters {
+    bytes_per_sector: u16,
+    sectors_per_track: u16,
+    heads: u16,
+}
+
+impl BiosParameters {
+    fn read(file: &LockedFile) -> Option<Self> {
+        let mut sector = [0; 512];
+        file.read_at(&mut sector, 0).ok()?;
+        let word = |at: usize| u16::from_le_bytes([sector[at], sector[at + 1]]);
+        Some(Self { bytes_per_sector: word(0x0B), sectors_per_track: word(0x18), heads: word(0x1A) })
+    }
+
+    fn are_of(self, layout: &Layout) -> bool {
+        layout.geometry().is_some_and(|geometry| {
+            usize::from(self.bytes_per_sector) == geometry.sector_size()
+                && self.sectors_per_track == geometry.sectors().into()
+                && self.heads == geometry.heads().into()
+        })
     }
 }
 
 impl Medium for Image {
     fn form_factor(&self) -> FormFactor {
-        self.geometry.form_factor()
+        self.layout().form_factor()
     }
 
     fn cylinders(&self) -> u8 {
-        self.geometry.cylinders()
+        self.layout().cylinders()
     }
 
     fn is_write_protected(&self) -> bool {
         self.access() == Access::ReadOnly
     }
 
+    #[inline]
     fn track(&self, cylinder: u8, head: u8) -> Option<Track<'_>> {
-        self.geometry.offset(cylinder, head, 0)?;
-        let first = SectorId { cylinder, head, record: 1, size_code: self.geometry.size_code() };
-        let track = Track::regular(self.geometry.rate(), first, self.geometry.sectors());
-        Some(if head == 0 && self.geometry.heads() == 2 { track.on_two_sides() } else { track })
+        match &self.tracks {
+            Tracks::Regular(geometry) => {
+                geometry.offset(cylinder, head, 0)?;
+                let first = SectorId { cylinder, head, record: 1, size_code: geometry.size_code() };
+                let track = Track::regular(geometry.rate(), first, geometry.sectors());
+                Some(if head == 0 && geometry.heads() == 2 { track.on_two_sides() } else { track })
+            }
+            Tracks::Xdf(tracks) => {
+                let sectors = &side_of(tracks, cylinder, head)?.sectors;
+                Some(Track::listed(Layout::Xdf.rate(), Encoding::Mfm, sectors))
+            }
+        }
     }
 
     fn read(&mut self, cylinder: u8, head: u8, slot: usize, count: usize) -> Result<&[u8], MediumError> {
-        let range = self.range(cylinder, head, slot, count).ok_or(MediumError::Absent)?;
-        self.mapping.bytes().get(range).ok_or(MediumError::Absent)
+        let (range, sector) = self.range(cylinder, head, slot, count).ok_or(MediumError::Absent)?;
+        match &mut self.store {
+            Store::Memory(memory) => memory.read(range, sector),
+            Store::Mapped(mapping) => mapping.bytes().get(range).ok_or(MediumError::Absent),
+        }
     }
 
     fn write(
@@ -251,8 +395,11 @@ impl Medium for Image {
         if mark != Mark::Data {
             return Err(MediumError::Unsupported);
         }
-        let range = self.range(cylinder, head, slot, count).ok_or(MediumError::Absent)?;
-        self.mapping.bytes_mut().and_then(|bytes| bytes.get_mut(range)).ok_or(MediumError::Absent)
+        let (range, sector) = self.range(cylinder, head, slot, count).ok_or(MediumError::Absent)?;
+        match &mut self.store {
+            Store::Memory(memory) => memory.write(range, sector),
+            Store::Mapped(mapping) => mapping.bytes_mut()?.get_mut(range).ok_or(MediumError::Absent),
+        }
     }
 
     /// The bytes are all that there is.
@@ -260,7 +407,7 @@ impl Medium for Image {
 
     /// Only a track of the image's own geometry can be held. The order of its sectors is not kept.
     fn format_track(&mut self, cylinder: u8, head: u8, format: &TrackFormat<'_>) -> Result<(), MediumError> {
-        let geometry = self.geometry;
+        let Tracks::Regular(geometry) = self.tracks else { return Err(MediumError::Unsupported) };
         let sectors = geometry.sectors();
         let mut seen = 0u64;
         for id in format.ids {
@@ -280,7 +427,43 @@ impl Medium for Image {
         Ok(())
     }
 
+    fn end_of_command(&mut self) -> io::Result<()> {
+        match &mut self.store {
+            Store::Memory(memory) => memory.end_of_command(),
+            Store::Mapped(mapping) => mapping.end_of_command(),
+        }
+    }
+
     fn flush(&mut self) -> io::Result<()> {
-        self.mapping.flush()
+        self.begin_flush()?.wait()
+    }
+
+    fn begin_flush(&mut self) -> io::Result<Flushing> {
+        match &mut self.store {
+            Store::Memory(memory) => memory.begin_flush(),
+            Store::Mapped(mapping) => mapping.begin_flush(),
+        }
+    }
+
+    fn unsaved(&self) -> Vec<Range<u64>> {
+        match &self.store {
+            Store::Memory(memory) => memory.unsaved(),
+            Store::Mapped(mapping) if mapping.is_written() => iter::once(0..mapping.file().length()).collect(),
+            Store::Mapped(_) => Vec::new(),
+        }
+    }
+
+    fn raw_image(&mut self) -> Result<Vec<u8>, MediumError> {
+        match &mut self.store {
+            Store::Memory(memory) => memory.whole().map(<[u8]>::to_vec),
+            Store::Mapped(mapping) => Ok(mapping.bytes().to_vec()),
+        }
+    }
+
+    fn let_go(&mut self) -> io::Result<()> {
+        match &mut self.store {
+            Store::Memory(memory) => memory.unlock(),
+            Store::Mapped(mapping) => mapping.unlock(),
+        }
     }
 }

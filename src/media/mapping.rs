@@ -1,71 +1,18 @@
-//! A file, locked and mapped into memory. All unsafe code of the media lives here; what the bytes mean is
+//! A locked file, mapped into memory. All unsafe code of the media lives here; what the bytes mean is
 //! [`super::image`]'s.
 #![allow(unsafe_code)]
 
 use std::{
-    fs::{File, TryLockError},
-    io::{self, Seek, SeekFrom},
-    slice,
+    io, slice,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use log::debug;
 use memmap2::{MmapOptions, MmapRaw};
 
-use super::{Access, ImageError};
-
-/// A file that is locked for as long as the value lives: against every other use where it is to be written, against
-/// writers otherwise.
-#[derive(Debug)]
-pub(super) struct LockedFile {
-    file: File,
-    access: Access,
-    length: u64,
-}
-
-impl LockedFile {
-    /// Locks a file that was opened for `access`.
-    pub(super) fn new(mut file: File, access: Access) -> Result<Self, ImageError> {
-        let locked = match access {
-            Access::ReadWrite => file.try_lock(),
-            Access::ReadOnly | Access::Private => file.try_lock_shared(),
-        };
-        locked.map_err(|error| match error {
-            TryLockError::WouldBlock => ImageError::InUse,
-            TryLockError::Error(error) => ImageError::Lock(error),
-        })?;
-        // Not from the metadata, where a block device has no length.
-        let length = file.seek(SeekFrom::End(0)).map_err(ImageError::Size)?;
-        Ok(Self { file, access, length })
-    }
-
-    /// The size of the file in bytes.
-    pub(super) fn length(&self) -> u64 {
-        self.length
-    }
-
-    /// Maps the whole of the file.
-    pub(super) fn map(self) -> io::Result<Mapping> {
-        let length = usize::try_from(self.length).map_err(|_| io::ErrorKind::FileTooLarge)?;
-        let mut options = MmapOptions::new();
-        options.len(length);
-        let map = match self.access {
-            Access::ReadWrite => options.map_raw(&self.file)?,
-            Access::ReadOnly => options.map_raw_read_only(&self.file)?,
-            // SAFETY: as in `Mapping::bytes`; what is written to the mapping stays in this process.
-            Access::Private => unsafe { options.map_copy(&self.file)? }.into(),
-        };
-        Ok(Mapping { map, file: self })
-    }
-}
-
-impl Drop for LockedFile {
-    /// Unlocks now: closing would leave the lock to a process that was forked meanwhile and shares the open file.
-    fn drop(&mut self) {
-        if let Err(error) = self.file.unlock() {
-            debug!("cannot unlock an image: {error}");
-        }
-    }
-}
+use super::{Access, Durability, Flushing, MediumError, file::LockedFile, host};
 
 /// No host has smaller pages.
 const SMALLEST_PAGE: usize = 4096;
@@ -73,14 +20,30 @@ const SMALLEST_PAGE: usize = 4096;
 /// The whole of a locked file as memory.
 #[derive(Debug)]
 pub(super) struct Mapping {
-    // Declared first, so dropped first: the file is unmapped before it is unlocked.
-    map: MmapRaw,
+    // Declared first, so dropped first: the file is unmapped before it is unlocked. None once the file was let go.
+    map: Option<MmapRaw>,
     file: LockedFile,
+    durability: Durability,
+    /// The guest has written to the file.
+    written: bool,
+    /// It has done so since the last command that was made to last.
+    dirty: bool,
+    /// The last flush did not come to a good end.
+    flush_failed: Arc<AtomicBool>,
 }
 
 impl Mapping {
-    pub(super) fn access(&self) -> Access {
-        self.file.access
+    /// Maps the whole of a file.
+    pub(super) fn new(file: LockedFile, durability: Durability) -> io::Result<Self> {
+        if file.access() == Access::ReadWrite && host::may_have_holes(&file.file().metadata()?) {
+            fill_holes(&file)?;
+        }
+        let flush_failed = Arc::default();
+        Ok(Self { map: Some(map(&file)?), file, durability, written: false, dirty: false, flush_failed })
+    }
+
+    pub(super) fn file(&self) -> &LockedFile {
+        &self.file
     }
 
     /// The bytes of the file.
@@ -88,43 +51,97 @@ impl Mapping {
         // SAFETY: the pointer and length are those of a mapping that lives as long as `self` and is readable. In this
         // process only `bytes_mut` writes to it, by an exclusive borrow. Other processes neither write nor truncate
         // the file while they respect the lock in `self.file`; those that ignore locks are excluded by the contract
-        // that the crate's documentation states.
-        unsafe { slice::from_raw_parts(self.map.as_ptr(), self.map.len()) }
+        // of `Backing::Mapped`.
+        self.map.as_ref().map_or(&[], |map| unsafe { slice::from_raw_parts(map.as_ptr(), map.len()) })
     }
 
-    /// The bytes of the file, to be changed; `None` when it is mapped read-only.
-    pub(super) fn bytes_mut(&mut self) -> Option<&mut [u8]> {
-        match self.access() {
-            Access::ReadOnly => None,
-            // SAFETY: as in `bytes`; the mapping is writable, and the borrow of `self` is exclusive.
-            Access::ReadWrite | Access::Private => {
-                Some(unsafe { slice::from_raw_parts_mut(self.map.as_mut_ptr(), self.map.len()) })
-            }
-        }
+    /// The bytes of the file, to be changed.
+    pub(super) fn bytes_mut(&mut self) -> Result<&mut [u8], MediumError> {
+        let Some(map) = self.map.as_mut().filter(|_| self.file.access() != Access::ReadOnly) else {
+            return Err(MediumError::Absent);
+        };
+        (self.written, self.dirty) = (true, true);
+        // SAFETY: as in `bytes`; the mapping is writable, and the borrow of `self` is exclusive.
+        Ok(unsafe { slice::from_raw_parts_mut(map.as_mut_ptr(), map.len()) })
     }
 
-    /// Brings what was written to the file to the host's disk.
-    pub(super) fn flush(&mut self) -> io::Result<()> {
-        if self.access() != Access::ReadWrite {
-            return Ok(());
+    /// A command that wrote has ended.
+    pub(super) fn end_of_command(&mut self) -> io::Result<()> {
+        if self.durability == Durability::EveryCommand && self.dirty {
+            self.begin_flush()?.wait()?;
         }
-        let flushed = self.map.flush();
-        if flushed.is_err() {
-            self.write_again();
-        }
-        flushed
+        self.dirty = false;
+        Ok(())
     }
 
-    /// Makes the host take all bytes for changed. After a write that failed, Linux takes them for saved, and the next
-    /// flush would answer that all is well.
-    fn write_again(&mut self) {
-        let start = self.map.as_mut_ptr();
-        for offset in (0..self.map.len()).step_by(SMALLEST_PAGE) {
-            // SAFETY: the byte is within the mapping, which is writable and borrowed exclusively.
-            unsafe {
-                let byte = start.add(offset);
-                byte.write_volatile(byte.read_volatile());
-            }
+    /// Begins to bring what was written to the file to the host's disk.
+    pub(super) fn begin_flush(&mut self) -> io::Result<Flushing> {
+        if !self.is_written() {
+            return Ok(Flushing::done());
+        }
+        self.file.check_name()?;
+        let Some(map) = &mut self.map else { return Ok(Flushing::done()) };
+        if self.flush_failed.swap(false, Ordering::AcqRel) {
+            write_again(map);
+        }
+        // There, what was written to a mapping is synced with the file.
+        if !cfg!(target_os = "linux") {
+            map.flush().inspect_err(|_| self.flush_failed.store(true, Ordering::Release))?;
+        }
+        let (file, flush_failed) = (self.file.handle(), Arc::clone(&self.flush_failed));
+        Ok(Flushing::until(move || file.sync_data().inspect_err(|_| flush_failed.store(true, Ordering::Release))))
+    }
+
+    /// The guest may have written something that does not last yet.
+    pub(super) fn is_written(&self) -> bool {
+        self.written && self.file.access() == Access::ReadWrite
+    }
+
+    /// Unmaps the file, and unlocks it. If it cannot be unlocked, it is mapped again.
+    pub(super) fn unlock(&mut self) -> io::Result<()> {
+        self.map = None;
+        let unlocked = self.file.unlock();
+        if unlocked.is_err() {
+            self.map = map(&self.file).ok();
+        }
+        unlocked
+    }
+}
+
+fn map(file: &LockedFile) -> io::Result<MmapRaw> {
+    let length = usize::try_from(file.length()).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    let mut options = MmapOptions::new();
+    options.len(length);
+    match file.access() {
+        Access::ReadWrite => options.map_raw(file.file()),
+        Access::ReadOnly => options.map_raw_read_only(file.file()),
+        // SAFETY: as in `Mapping::bytes`; what is written to the mapping stays in this process.
+        Access::Private => unsafe { options.map_copy(file.file()) }.map(Into::into),
+    }
+}
+
+/// Writes a file to itself, so that the host has room for all of its bytes before it must: with the file mapped, it could
+/// say that it has none only by a signal.
+fn fill_holes(file: &LockedFile) -> io::Result<()> {
+    let mut bytes = [0; 0x1_0000];
+    for offset in (0..file.length()).step_by(bytes.len()) {
+        let left = usize::try_from(file.length() - offset).unwrap_or(usize::MAX);
+        let piece = &mut bytes[..left.min(0x1_0000)];
+        file.read_at(piece, offset)?;
+        file.write_at(piece, offset)?;
+    }
+    Ok(())
+}
+
+/// Makes the host take all bytes for changed. After a write that failed, Linux takes them for saved, and the next flush
+/// would answer that all is well.
+fn write_again(map: &mut MmapRaw) {
+    let start = map.as_mut_ptr();
+    for offset in (0..map.len()).step_by(SMALLEST_PAGE) {
+        // SAFETY: the byte is within the mapping, which is writable and borrowed exclusively.
+        unsafe {
+            let byte = start.add(offset);
+            byte.write_volatile(byte.read_volatile());
         }
     }
 }

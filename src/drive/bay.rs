@@ -1,0 +1,420 @@
+//! The bay that a drive and its managers share: what is in it, and how that changes.
+//!
+//! Two locks. The state is held by the guest for one transfer, by a manager for as long as it takes to look, to change
+//! what is in, or to hand bytes over to the host; never while a file is opened or a host's disk waited for. The other is
+//! held by whoever changes the medium, from start to end: managers wait for each other there, and no guest ever takes it. It
+//! is taken first.
+
+use std::{
+    any::Any,
+    fmt, io,
+    ops::ControlFlow,
+    path::{Path, PathBuf, absolute},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use log::warn;
+
+use super::{AttachError, DataLoss, DriveType, MediaEvent, MediaObserver, ReleaseError, SaveError, SwapError};
+use crate::media::{Flushing, Image, ImageError, ImageOptions, Layout, Medium, MediumError, Source};
+
+/// What is attached to a drive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Attachment {
+    /// Nothing: the drive is empty.
+    #[default]
+    None = 0,
+    /// An image, or a medium that the embedder made.
+    Image = 1,
+    /// A floppy drive of the host.
+    HostDrive = 2,
+}
+
+/// What a drive of a virtual machine and its managers share.
+pub(crate) struct Bay {
+    number: u8,
+    drive_type: DriveType,
+    /// The latch behind the disk-change line. Changed with the state locked, and looked at without.
+    changed: AtomicBool,
+    state: Mutex<BayState>,
+    /// Held by whoever changes the medium.
+    manager: Mutex<Observers>,
+}
+
+type Observers = Vec<Box<dyn MediaObserver>>;
+
+pub(crate) struct BayState {
+    loaded: Option<Loaded>,
+    /// How many media have been in: tells one from the next.
+    disk: u64,
+    /// The controller is gone.
+    closed: bool,
+}
+
+/// What is attached.
+struct Loaded {
+    /// None when the host drive that is attached has no disk in it.
+    medium: Option<Box<dyn Medium>>,
+    kind: Attachment,
+    path: Option<PathBuf>,
+    /// Of an image or a host drive.
+    options: ImageOptions,
+    layout: Option<Layout>,
+}
+
+impl fmt::Debug for Bay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { number, drive_type, changed, state, manager: _ } = self;
+        f.debug_struct("Bay")
+            .field("number", number)
+            .field("drive_type", drive_type)
+            .field("changed", changed)
+            .field("state", state)
+            .finish()
+    }
+}
+
+impl fmt::Debug for BayState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BayState")
+            .field("attachment", &self.attachment())
+            .field("path", &self.path())
+            .field("closed", &self.closed)
+            .finish()
+    }
+}
+
+impl BayState {
+    pub(crate) fn medium(&self) -> Option<&dyn Medium> {
+        self.loaded.as_ref()?.medium.as_deref()
+    }
+
+    pub(crate) fn medium_mut(&mut self) -> Option<&mut (dyn Medium + 'static)> {
+        self.loaded.as_mut()?.medium.as_deref_mut()
+    }
+
+    /// Which medium it is, of all that have been attached.
+    pub(crate) fn disk(&self) -> u64 {
+        self.disk
+    }
+
+    pub(super) fn attachment(&self) -> Attachment {
+        self.loaded.as_ref().map_or(Attachment::None, |loaded| loaded.kind)
+    }
+
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.loaded.as_ref().and_then(|loaded| loaded.path.as_deref())
+    }
+
+    pub(super) fn layout(&self) -> Option<Layout> {
+        self.loaded.as_ref().and_then(|loaded| loaded.layout)
+    }
+}
+
+impl Bay {
+    pub(super) fn new(number: u8, drive_type: DriveType) -> Self {
+        // The latch is set at power-up, with a disk or without.
+        let changed = AtomicBool::new(true);
+        // No disk of one drive has the number of one of another.
+        let state = BayState { loaded: None, disk: u64::from(number) << 56, closed: false };
+        Self { number, drive_type, changed, state: Mutex::new(state), manager: Mutex::default() }
+    }
+
+    pub(super) fn number(&self) -> u8 {
+        self.number
+    }
+
+    pub(super) fn drive_type(&self) -> DriveType {
+        self.drive_type
+    }
+
+    /// A medium that panicked while it was in use leaves nothing half done in the bay itself.
+    #[inline]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, BayState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whoever holds this changes the medium.
+    fn manage(&self) -> MutexGuard<'_, Observers> {
+        self.manager.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn changed(&self) -> bool {
+        self.changed.load(Ordering::Acquire)
+    }
+
+    /// A step pulse clears the latch, but only while a disk is in.
+    pub(crate) fn clear_change(&self) {
+        if self.changed() {
+            let state = self.lock();
+            self.changed.store(state.medium().is_none(), Ordering::Release);
+        }
+    }
+
+    /// The controller goes away: what is attached is saved and let go, and handles answer so from now on.
+    pub(crate) fn close(&self) {
+        let mut observers = self.manage();
+        let mut state = self.lock();
+        state.closed = true;
+        let loaded = state.loaded.take();
+        drop(state);
+        let Some(mut loaded) = loaded else { return };
+        if let Some(Err(source)) = loaded.medium.as_mut().map(|medium| medium.flush()) {
+            let error = ReleaseError::UnmountFailed { drive: self.number, path: loaded.path.clone(), source };
+            warn!("{}", WithCause(&error));
+        }
+        self.tell_of_ejection(&mut observers, &loaded);
+    }
+
+    pub(super) fn observe(&self, observer: Box<dyn MediaObserver>) {
+        self.manage().push(observer);
+    }
+
+    fn tell(observers: &mut Observers, event: &MediaEvent) {
+        observers.retain_mut(|observer| observer.media_changed(event) == ControlFlow::Continue(()));
+    }
+
+    fn tell_of_insertion(&self, observers: &mut Observers, path: Option<PathBuf>) {
+        Self::tell(observers, &MediaEvent::Inserted { drive: self.number, path });
+    }
+
+    /// Says that the medium is out, if there was one.
+    fn tell_of_ejection(&self, observers: &mut Observers, loaded: &Loaded) {
+        if loaded.medium.is_some() {
+            Self::tell(observers, &MediaEvent::Ejected { drive: self.number, path: loaded.path.clone() });
+        }
+    }
+
+    /// Nothing is attached, and something can be.
+    fn vacant(&self) -> Result<MutexGuard<'_, BayState>, AttachError> {
+        let (state, drive) = (self.lock(), self.number);
+        if state.closed {
+            return Err(AttachError::VmUnknown { drive });
+        }
+        if state.loaded.is_some() {
+            return Err(AttachError::DriveInUse { drive });
+        }
+        Ok(state)
+    }
+
+    /// Something is attached; of this kind, if one is asked for.
+    fn occupied(&self, kind: Option<Attachment>) -> Result<MutexGuard<'_, BayState>, ReleaseError> {
+        let (state, drive) = (self.lock(), self.number);
+        if state.closed {
+            return Err(ReleaseError::VmUnknown { drive });
+        }
+        match (state.attachment(), kind) {
+            (Attachment::None, _) => Err(ReleaseError::NoMediaCaptured { drive }),
+            (attached, Some(kind)) if attached != kind => Err(ReleaseError::WrongMediaType { drive }),
+            _ => Ok(state),
+        }
+    }
+
+    pub(super) fn attach_path(&self, path: &Path, options: ImageOptions, kind: Attachment) -> Result<(), AttachError> {
+        let mut observers = self.manage();
+        drop(self.vacant()?);
+        let loaded = self.open(path, options, kind)?;
+        let told = loaded.medium.is_some().then(|| loaded.path.clone());
+        self.put_in(loaded)?;
+        if let Some(path) = told {
+            self.tell_of_insertion(&mut observers, path);
+        }
+        Ok(())
+    }
+
+    pub(super) fn attach_medium(&self, medium: Box<dyn Medium>) -> Result<(), AttachError> {
+        let (drive, drive_type) = (self.number, self.drive_type);
+        let (form_factor, cylinders) = (medium.form_factor(), medium.cylinders());
+        if !drive_type.takes(form_factor, cylinders) {
+            let suitable = DriveType::that(|drive| drive.takes(form_factor, cylinders));
+            return Err(AttachError::UnsuitableMedium { drive, drive_type, form_factor, cylinders, suitable });
+        }
+        let mut observers = self.manage();
+        let (kind, options) = (Attachment::Image, ImageOptions::default());
+        self.put_in(Loaded { medium: Some(medium), kind, path: None, options, layout: None })?;
+        self.tell_of_insertion(&mut observers, None);
+        Ok(())
+    }
+
+    /// Opens what is to be attached. The file is opened with nothing locked.
+    fn open(&self, path: &Path, options: ImageOptions, kind: Attachment) -> Result<Loaded, AttachError> {
+        let (drive, drive_type) = (self.number, self.drive_type);
+        if path.as_os_str().is_empty() {
+            return Err(AttachError::EmptyPath { drive });
+        }
+        let failed = |error| AttachError::opening(drive, drive_type, kind, path.to_owned(), ImageError::Open(error));
+        let path = absolute(path).map_err(failed)?;
+        let source = if kind == Attachment::HostDrive { Source::HostDrive } else { Source::File };
+        match Image::open_for(&path, options, source, |&layout| drive_type.accepts(layout)) {
+            Ok(image) => {
+                let layout = Some(image.layout());
+                Ok(Loaded { medium: Some(Box::new(image)), kind, path: Some(path), options, layout })
+            }
+            Err(ImageError::Empty) if kind == Attachment::HostDrive => {
+                Ok(Loaded { medium: None, kind, path: Some(path), options, layout: None })
+            }
+            Err(error) => Err(AttachError::opening(drive, drive_type, kind, path, error)),
+        }
+    }
+
+    /// The door shuts. The change latch stays as it is: set, since the drive was empty.
+    fn put_in(&self, loaded: Loaded) -> Result<(), AttachError> {
+        let mut state = self.vacant()?;
+        state.loaded = Some(loaded);
+        state.disk += 1;
+        Ok(())
+    }
+
+    /// The door opens. What was in comes out, if something was.
+    fn take_out(&self) -> Option<Loaded> {
+        let mut state = self.lock();
+        let loaded = state.loaded.take();
+        self.changed.store(true, Ordering::Release);
+        loaded
+    }
+
+    /// What was taken out goes back: the guest has seen the door open and close.
+    fn put_back(&self, loaded: Loaded) {
+        self.lock().loaded = Some(loaded);
+    }
+
+    /// Brings what was written to the host's disk while the guest goes on.
+    fn flush_attached(&self, kind: Option<Attachment>) -> Result<(), ReleaseError> {
+        let mut state = self.occupied(kind)?;
+        let flushing = state.medium_mut().map_or_else(|| Ok(Flushing::done()), |medium| medium.begin_flush());
+        drop(state);
+        flushing.and_then(Flushing::wait).map_err(|source| self.unsaved(source))
+    }
+
+    fn unsaved(&self, source: io::Error) -> ReleaseError {
+        ReleaseError::UnmountFailed { drive: self.number, path: self.lock().path().map(Path::to_owned), source }
+    }
+
+    pub(super) fn flush(&self) -> Result<(), ReleaseError> {
+        let _managing = self.manage();
+        self.flush_attached(None)
+    }
+
+    /// Takes out what is attached, with all of it saved. `let_go` of the host's file, too, or leave that to its owner.
+    fn eject(&self, kind: Attachment, let_go: bool) -> Result<Option<Loaded>, ReleaseError> {
+        // Most of the waiting is done with the medium still in, and the rest when the guest cannot write any more.
+        self.flush_attached(Some(kind))?;
+        let Some(mut loaded) = self.take_out() else { return Ok(None) };
+        let Some(medium) = &mut loaded.medium else { return Ok(Some(loaded)) };
+        if let Err(source) = medium.flush() {
+            self.put_back(loaded);
+            return Err(self.unsaved(source));
+        }
+        if let Err(source) = if let_go { medium.let_go() } else { Ok(()) } {
+            let (drive, path) = (self.number, loaded.path.clone());
+            self.put_back(loaded);
+            return Err(ReleaseError::UnlockFailed { drive, path, source });
+        }
+        Ok(Some(loaded))
+    }
+
+    pub(super) fn release(&self, kind: Attachment, let_go: bool) -> Result<Option<Box<dyn Medium>>, ReleaseError> {
+        let mut observers = self.manage();
+        let loaded = self.eject(kind, let_go)?;
+        if let Some(loaded) = &loaded {
+            self.tell_of_ejection(&mut observers, loaded);
+        }
+        Ok(loaded.and_then(|loaded| loaded.medium))
+    }
+
+    pub(super) fn force_release(&self) -> Result<Option<DataLoss>, ReleaseError> {
+        let mut observers = self.manage();
+        // For its time alone: what it cannot save may yet be saved below.
+        _ = self.flush_attached(None);
+        drop(self.occupied(None)?);
+        let Some(mut loaded) = self.take_out() else { return Ok(None) };
+        let flushed = loaded.medium.as_mut().map_or(Ok(()), |medium| medium.flush());
+        self.tell_of_ejection(&mut observers, &loaded);
+        Ok(flushed.err().map(|source| self.loss(&mut loaded, source)))
+    }
+
+    fn loss(&self, loaded: &mut Loaded, source: io::Error) -> DataLoss {
+        let ranges = loaded.medium.as_ref().map_or_else(Vec::new, |medium| medium.unsaved());
+        DataLoss { drive: self.number, path: loaded.path.take(), ranges, source }
+    }
+
+    pub(super) fn swap(&self, path: &Path, options: ImageOptions) -> Result<(), SwapError> {
+        let mut observers = self.manage();
+        drop(self.occupied(Some(Attachment::Image)).map_err(SwapError::Release)?);
+        let new = self.open(path, options, Attachment::Image).map_err(SwapError::Attach)?;
+        if let Some(old) = self.eject(Attachment::Image, true).map_err(SwapError::Release)? {
+            self.tell_of_ejection(&mut observers, &old);
+        }
+        let path = new.path.clone();
+        self.put_in(new).map_err(SwapError::Attach)?;
+        self.tell_of_insertion(&mut observers, path);
+        Ok(())
+    }
+
+    /// Looks whether a disk was put into the attached host drive, or taken out of it.
+    pub(super) fn check_host_drive(&self) -> Result<bool, AttachError> {
+        let mut observers = self.manage();
+        let state = self.lock();
+        let (Attachment::HostDrive, Some(path)) = (state.attachment(), state.path().map(Path::to_owned)) else {
+            return Ok(false);
+        };
+        let options = state.loaded.as_ref().map_or_else(ImageOptions::default, |loaded| loaded.options);
+        let was_in = state.medium().is_some();
+        drop(state);
+        let still_in = was_in && self.is_still_in(&path);
+        if still_in {
+            return Ok(true);
+        }
+        if was_in && let Some(mut loaded) = self.take_out() {
+            self.tell_of_ejection(&mut observers, &loaded);
+            // Nothing can be saved to a disk that is not there.
+            if let Some(ranges) = loaded.medium.take().map(|medium| medium.unsaved()).filter(|lost| !lost.is_empty()) {
+                let source = io::Error::other("the disk was taken out");
+                warn!("{}", DataLoss { drive: self.number, path: loaded.path.clone(), ranges, source });
+            }
+            self.put_back(Loaded { medium: None, layout: None, ..loaded });
+        }
+        let found = self.open(&path, options, Attachment::HostDrive)?;
+        if found.medium.is_none() {
+            return Ok(false);
+        }
+        let mut state = self.lock();
+        state.loaded = Some(found);
+        state.disk += 1;
+        drop(state);
+        self.tell_of_insertion(&mut observers, Some(path));
+        Ok(true)
+    }
+
+    fn is_still_in(&self, path: &Path) -> bool {
+        let state = self.lock();
+        let image = state.medium().and_then(|medium| (medium as &dyn Any).downcast_ref::<Image>());
+        let presence = image.map(Image::presence);
+        drop(state);
+        presence.is_some_and(|presence| presence.is_still_at(path))
+    }
+
+    /// The bytes of a raw image of what is in.
+    pub(super) fn raw_image(&self) -> Result<Vec<u8>, SaveError> {
+        let (mut state, drive) = (self.lock(), self.number);
+        if state.closed {
+            return Err(SaveError::VmUnknown { drive });
+        }
+        let Some(medium) = state.medium_mut() else { return Err(SaveError::NoMediaCaptured { drive }) };
+        medium.raw_image().map_err(|source: MediumError| SaveError::Unreadable { drive, source })
+    }
+}
+
+/// An error and what caused it, on one line.
+struct WithCause<'a>(&'a dyn std::error::Error);
+
+impl fmt::Display for WithCause<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        self.0.source().map_or(Ok(()), |cause| write!(f, ": {cause}"))
+    }
+}

@@ -1,0 +1,240 @@
+//! New image files: blank ones, formatted if wanted, and copies of a disk. Each is written under another name and then
+//! renamed, so that a file of the wanted name is whole.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    io::{self, ErrorKind, Write},
+    path::{Path, PathBuf, absolute},
+    process,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use super::Layout;
+
+/// What becomes of a file that is there already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum IfExists {
+    /// It stays, and nothing is created.
+    #[default]
+    Fail,
+    /// The new file takes its place. Whoever has the old one open keeps that.
+    Replace,
+}
+
+/// Why a file was not created. None of its name is there that was not there before.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CreateError {
+    /// The path is empty, or ends with no name.
+    #[error("{} names no file", .path.display())]
+    NoName {
+        /// The path as it was given.
+        path: PathBuf,
+    },
+    /// There is a file of that name, and it was not to be replaced.
+    #[error("{} exists", .path.display())]
+    Exists {
+        /// The absolute path.
+        path: PathBuf,
+    },
+    /// The host could not do it.
+    #[error("cannot create {}", .path.display())]
+    Io {
+        /// The absolute path.
+        path: PathBuf,
+        /// What the host said.
+        source: io::Error,
+    },
+    /// A disk of this layout cannot be given a file system.
+    #[error("no FAT file system can be put on a disk of {layout}")]
+    NoFat {
+        /// The layout.
+        layout: Layout,
+        /// What the file system said; `None` when it was not asked.
+        source: Option<io::Error>,
+    },
+}
+
+/// A blank disk, to be created as a raw image.
+///
+/// ```
+/// use vm_fdc::media::{BlankImage, Geometry, IfExists};
+///
+/// # let directory = tempfile::tempdir()?;
+/// let path = directory.path().join("new.img");
+/// BlankImage::new(Geometry::HD_1440K).create(&path, IfExists::Fail)?;
+/// assert_eq!(std::fs::metadata(&path)?.len(), 1_474_560);
+/// assert!(BlankImage::new(Geometry::DD_720K).create(&path, IfExists::Fail).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct BlankImage {
+    layout: Layout,
+    filler: u8,
+    #[cfg(feature = "fat")]
+    fat: Option<[u8; 11]>,
+}
+
+impl BlankImage {
+    /// A disk of this layout whose sectors are filled with 0xF6, as those of a disk that was only formatted.
+    #[must_use]
+    pub fn new(layout: impl Into<Layout>) -> Self {
+        Self {
+            layout: layout.into(),
+            filler: 0xF6,
+            #[cfg(feature = "fat")]
+            fat: None,
+        }
+    }
+
+    /// Fills the sectors with this.
+    #[must_use]
+    pub const fn filler(mut self, filler: u8) -> Self {
+        self.filler = filler;
+        self
+    }
+
+    /// Puts an empty FAT12 file system on it, as DOS does, with a volume label of at most 11 ASCII characters. Not for XDF.
+    #[cfg(feature = "fat")]
+    #[must_use]
+    pub fn fat(mut self, label: &str) -> Self {
+        let mut padded = [b' '; 11];
+        let characters = label.bytes().filter(u8::is_ascii_graphic).map(|byte| byte.to_ascii_uppercase());
+        padded.iter_mut().zip(characters).for_each(|(place, byte)| *place = byte);
+        self.fat = Some(padded);
+        self
+    }
+
+    /// The bytes of the image.
+    ///
+    /// # Errors
+    ///
+    /// [`CreateError::NoFat`].
+    pub fn to_bytes(&self) -> Result<Vec<u8>, CreateError> {
+        // No layout has more than 4 MiB.
+        let bytes = vec![self.filler; self.layout.bytes() as usize];
+        #[cfg(feature = "fat")]
+        if let Some(label) = self.fat {
+            return fat::format(bytes, self.layout, label);
+        }
+        Ok(bytes)
+    }
+
+    /// Creates the file `path`.
+    ///
+    /// # Errors
+    ///
+    /// A [`CreateError`].
+    pub fn create(&self, path: impl AsRef<Path>, if_exists: IfExists) -> Result<(), CreateError> {
+        write_file(path.as_ref(), &self.to_bytes()?, if_exists)
+    }
+}
+
+/// Writes a file that is there whole, or not at all, and on the host's disk when this returns.
+pub(crate) fn write_file(path: &Path, bytes: &[u8], if_exists: IfExists) -> Result<(), CreateError> {
+    let no_name = || CreateError::NoName { path: path.to_owned() };
+    if path.as_os_str().is_empty() {
+        return Err(no_name());
+    }
+    let path = absolute(path).map_err(|source| CreateError::Io { path: path.to_owned(), source })?;
+    let (Some(name), Some(directory)) = (path.file_name(), path.parent()) else { return Err(no_name()) };
+    // Looked at first to spare the work, and again when the name is taken.
+    if if_exists == IfExists::Fail && path.symlink_metadata().is_ok() {
+        return Err(CreateError::Exists { path });
+    }
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let mut temporary = OsString::from(".");
+    temporary.push(name);
+    temporary.push(format!(".{}-{}.new", process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+    let temporary = directory.join(temporary);
+    let written = write_new(&temporary, bytes).and_then(|()| match if_exists {
+        IfExists::Replace => fs::rename(&temporary, &path),
+        IfExists::Fail => name_new(&temporary, &path),
+    });
+    match written {
+        Ok(()) => {
+            // The name is to last, too, where the host can be asked for that.
+            if let Ok(directory) = File::open(directory) {
+                _ = directory.sync_all();
+            }
+            Ok(())
+        }
+        Err(source) => {
+            _ = fs::remove_file(&temporary);
+            match source.kind() {
+                ErrorKind::AlreadyExists => Err(CreateError::Exists { path }),
+                _ => Err(CreateError::Io { path, source }),
+            }
+        }
+    }
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create_new(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Gives a file another name, which nothing may have.
+fn name_new(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::hard_link(from, to) {
+        Ok(()) => fs::remove_file(from),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
+        // A file system without links. The name is taken with an empty file, which then is replaced.
+        Err(_) => {
+            drop(File::create_new(to)?);
+            fs::rename(from, to).inspect_err(|_| _ = fs::remove_file(to))
+        }
+    }
+}
+
+#[cfg(feature = "fat")]
+mod fat {
+    use std::io::Cursor;
+
+    use fatfs::{FatType, FormatVolumeOptions, format_volume};
+
+    use super::{CreateError, Layout};
+    use crate::media::{FormFactor, Geometry};
+
+    /// What DOS puts into the BIOS parameter block of such a disk: the media descriptor, sectors a cluster, and entries in
+    /// the root directory. A disk that DOS does not know gets what one of its density has.
+    fn parameters(geometry: &Geometry) -> (u8, u8, u16) {
+        let (form, sectors) = (geometry.form_factor(), geometry.sectors());
+        let total = u32::from(geometry.cylinders()) * u32::from(geometry.heads()) * u32::from(sectors);
+        match (form, geometry.cylinders(), geometry.heads(), sectors) {
+            _ if geometry.size_code() == 3 => (0xFE, 1, 192),
+            (FormFactor::Inch5_25, 40..=42, 1, 8) => (0xFE, 1, 64),
+            (FormFactor::Inch5_25, 40..=42, 1, 9) => (0xFC, 1, 64),
+            (FormFactor::Inch5_25, 40..=42, 2, 8) => (0xFF, 2, 112),
+            (FormFactor::Inch5_25, 40..=42, ..) => (0xFD, 2, 112),
+            (FormFactor::Inch3_5, _, 1, 9) => (0xF8, 2, 112),
+            (_, _, _, ..15) => (0xF9, 2, 112),
+            (FormFactor::Inch5_25, .., 15) => (0xF9, 1, 224),
+            (FormFactor::Inch3_5, 80, 2, 21) => (0xF0, 4, 16),
+            // FAT12 counts to 4,084 clusters.
+            _ if total > 4_000 => (0xF0, if total > 7_900 { 4 } else { 2 }, 240),
+            _ => (0xF0, 1, 224),
+        }
+    }
+
+    pub(super) fn format(bytes: Vec<u8>, layout: Layout, label: [u8; 11]) -> Result<Vec<u8>, CreateError> {
+        let Layout::Regular(geometry) = layout else { return Err(CreateError::NoFat { layout, source: None }) };
+        let (media, sectors_per_cluster, root_entries) = parameters(&geometry);
+        let sector = geometry.sector_size();
+        let options = FormatVolumeOptions::new()
+            .bytes_per_sector(u16::try_from(sector).unwrap_or(u16::MAX))
+            .bytes_per_cluster(u32::from(sectors_per_cluster) * sector as u32)
+            .fat_type(FatType::Fat12)
+            .max_root_dir_entries(root_entries)
+            .media(media)
+            .sectors_per_track(geometry.sectors().into())
+            .heads(geometry.heads().into())
+            .drive_num(0)
+            .volume_label(label);
+        let mut image = Cursor::new(bytes);
+        format_volume(&mut image, options).map_err(|error| CreateError::NoFat { layout, source: Some(error) })?;
+        Ok(image.into_inner())
+    }
+}
