@@ -399,6 +399,19 @@ fn a_write_that_overran_completes_its_sector_with_zeros_and_leaves_those_behind_
 }
 
 #[test]
+fn a_disk_can_go_while_a_command_waits_for_its_channel_and_the_guest_looks() {
+    // §12.1, §12.8
+    let (mut guest, drive) = Guest::with_drive(DriveType::Inch3_5Hd);
+    drive.attach_medium(Disk::of([1, 2, 3].map(sector))).unwrap();
+    guest.bus.write(CCR, 0);
+    guest.send(&[0x46, 0, 0, 0, 1, 2, 3, 0x1B, 0xFF]).unwrap();
+    drive.release_image().unwrap();
+    assert_eq!(guest.bus.read(MSR), 0x10);
+    guest.bus.fdc.advance(TURN);
+    assert_eq!(guest.bus.read(MSR), 0xD0);
+}
+
+#[test]
 fn a_channel_that_moved_something_has_another_turn() {
     // §4.14
     let mut guest = stopping_after(100);

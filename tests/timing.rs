@@ -8,9 +8,9 @@ use std::time::Duration;
 use kit::{BUFFER, CCR, DMA_READ_FLOPPY, DMA_WRITE_FLOPPY, DOR, FIFO, Guest, MSR};
 use proptest::prelude::*;
 use vm_fdc::{
-    Controller, FloppyDrive, InterfaceMode, Timing,
+    Controller, EmptyDrive, FloppyDrive, InterfaceMode, Timing,
     drive::DriveType,
-    media::{Geometry, SectorDisk},
+    media::{FORMATS, Geometry, SectorDisk},
 };
 
 const SECTOR: usize = 512;
@@ -19,7 +19,7 @@ const TURN: Duration = Duration::from_millis(200);
 /// A guest in virtual time.
 struct Machine {
     guest: Guest,
-    _drive: FloppyDrive,
+    drive: FloppyDrive,
     /// All that has passed.
     time: Duration,
     /// The pieces in which time passes, one after the other; with none, from event to event.
@@ -36,7 +36,7 @@ impl Machine {
         drive.attach_medium(SectorDisk::formatted(geometry, 0xE5)).unwrap();
         guest.bus.write(DOR, 0x1C);
         guest.bus.write(CCR, rate);
-        let mut machine = Self { guest, _drive: drive, time: Duration::ZERO, slices: Vec::new(), log: Vec::new() };
+        let mut machine = Self { guest, drive, time: Duration::ZERO, slices: Vec::new(), log: Vec::new() };
         machine.pass(Duration::from_secs(1));
         for _ in 0..4 {
             machine.command(&[0x08]);
@@ -544,6 +544,198 @@ fn a_guest_that_does_not_fetch_its_bytes_is_an_overrun() {
     }
 }
 
+// What the guest can get in between
+
+#[test]
+fn a_seek_that_another_replaces_stops_where_it_is() {
+    // §3.16
+    for (first, second) in [(40, 20), (40, 79), (79, 0), (30, 30)] {
+        let mut machine = Machine::hd(Timing::Authentic);
+        machine.begin(&[0x0F, 0, first]);
+        machine.pass(millis(31));
+        machine.begin(&[0x0F, 0, second]);
+        machine.pass(Duration::from_secs(1));
+        assert_eq!(machine.command(&[0x08]), [0x20, second]);
+        assert_eq!(machine.command(&[0x08]), [0x80]);
+        assert_eq!(machine.command(&[0x4A, 0])[3], second, "{first}, then {second}");
+        assert!(!machine.wait());
+    }
+}
+
+#[test]
+fn a_seek_of_a_transfer_goes_on_from_where_another_seek_came() {
+    // §4.5
+    let mut machine = Machine::hd(Timing::Authentic);
+    machine.begin(&[0x0F, 0, 30]);
+    machine.pass(millis(31));
+    machine.dma(DMA_READ_FLOPPY, SECTOR);
+    assert_eq!(machine.command(&[0x46, 0, 30, 0, 1, 2, 18, 0x1B, 0xFF]), [0x20, 0, 0, 30, 0, 2, 2]);
+}
+
+#[test]
+fn the_seek_of_a_transfer_shows_in_the_msr_and_makes_its_steps_one_by_one() {
+    // §2.1, §4.5, §10.2
+    let mut machine = Machine::hd(Timing::Authentic);
+    machine.begin(&[0x46, 0, 79, 0, 1, 2, 18, 0x1B, 0xFF]);
+    machine.pass(millis(31));
+    assert_eq!(machine.guest.bus.read(MSR), 0x11);
+    machine.guest.bus.write(DOR, 0x18);
+    machine.guest.bus.write(DOR, 0x1C);
+    machine.pass(millis(1));
+    for _ in 0..4 {
+        machine.command(&[0x08]);
+    }
+    machine.command(&[0x13, 0x00, 0x00, 0x00]);
+    assert_eq!(machine.command(&[0x4A, 0])[3], 10);
+}
+
+#[test]
+fn the_interrupt_of_a_reset_comes_after_a_seek_has_begun() {
+    // §6.2: only CONFIGURE keeps it from coming
+    let mut machine = Machine::hd(Timing::Authentic);
+    machine.guest.bus.write(DOR, 0x18);
+    machine.guest.bus.write(DOR, 0x1C);
+    machine.begin(&[0x0F, 0, 5]);
+    machine.pass(Duration::from_micros(250));
+    assert!(machine.guest.bus.irq().is_high());
+    assert_eq!(machine.command(&[0x08]), [0xC0, 0]);
+}
+
+#[test]
+fn a_request_for_a_byte_has_an_edge_of_its_own() {
+    // §6.4, §6.5: whatever holds INT up
+    let mut machine = Machine::hd(Timing::Authentic);
+    machine.command(&[0x13, 0x00, 0x20, 0x00]);
+    machine.command(&[0x03, 0xDF, 0x03]);
+    machine.begin(&[0x0F, 1, 0]);
+    let before = machine.guest.bus.irq().edges();
+    machine.begin(&[0x46, 0, 0, 0, 1, 2, 1, 0x1B, 0xFF]);
+    while machine.guest.bus.read(MSR) & 0x80 == 0 {
+        assert!(machine.wait());
+    }
+    assert_eq!(machine.guest.bus.irq().edges() - before, 1);
+    machine.guest.bus.read(FIFO);
+    assert_eq!((machine.guest.bus.read(MSR) & 0x80, machine.guest.bus.irq().edges() - before), (0, 1));
+}
+
+#[test]
+fn dma_is_requested_when_there_is_a_byte() {
+    // §7.3, §8.1
+    let mut machine = Machine::hd(Timing::Authentic);
+    machine.dma(DMA_READ_FLOPPY, SECTOR);
+    machine.guest.bus.write(0x0A, 0x06); // mask the channel, and look at its request
+    machine.begin(&[0x46, 0, 0, 0, 1, 2, 18, 0x1B, 0xFF]);
+    let (mut requested, mut looks) = (false, 0);
+    while machine.guest.bus.read(MSR) == 0x10 {
+        assert!(machine.wait());
+        looks += usize::from(!requested);
+        requested |= machine.guest.bus.read(0x08) & 0x40 != 0;
+    }
+    assert!(requested);
+    assert!(looks > 1, "not before the sector is there");
+}
+
+#[test]
+fn a_motor_that_starts_under_a_waiting_command_gets_up_to_speed_first() {
+    // §4.13, §10.2
+    let builder = Controller::builder().drive(0, DriveType::Inch3_5Hd).timing(Timing::Authentic);
+    let mut guest = Guest::new(builder.empty_drive(EmptyDrive::Hang));
+    let drive = guest.bus.fdc.drive(0).unwrap();
+    drive.attach_medium(SectorDisk::formatted(Geometry::HD_1440K, 0xE5)).unwrap();
+    guest.bus.write(DOR, 0x0C);
+    guest.bus.write(CCR, 0);
+    let mut machine = Machine { guest, drive, time: Duration::ZERO, slices: Vec::new(), log: Vec::new() };
+    machine.pass(millis(1));
+    for _ in 0..4 {
+        machine.command(&[0x08]);
+    }
+    machine.begin(&[0x4A, 0]);
+    machine.pass(Duration::from_secs(1));
+    machine.guest.bus.write(DOR, 0x1C);
+    let start = machine.time;
+    assert_eq!(machine.finish()[..3], [0, 0, 0]);
+    assert!(machine.time - start >= millis(400));
+}
+
+#[test]
+fn a_sector_under_the_head_is_lost_when_the_motor_stops() {
+    // §4.13
+    let builder = Controller::builder().drive(0, DriveType::Inch3_5Hd).timing(Timing::Authentic);
+    let mut guest = Guest::new(builder.empty_drive(EmptyDrive::Hang));
+    let drive = guest.bus.fdc.drive(0).unwrap();
+    drive.attach_medium(SectorDisk::formatted(Geometry::HD_1440K, 0xE5)).unwrap();
+    guest.bus.write(DOR, 0x1C);
+    guest.bus.write(CCR, 0);
+    let mut machine = Machine { guest, drive, time: Duration::ZERO, slices: Vec::new(), log: Vec::new() };
+    machine.pass(Duration::from_secs(1));
+    for _ in 0..4 {
+        machine.command(&[0x08]);
+    }
+    machine.dma(DMA_READ_FLOPPY, SECTOR);
+    machine.begin(&[0x46, 0, 0, 0, 1, 2, 18, 0x1B, 0xFF]);
+    let mut left = 511;
+    while left > 400 {
+        assert!(machine.wait());
+        left = u16::from_le_bytes([machine.guest.bus.read(0x05), machine.guest.bus.read(0x05)]);
+    }
+    machine.guest.bus.write(DOR, 0x0C);
+    machine.pass(Duration::from_secs(3));
+    machine.guest.bus.write(DOR, 0x1C);
+    assert_eq!(machine.finish()[..3], [0x40, 0x20, 0x20]);
+}
+
+#[test]
+fn write_protection_is_told_at_once() {
+    // §3.5, §4.13: before the head is loaded or the motor up to speed
+    for command in [&[0x45, 0, 0, 0, 1, 2, 18, 0x1B, 0xFF][..], &[0x4D, 0, 2, 18, 0x6C, 0xF6]] {
+        let mut machine = Machine::hd(Timing::Authentic);
+        machine.drive.release_image().unwrap();
+        let mut disk = SectorDisk::formatted(Geometry::HD_1440K, 0xE5);
+        disk.set_write_protected(true);
+        machine.drive.attach_medium(disk).unwrap();
+        machine.guest.bus.write(DOR, 0x0C);
+        machine.begin(command);
+        assert_eq!(machine.guest.bus.read(MSR), 0xD0);
+        assert_eq!(machine.finish()[..3], [0x40, 0x02, 0]);
+    }
+}
+
+#[test]
+fn read_track_begins_at_the_index_hole() {
+    // §4.7: 146 bytes and 60 more pass from there to the first data
+    let first_byte = Duration::from_micros((146 + 60) * 16);
+    for wait in (0..200).step_by(3) {
+        let mut machine = Machine::hd(Timing::Authentic);
+        machine.command(&[0x03, 0xDF, 0x03]);
+        machine.pass(millis(wait));
+        let start = machine.time;
+        machine.begin(&[0x42, 0, 0, 0, 1, 2, 1, 0x1B, 0xFF]);
+        while machine.guest.bus.read(MSR) & 0x80 == 0 {
+            assert!(machine.wait());
+        }
+        assert!(machine.time - start >= first_byte, "after {wait} ms");
+    }
+}
+
+#[test]
+fn a_side_of_any_format_is_read_in_two_turns() {
+    // §9.7, §10.1: also of those that are fuller than gaps of the usual length let them be
+    let rates = [500, 300, 250, 1000];
+    for format in FORMATS {
+        let Some(&geometry) = format.layout.geometry() else { continue };
+        for drive_type in DriveType::ALL.into_iter().filter(|drive| drive.accepts(format.layout)) {
+            let slow = drive_type == DriveType::Inch5_25Hd && geometry.rate().kbps() == 250;
+            let kbps = if slow { 300 } else { geometry.rate().kbps() };
+            let rate = rates.iter().position(|&rate| rate == kbps).unwrap() as u8;
+            let mut machine = Machine::new(Timing::Authentic, drive_type, geometry, rate);
+            machine.dma(DMA_READ_FLOPPY, usize::from(geometry.sectors()) * geometry.sector_size());
+            let took = machine.takes(&[0x46, 0, 0, 0, 1, geometry.size_code(), geometry.sectors(), 0x1B, 0xFF]);
+            assert_eq!(machine.finish()[..3], [0, 0, 0], "{format} in {drive_type}");
+            assert!(took < 2 * TURN + millis(20), "{format} in {drive_type}: {took:?}");
+        }
+    }
+}
+
 // The same but for time
 
 #[derive(Clone, Debug)]
@@ -640,5 +832,6 @@ proptest! {
             .map(|slices| run(Timing::Authentic, dma, configure, 1024, &program[..program.len().min(2)], slices));
         prop_assert_eq!(&whole.log, &sliced.log);
         prop_assert_eq!(whole.time, sliced.time);
+        prop_assert_eq!(whole.guest.bus.irq().edges(), sliced.guest.bus.irq().edges());
     }
 }

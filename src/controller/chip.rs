@@ -11,7 +11,7 @@ use super::{
     execution::Execution,
     fifo::{DmaPort, Fifo, FifoSize, GuestString, Pio},
     format::{FormatIds, FormatTrack},
-    registers::{Register, ccr, configure, dor, dsr, msr, perpendicular, st0, st3, tdr},
+    registers::{Register, ccr, configure, dor, dsr, msr, perpendicular, st0, st1, st3, tdr},
     seek::{InterruptStatus, Seek},
     signals::{Activity, InterfaceMode, Signals},
     timing::{self, Nanoseconds, POLLING, SETTLING, StepsAndHead, Timing},
@@ -294,7 +294,6 @@ impl Chip {
     /// MSR.
     #[inline]
     pub(super) fn main_status(&self) -> u8 {
-        debug_assert_eq!(self.shown, self.to_show());
         self.shown.main_status
     }
 
@@ -462,10 +461,11 @@ impl Chip {
         if !self.moves_bytes(Direction::FromHost) {
             return self.ignored("write");
         }
-        self.interrupt_edge |= self.fifo.push(value);
+        let request_ended = self.fifo.push(value);
         if self.fifo.is_full() {
             self.proceed(dma);
         }
+        self.end_request(request_ended);
     }
 
     /// A byte from the disk for the host, if the command asks for that.
@@ -477,10 +477,10 @@ impl Chip {
         }
         let mut byte = 0;
         let (_, request_ended) = self.fifo.pop(std::slice::from_mut(&mut byte));
-        self.interrupt_edge |= request_ended;
         if self.fifo.is_empty() {
             self.proceed(dma);
         }
+        self.end_request(request_ended);
         byte
     }
 
@@ -517,8 +517,19 @@ impl Chip {
         if self.fifo.is_empty() {
             self.proceed_with(Some(&mut string), dma);
         }
-        self.interrupt_edge |= string.request_ended;
-        length - string.input.len()
+        let GuestString { input, request_ended, .. } = string;
+        self.end_request(request_ended);
+        length - input.len()
+    }
+
+    /// A request for bytes may have ended. The next one needs an edge of its own, which with time may still be to come.
+    fn end_request(&mut self, ended: bool) {
+        self.interrupt_edge |= ended && (!self.timed() || self.requests_byte());
+    }
+
+    /// In non-DMA mode, RQM is up for a byte of the data.
+    fn requests_byte(&self) -> bool {
+        matches!(&self.phase, Phase::Execution(execution) if self.byte_request(execution))
     }
 
     /// In non-DMA mode, RQM is up for a byte that goes this way.
@@ -666,15 +677,31 @@ impl Chip {
             let seeks = self.configure & configure::IMPLIED_SEEK != 0;
             steps = if seeks { self.implied_seek(usize::from(unit & 0b11), cylinder) } else { 0 };
         }
-        let due = if self.timed() { self.start_time(steps) } else { 0 };
-        self.begin(Execution::transfer(Transfer::new(kind, &self.command, self.rate, steps > 0), due), dma);
+        let mut due = if self.timed() { self.start_time(steps) } else { 0 };
+        let mut transfer = Transfer::new(kind, &self.command, self.rate, steps > 0);
+        if transfer.writes() && self.refuses_at_once() {
+            transfer.fail(st1::NOT_WRITABLE, 0);
+            due = self.now;
+        }
+        self.begin(Execution::transfer(transfer, due), dma);
+    }
+
+    /// The disk is write protected, which the chip looks at before it waits for anything. Where there is nothing to wait
+    /// for, the command sees for itself.
+    fn refuses_at_once(&self) -> bool {
+        (self.timed() || !self.motor_on()) && self.selected_drive().is_some_and(Drive::write_protected)
     }
 
     fn start_format(&mut self, dma: &mut impl DmaChannel) {
         self.forget_polling();
         self.last_track_length = self.command[3];
-        let due = if self.timed() { self.start_time(0) } else { 0 };
-        self.begin(Execution::format(FormatTrack::new(&self.command, self.rate), due), dma);
+        let mut due = if self.timed() { self.start_time(0) } else { 0 };
+        let mut format = FormatTrack::new(&self.command, self.rate);
+        if self.refuses_at_once() {
+            format.fail(st1::NOT_WRITABLE);
+            due = self.now;
+        }
+        self.begin(Execution::format(format, due), dma);
     }
 
     /// Into the execution phase.
@@ -692,7 +719,6 @@ impl Chip {
 
     /// A command that starts makes the news of polling stale, and its own interrupt one that needs an edge.
     pub(super) fn forget_polling(&mut self) {
-        self.polls = None;
         self.interrupt_edge |= self.interrupt_status.forget_polling();
     }
 
@@ -708,6 +734,9 @@ impl Chip {
         let Phase::Execution(execution) = &mut self.phase else { return };
         let drive = self.drives[selected].as_mut().filter(|_| motor_on);
         let mut head = drive.and_then(Drive::head);
+        if now.is_some() && head.is_some() {
+            execution.resume(self.at_speed[selected]);
+        }
         let (ids, mut none) = (&mut self.format_ids, GuestString::default());
         let progress = match uses_dma {
             true => {
@@ -730,7 +759,7 @@ impl Chip {
             (Some(Progress::Waiting), _) => return,
             (Some(Progress::Ended), _) => {}
             // Without a disk no index pulse comes. The chip waits for one until it is reset.
-            (None, EmptyDrive::Hang) => return,
+            (None, EmptyDrive::Hang) => return execution.stall(),
             (None, EmptyDrive::Fail) => {
                 execution.fail_without_disk();
                 execution.wait_until(self.now + 2 * TURN.as_nanos() as Nanoseconds);
@@ -778,8 +807,8 @@ impl Chip {
 
     /// Time passes up to the next event at most, which then happens.
     fn pass(&mut self, elapsed: Duration, dma: &mut impl DmaChannel) {
-        self.now = self.now.saturating_add(timing::that_matters(elapsed));
-        if self.polls.is_some_and(|at| at <= self.now) {
+        self.now = timing::later(self.now, elapsed);
+        if self.next_look().is_some_and(|at| at <= self.now) {
             self.poll();
         }
         for unit in 0..self.seeks.len() {
@@ -787,7 +816,18 @@ impl Chip {
                 self.proceed_seek(unit);
             }
         }
-        self.proceed(dma);
+        // Only what is due: otherwise it would make a difference in how many pieces time comes.
+        if matches!(&self.phase, Phase::Execution(execution) if execution.due() <= self.now) {
+            let requested = self.requests_byte();
+            self.proceed(dma);
+            // A request for a byte needs an edge of its own, whatever holds INT up.
+            self.interrupt_edge |= !requested && self.requests_byte();
+        }
+    }
+
+    /// When the drives are looked at for the first time after a reset: not while a command has to do with a disk.
+    fn next_look(&self) -> Option<Nanoseconds> {
+        self.polls.filter(|_| !self.is_executing())
     }
 
     /// With timing: when something happens by itself next.
@@ -797,7 +837,7 @@ impl Chip {
             _ => None,
         };
         let seeks = self.seeks.iter().flatten().map(Seek::next);
-        seeks.chain(self.polls).chain(execution).min()
+        seeks.chain(self.next_look()).chain(execution).min()
     }
 
     /// How long it is until something happens by itself.

@@ -18,6 +18,8 @@ pub(super) struct Execution {
     schedule: Schedule,
     /// The disk that it works on, from when there first was one.
     disk: Option<u64>,
+    /// No disk turned when it last looked.
+    stalled: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -30,12 +32,12 @@ impl Execution {
     #[inline]
     pub(super) fn transfer(transfer: Transfer, due: Nanoseconds) -> Self {
         let schedule = Schedule::new(due, transfer.rate(), transfer.encoding());
-        Self { job: Job::Transfer(transfer), schedule, disk: None }
+        Self { job: Job::Transfer(transfer), schedule, disk: None, stalled: false }
     }
 
     pub(super) fn format(format: FormatTrack, due: Nanoseconds) -> Self {
         let schedule = Schedule::new(due, format.rate(), format.encoding());
-        Self { job: Job::Format(format), schedule, disk: None }
+        Self { job: Job::Format(format), schedule, disk: None, stalled: false }
     }
 
     /// When it goes on by itself.
@@ -46,6 +48,22 @@ impl Execution {
     /// Puts off what comes next.
     pub(super) fn wait_until(&mut self, due: Nanoseconds) {
         self.schedule.due = due;
+    }
+
+    /// No disk turns for it.
+    pub(super) fn stall(&mut self) {
+        self.stalled = true;
+    }
+
+    /// A disk turns again, at speed from `at_speed` on. What stood under the head when it stopped is lost.
+    pub(super) fn resume(&mut self, at_speed: Nanoseconds) {
+        if std::mem::take(&mut self.stalled) {
+            self.schedule.due = self.schedule.due.max(at_speed);
+            match &mut self.job {
+                Job::Transfer(transfer) => transfer.lose_sector(),
+                Job::Format(format) => format.start_again(),
+            }
+        }
     }
 
     /// The way of the data; `None` when no data moves.

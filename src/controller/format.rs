@@ -135,6 +135,11 @@ impl FormatTrack {
         self.fail(if matches!(error, MediumError::Io(_)) { st1::DATA_ERROR } else { 0 });
     }
 
+    /// With time: the disk has stopped and turns again, and the index hole is to be waited for anew.
+    pub(super) fn start_again(&mut self) {
+        self.begun = false;
+    }
+
     /// Takes ID fields for as long as the host gives some, and writes the track when all are there.
     pub(super) fn proceed<P: Pace>(
         &mut self,
@@ -213,7 +218,12 @@ impl FormatTrack {
             return Progress::Ended;
         }
         let next = before_first + begun / ID_BYTES * sector;
-        pace.to_byte(if due < wanted { next.min(turn) } else { turn });
+        pace.to_byte(match due < wanted {
+            // Asked for again with each byte that passes.
+            _ if self.received < asked => passed + 1,
+            true => next.min(turn),
+            false => turn,
+        });
         Progress::Waiting
     }
 

@@ -54,6 +54,11 @@ impl InterruptStatus {
     fn end_seek(&mut self, unit: usize, st0: u8) {
         self.st0[unit] = st0 | unit as u8;
         self.seek_ended |= 1 << unit;
+        self.rest(unit);
+    }
+
+    /// The drive is not on its way any more.
+    fn rest(&mut self, unit: usize) {
         self.seeking &= !(1 << unit);
     }
 
@@ -81,7 +86,8 @@ pub(super) struct Seek {
     steps: u8,
     next: Nanoseconds,
     interval: Nanoseconds,
-    end: SeekEnd,
+    /// None for the seek of a transfer, which tells nothing.
+    end: Option<SeekEnd>,
 }
 
 /// What a seek-type command leaves.
@@ -120,11 +126,15 @@ impl Chip {
         self.begin_seek(unit, direction, steps, end);
     }
 
-    /// The seek that CONFIGURE's EIS puts before a transfer. The number of steps that the head had to make.
+    /// The seek that CONFIGURE's EIS puts before a transfer. The number of steps that the head has to make.
     pub(super) fn implied_seek(&mut self, unit: usize, new: u8) -> u8 {
         let (direction, steps) = self.way_to(unit, new);
-        self.step(self.selected(), direction, steps);
-        self.present_cylinder[unit] = new;
+        if steps == 0 && self.seeks[unit].is_none() {
+            return 0;
+        }
+        if !self.set_out(unit, direction, steps, None) {
+            self.present_cylinder[unit] = new;
+        }
         steps
     }
 
@@ -160,28 +170,42 @@ impl Chip {
 
     fn begin_seek(&mut self, unit: usize, direction: StepDirection, steps: u8, end: SeekEnd) {
         self.forget_polling();
-        let drive = self.selected();
-        match self.step_time().filter(|_| steps > 0) {
-            None => {
-                self.step(drive, direction, steps);
-                self.end_seek(unit, drive, end);
-            }
-            Some(interval) => {
-                self.interrupt_status.begin_seek(unit);
-                let next = self.now + interval;
-                self.seeks[unit] = Some(Seek { drive, direction, steps, next, interval, end });
-            }
+        if !self.set_out(unit, direction, steps, Some(end)) {
+            self.end_seek(unit, self.selected(), end);
         }
     }
 
-    /// A step of a seek-type command is due.
+    /// Steps at once, or, with timing, from now on; that is when it gives `true`. A seek of the same unit that is under way
+    /// stops where it is, and will not tell how it ended (not established: software has to wait for that).
+    fn set_out(&mut self, unit: usize, direction: StepDirection, steps: u8, end: Option<SeekEnd>) -> bool {
+        let drive = self.selected();
+        self.seeks[unit] = None;
+        self.interrupt_status.rest(unit);
+        let Some(interval) = self.step_time().filter(|_| steps > 0) else {
+            self.step(drive, direction, steps);
+            return false;
+        };
+        self.interrupt_status.begin_seek(unit);
+        let next = self.now + interval;
+        self.seeks[unit] = Some(Seek { drive, direction, steps, next, interval, end });
+        true
+    }
+
+    /// A step of a seek is due.
     pub(super) fn proceed_seek(&mut self, unit: usize) {
         let Some(seek) = self.seeks[unit] else { return };
         self.step(seek.drive, seek.direction, 1);
+        let present = &mut self.present_cylinder[unit];
+        *present = match seek.direction {
+            StepDirection::Inward => present.saturating_add(1),
+            StepDirection::Outward => present.saturating_sub(1),
+        };
         let left = Seek { steps: seek.steps - 1, next: seek.next + seek.interval, ..seek };
         self.seeks[unit] = Some(left).filter(|left| left.steps > 0);
-        if left.steps == 0 {
-            self.end_seek(unit, seek.drive, seek.end);
+        match seek.end {
+            _ if left.steps > 0 => {}
+            Some(end) => self.end_seek(unit, seek.drive, end),
+            None => self.interrupt_status.rest(unit),
         }
     }
 

@@ -28,12 +28,13 @@ const MICROSECOND: Nanoseconds = 1_000;
 const MILLISECOND: Nanoseconds = 1_000_000;
 const MINUTE: u128 = 60_000_000_000;
 
-/// Elapsed time, as far as it makes a difference: all disks turn a whole number of times in a second, and nothing lasts for
-/// an hour. The clock does not run over, then, whatever it is told.
-pub(super) fn that_matters(elapsed: Duration) -> Nanoseconds {
+/// The clock after `elapsed` has passed, as far as that makes a difference: all disks turn a whole number of times in a
+/// second, and nothing lasts for an hour. After 292 years of hours it stands still.
+pub(super) fn later(now: Nanoseconds, elapsed: Duration) -> Nanoseconds {
     const HOUR: Duration = Duration::from_secs(3_600);
+    const END: Nanoseconds = Nanoseconds::MAX / 2;
     let elapsed = if elapsed > HOUR { HOUR + Duration::from_nanos(elapsed.subsec_nanos().into()) } else { elapsed };
-    elapsed.as_nanos() as Nanoseconds
+    (now + elapsed.as_nanos() as Nanoseconds).min(END)
 }
 
 /// From the end of a reset to the first look at the drives. At most 250 us are known to do.
@@ -102,18 +103,21 @@ impl Layout {
         }
     }
 
-    /// Where the sector in place `slot` begins, on a track of `capacity` bytes. The gaps are those with which such disks are
-    /// formatted, or as large as there is room for. Where IDs claim more than that, all sectors are at the same distance.
-    fn start(&self, track: &Track<'_>, slot: usize, capacity: usize) -> usize {
-        let bytes =
-            |slot| track.sector(slot).and_then(|sector| sector_size(sector.id.size_code)).unwrap_or(0) + self.around;
-        let all: usize = (0..track.len()).map(bytes).sum();
-        let Some(room) = capacity.checked_sub(self.before_first + all) else {
-            let distance = capacity.saturating_sub(self.before_first) / track.len().max(1);
-            return self.before_first + slot * distance;
-        };
-        let gap = (room / track.len().max(1)).min(usual_gap(track.rate));
-        self.before_first + (0..slot).map(|slot| bytes(slot) + gap).sum::<usize>()
+    /// Where the sector in place `slot` begins, on a track of `capacity` bytes, and how it is laid out there. The gaps are
+    /// those with which such disks are formatted, or as large as there is room for. Where there is room for none, all
+    /// sectors are at the same distance, and their marks as close as it takes to read one after the other.
+    fn start(mut self, track: &Track<'_>, slot: usize, capacity: usize) -> (usize, Self) {
+        let size = |slot| track.sector(slot).and_then(|sector| sector_size(sector.id.size_code)).unwrap_or(0);
+        let sectors = track.len().max(1);
+        let all: usize = (0..track.len()).map(|slot| size(slot) + self.around).sum();
+        if let Some(room) = capacity.checked_sub(self.before_first + all) {
+            let around = self.around + (room / sectors).min(usual_gap(track.rate));
+            return (self.before_first + (0..slot).map(|slot| size(slot) + around).sum::<usize>(), self);
+        }
+        let distance = capacity / sectors;
+        let marks = distance.saturating_sub(size(slot) + CRC + 1).max(1);
+        (self.id, self.before_data) = (self.id.min(marks), self.before_data.min(marks));
+        (slot * distance, self)
     }
 }
 
@@ -218,9 +222,11 @@ impl Timed<'_> {
         if time >= self.now { time } else { index(turn + 1, head.rpm()) + offset }
     }
 
-    fn start(&self, head: &Head<'_>, track: &Track<'_>, slot: usize) -> Nanoseconds {
+    /// When the sector in place `slot` begins to pass, from now on, and how it is laid out.
+    fn start(&self, head: &Head<'_>, track: &Track<'_>, slot: usize) -> (Nanoseconds, Layout) {
         let capacity = head.track_capacity(self.schedule.rate, self.schedule.encoding);
-        self.passes(head, Layout::of(self.schedule.encoding).start(track, slot, capacity))
+        let (start, layout) = Layout::of(self.schedule.encoding).start(track, slot, capacity);
+        (self.passes(head, start), layout)
     }
 }
 
@@ -232,17 +238,17 @@ impl Pace for Timed<'_> {
     }
 
     fn next_slot(&self, head: &Head<'_>, track: &Track<'_>) -> usize {
-        (0..track.len()).min_by_key(|&slot| self.start(head, track, slot)).unwrap_or(0)
+        (0..track.len()).min_by_key(|&slot| self.start(head, track, slot).0).unwrap_or(0)
     }
 
     fn to_id(&mut self, head: &Head<'_>, track: &Track<'_>, slot: usize) {
-        let id = Layout::of(self.schedule.encoding).id;
-        self.schedule.due = self.start(head, track, slot) + self.schedule.bytes(id);
+        let (start, layout) = self.start(head, track, slot);
+        self.schedule.due = start + self.schedule.bytes(layout.id);
     }
 
     fn to_data(&mut self, head: &Head<'_>, track: &Track<'_>, slot: usize, count: usize) {
-        let before = Layout::of(self.schedule.encoding).before_data;
-        self.schedule.data = self.start(head, track, slot) + self.schedule.bytes(before);
+        let (start, layout) = self.start(head, track, slot);
+        self.schedule.data = start + self.schedule.bytes(layout.before_data);
         self.to_byte(count);
     }
 

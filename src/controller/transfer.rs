@@ -140,6 +140,10 @@ pub(super) struct Transfer {
     /// C, H, R and N of the sector that is looked for or transferred.
     id: SectorId,
     run: Option<Run>,
+    /// With time: the host has all that has passed.
+    host_is_served: bool,
+    /// With time: READ TRACK has met the index hole.
+    at_index: bool,
     /// Sectors that READ TRACK has read, or that VERIFY has still to verify.
     count: u16,
     scan: Scan,
@@ -189,7 +193,21 @@ impl Transfer {
         };
         let st0 = if seek_end { st0::SEEK_END } else { 0 };
         let (side, scan) = (unit >> 2 & 1, Scan::default());
-        Self { request, side, id, run: None, count, scan, passed: Passed::default(), ended: false, st0, st1: 0, st2: 0 }
+        Self {
+            request,
+            side,
+            id,
+            run: None,
+            host_is_served: false,
+            at_index: false,
+            count,
+            scan,
+            passed: Passed::default(),
+            ended: false,
+            st0,
+            st1: 0,
+            st2: 0,
+        }
     }
 
     pub(super) fn rate(&self) -> DataRate {
@@ -211,7 +229,7 @@ impl Transfer {
 
     /// It is in the middle of a sector, and waits for the host.
     pub(super) fn waits_for_host(&self) -> bool {
-        self.run.is_some()
+        self.run.is_some() && !self.host_is_served
     }
 
     /// It writes sectors.
@@ -252,6 +270,13 @@ impl Transfer {
         self.fail(st1::OVERRUN, 0);
     }
 
+    /// The disk has stopped, and turns again. The sector that was under the head has a CRC that nobody saw.
+    pub(super) fn lose_sector(&mut self) {
+        if self.run.take().is_some() {
+            self.fail(st1::DATA_ERROR, st2::DATA_ERROR);
+        }
+    }
+
     /// ST0, ST1, ST2, C, H, R, N.
     #[inline(always)]
     pub(super) fn result(&self) -> [u8; 7] {
@@ -270,6 +295,9 @@ impl Transfer {
 
     /// Goes on for as long as the host keeps up. The work is bounded by the sectors of two sides.
     pub(super) fn proceed(&mut self, head: &mut Head<'_>, host: &mut impl Host, pace: &mut impl Pace) -> Progress {
+        if !pace.is_due() {
+            return Progress::Waiting;
+        }
         let mut pending = self.run.take();
         while !self.ended {
             let Some(run) = pending.take().or_else(|| self.next_run(head, host, pace)) else {
@@ -374,10 +402,15 @@ impl Transfer {
     }
 
     /// The next sector of a READ TRACK, from the index hole on. An ID that is not the one expected is only noted.
-    fn next_on_track(&mut self, head: &mut Head<'_>, host: &impl Host, pace: &mut impl Pace) -> Option<Run> {
+    fn next_on_track<P: Pace>(&mut self, head: &mut Head<'_>, host: &impl Host, pace: &mut P) -> Option<Run> {
         let slot = usize::from(self.count);
         let track = head.track(self.side);
         let track = self.readable(&track, head, pace)?;
+        if P::TIMED && !self.at_index {
+            self.at_index = true;
+            pace.to_index(head, 1);
+            return None;
+        }
         // The index hole comes again before EOT sectors were read (its status is not established), or no sector is of
         // this size.
         let Some(sector) = track.sector(slot).filter(|_| self.id.size_code <= MAX_SIZE_CODE) else {
@@ -529,6 +562,7 @@ impl Transfer {
         let wanted = self.wanted(available);
         let passed = pace.passed(wanted);
         if P::TIMED && (passed <= run.offset() || self.request.kind == Kind::Verify && passed < wanted) {
+            self.host_is_served = true;
             return Step::Wait(run);
         }
         let short = run.sectors == 1 && bytes.len() != available;
@@ -578,10 +612,11 @@ impl Transfer {
             pace.to_end(size);
             return Step::Search;
         }
+        self.host_is_served = to_host && passed == moved;
         match passed - moved {
             0 => pace.to_byte((moved + host.request_size()).min(piece.wanted)),
-            _ if passed == piece.wanted => pace.to_byte(moved + patience + 1),
-            _ => pace.to_byte(passed + 1),
+            // It is asked again with each byte that passes, or would if the sector were longer.
+            _ => pace.to_byte(pace.passed(usize::MAX) + 1),
         }
         self.pass(run, piece, head)
     }
