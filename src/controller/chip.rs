@@ -783,6 +783,9 @@ impl Chip {
         let Phase::Execution(execution) = &self.phase else { return };
         let result = execution.result(&self.format_ids);
         self.enter_result(self.command_row(), result, true);
+        if self.polls.is_some_and(|at| at <= self.now) {
+            self.poll();
+        }
     }
 
     /// Time passes for a command that waits for its DMA channel. A turn of the disk is more than any channel needs.
