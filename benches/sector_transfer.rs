@@ -4,7 +4,8 @@
 //! and seven result bytes. CONFIGURE has turned implied seeks on, so that these are all the accesses to a whole disk.
 //! "own DMA" is a DMA channel of the VM monitor's own, which costs nothing but the copy; "8237A" is the one of this
 //! library, which the driver programs anew for each command with nine accesses more. The disk goes to a place of its
-//! size in guest memory, or, "one buffer", each piece to the same place, which then stays in the nearest cache.
+//! size in guest memory, or, "one buffer", each piece to the same place, which then stays in the nearest cache. The image
+//! is mapped, as for the copy it is compared with, or "in memory", where each command that wrote is a write to the file.
 
 #[path = "../tests/kit/mod.rs"]
 mod kit;
@@ -18,7 +19,7 @@ use tempfile::NamedTempFile;
 use vm_fdc::{
     dma::{AtDma, DmaChannel, Moved},
     drive::DriveType,
-    media::Access,
+    media::{Access, Backing, ImageOptions},
 };
 
 const SECTOR: usize = 512;
@@ -39,9 +40,10 @@ fn disk() -> NamedTempFile {
 }
 
 /// A guest with the disk in its drive, and implied seeks on.
-fn guest<D: Dma>(disk: &NamedTempFile, dma: D) -> Guest<D> {
+fn guest<D: Dma>(disk: &NamedTempFile, dma: D, backing: Backing) -> Guest<D> {
     let (mut guest, drive) = Guest::with_drive_and_dma(DriveType::Inch3_5Hd, dma);
-    drive.attach_image(disk.path(), Access::ReadWrite).expect("the image attaches");
+    let options = ImageOptions::new(Access::ReadWrite).backing(backing);
+    drive.attach_image(disk.path(), options).expect("the image attaches");
     guest.bus.write(kit::CCR, 0);
     guest.command(&[0x13, 0x00, 0x60, 0x00]);
     guest
@@ -133,11 +135,12 @@ fn read_disk<D: Dma>(
     group: &mut BenchmarkGroup<'_, WallTime>,
     name: &str,
     disk: &NamedTempFile,
+    backing: Backing,
     dma: D,
     pieces: &[Piece],
     program: fn(&mut Guest<D>, u8, Piece),
 ) {
-    let mut guest = guest(disk, dma);
+    let mut guest = guest(disk, dma, backing);
     let image = fs::read(disk.path()).expect("the image");
     for (&piece, expected) in pieces.iter().zip(image.chunks(pieces[0].sectors.bytes)) {
         program(&mut guest, DMA_READ_FLOPPY, piece);
@@ -159,11 +162,12 @@ fn write_disk<D: Dma>(
     group: &mut BenchmarkGroup<'_, WallTime>,
     name: &str,
     disk: &NamedTempFile,
+    backing: Backing,
     dma: D,
     pieces: &[Piece],
     program: fn(&mut Guest<D>, u8, Piece),
 ) {
-    let mut guest = guest(disk, dma);
+    let mut guest = guest(disk, dma, backing);
     for (n, byte) in guest.bus.memory_mut().iter_mut().enumerate() {
         *byte = (n % 251) as u8;
     }
@@ -206,8 +210,12 @@ fn whole_disk(criterion: &mut Criterion) {
                 }
             });
         });
-        read_disk(&mut group, "READ DATA, own DMA", &disk, OwnDma::new(&mut memory), &pieces, own_dma);
-        read_disk(&mut group, "READ DATA, 8237A", &disk, AtDma::new(&mut memory[..]), &pieces, through_8237a);
+        for (place, backing) in [("mapped", Backing::Mapped), ("in memory", Backing::Memory)] {
+            let name = format!("READ DATA, {place}, own DMA");
+            read_disk(&mut group, &name, &disk, backing, OwnDma::new(&mut memory), &pieces, own_dma);
+        }
+        let (name, dma) = ("READ DATA, mapped, 8237A", AtDma::new(&mut memory[..]));
+        read_disk(&mut group, name, &disk, Backing::Mapped, dma, &pieces, through_8237a);
         group.finish();
 
         let mut group = criterion.benchmark_group(format!("write disk {name}"));
@@ -223,8 +231,12 @@ fn whole_disk(criterion: &mut Criterion) {
                 }
             });
         });
-        write_disk(&mut group, "WRITE DATA, own DMA", &disk, OwnDma::new(&mut memory), &pieces, own_dma);
-        write_disk(&mut group, "WRITE DATA, 8237A", &disk, AtDma::new(&mut memory[..]), &pieces, through_8237a);
+        for (place, backing) in [("mapped", Backing::Mapped), ("in memory", Backing::Memory)] {
+            let name = format!("WRITE DATA, {place}, own DMA");
+            write_disk(&mut group, &name, &disk, backing, OwnDma::new(&mut memory), &pieces, own_dma);
+        }
+        let (name, dma) = ("WRITE DATA, mapped, 8237A", AtDma::new(&mut memory[..]));
+        write_disk(&mut group, name, &disk, Backing::Mapped, dma, &pieces, through_8237a);
         group.finish();
     }
 }
@@ -234,7 +246,7 @@ fn programmed_io(criterion: &mut Criterion) {
     let disk = disk();
     let expected = fs::read(disk.path()).expect("the image")[TRACK..2 * TRACK].to_vec();
     let mut memory = vec![0; MEMORY];
-    let mut guest = guest(&disk, OwnDma::new(&mut memory));
+    let mut guest = guest(&disk, OwnDma::new(&mut memory), Backing::Mapped);
     guest.use_dma(false);
     let track = Sectors { cylinder: 0, head: 1, record: 1, bytes: TRACK, end_of_track: 18 };
     let mut data = vec![0; TRACK];
@@ -258,7 +270,7 @@ fn programmed_io(criterion: &mut Criterion) {
 fn strings(criterion: &mut Criterion) {
     let (disk, cylinders) = (disk(), pieces(CYLINDER, false));
     let image = fs::read(disk.path()).expect("the image");
-    let mut guest = guest(&disk, AtDma::new(vec![0; 16]));
+    let mut guest = guest(&disk, AtDma::new(vec![0; 16]), Backing::Mapped);
     guest.use_dma(false);
     guest.command(&[0x13, 0x00, 0x40, 0x00]);
     let mut data = vec![0; DISK];
@@ -299,7 +311,7 @@ fn strings(criterion: &mut Criterion) {
 /// Commands and accesses that move no data to or from the guest.
 fn other(criterion: &mut Criterion) {
     let disk = disk();
-    let mut guest = guest(&disk, AtDma::new(vec![0; MEMORY]));
+    let mut guest = guest(&disk, AtDma::new(vec![0; MEMORY]), Backing::Mapped);
     let mut group = criterion.benchmark_group("other");
     group.bench_function("MSR read", |bencher| bencher.iter(|| black_box(guest.bus.read(black_box(MSR)))));
     let mut cylinder = 0;
