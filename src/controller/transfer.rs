@@ -661,8 +661,12 @@ impl Transfer {
         let moved = host.take(data, self.field(run, wanted));
         let end = run.offset() + moved.bytes;
         let sector_end = self.sectors_touched(end) << self.size_shift();
-        if (moved.terminal_count || end >= wanted) && end < sector_end {
+        let (over, within) = (moved.terminal_count || end >= wanted, end < sector_end);
+        if over && within {
             bytes.get_mut(end..sector_end).unwrap_or_default().fill(0);
+        } else if within && sector_end > 1 << self.size_shift() {
+            // The medium is told of the sector that was begun, for the host may not come back.
+            _ = head.write(self.side, run.slot() + (end >> self.size_shift()), 1, mark);
         }
         self.go_on(run, Piece { moved, offered, wanted, available }, passed, head, host, pace)
     }

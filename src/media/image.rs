@@ -274,22 +274,22 @@ impl Image {
     pub(crate) fn presence(&self) -> Presence {
         self.file().presence()
     }
+}
 
-    /// Where the sectors from `slot` on are, at most `count` of them and within a cylinder, and how long the first is.
-    #[inline]
-    fn range(&self, cylinder: u8, head: u8, slot: usize, count: usize) -> Option<(Range<usize>, usize)> {
-        match &self.tracks {
-            Tracks::Regular(geometry) => {
-                let start = geometry.offset(cylinder, head, slot)?;
-                let sides = usize::from(geometry.heads() - head);
-                let count = count.min(sides * usize::from(geometry.sectors()) - slot);
-                Some((start..start + (count << geometry.size_shift()), geometry.sector_size()))
-            }
-            Tracks::Xdf(tracks) => {
-                let track = side_of(tracks, cylinder, head)?;
-                let (start, size) = (*track.offsets.get(slot)?, track.sectors.get(slot)?.id.size()?);
-                Some((start..start + size, size))
-            }
+/// Where the sectors from `slot` on are, at most `count` of them and within a cylinder, and how long the first is.
+#[inline]
+fn range(tracks: &Tracks, cylinder: u8, head: u8, slot: usize, count: usize) -> Option<(Range<usize>, usize)> {
+    match tracks {
+        Tracks::Regular(geometry) => {
+            let start = geometry.offset(cylinder, head, slot)?;
+            let sides = usize::from(geometry.heads() - head);
+            let count = count.min(sides * usize::from(geometry.sectors()) - slot);
+            Some((start..start + (count << geometry.size_shift()), geometry.sector_size()))
+        }
+        Tracks::Xdf(tracks) => {
+            let track = side_of(tracks, cylinder, head)?;
+            let (start, size) = (*track.offsets.get(slot)?, track.sectors.get(slot)?.id.size()?);
+            Some((start..start + size, size))
         }
     }
 }
@@ -377,7 +377,7 @@ impl Medium for Image {
     }
 
     fn read(&mut self, cylinder: u8, head: u8, slot: usize, count: usize) -> Result<&[u8], MediumError> {
-        let (range, sector) = self.range(cylinder, head, slot, count).ok_or(MediumError::Absent)?;
+        let (range, sector) = range(&self.tracks, cylinder, head, slot, count).ok_or(MediumError::Absent)?;
         match &mut self.store {
             Store::Memory(memory) => memory.read(range, sector),
             Store::Mapped(mapping) => mapping.bytes().get(range).ok_or(MediumError::Absent),
@@ -395,15 +395,20 @@ impl Medium for Image {
         if mark != Mark::Data {
             return Err(MediumError::Unsupported);
         }
-        let (range, sector) = self.range(cylinder, head, slot, count).ok_or(MediumError::Absent)?;
+        let (range, sector) = range(&self.tracks, cylinder, head, slot, count).ok_or(MediumError::Absent)?;
         match &mut self.store {
             Store::Memory(memory) => memory.write(range, sector),
             Store::Mapped(mapping) => mapping.bytes_mut()?.get_mut(range).ok_or(MediumError::Absent),
         }
     }
 
-    /// The bytes are all that there is.
-    fn finish_write(&mut self, _cylinder: u8, _head: u8, _slot: usize, _count: usize, _mark: Mark) {}
+    fn finish_write(&mut self, cylinder: u8, head: u8, slot: usize, count: usize, _mark: Mark) {
+        if let Store::Memory(memory) = &mut self.store
+            && let Some((range, _)) = range(&self.tracks, cylinder, head, slot, count)
+        {
+            memory.wrote(range);
+        }
+    }
 
     /// Only a track of the image's own geometry can be held. The order of its sectors is not kept.
     fn format_track(&mut self, cylinder: u8, head: u8, format: &TrackFormat<'_>) -> Result<(), MediumError> {
@@ -424,6 +429,7 @@ impl Medium for Image {
             return Err(MediumError::Unsupported);
         }
         self.write(cylinder, head, 0, sectors.into(), Mark::Data)?.fill(format.filler);
+        self.finish_write(cylinder, head, 0, sectors.into(), Mark::Data);
         Ok(())
     }
 

@@ -138,16 +138,24 @@ impl Memory {
         if self.file.access() == Access::ReadOnly {
             return Err(MediumError::Absent);
         }
-        if self.file.access() == Access::ReadWrite {
-            let blocks = self.blocks_of(&bytes);
-            self.blocks.get_mut(blocks.clone()).unwrap_or_default().fill(Block::Dirty);
-            self.dirty = if self.dirty.is_empty() {
-                blocks
-            } else {
-                self.dirty.start.min(blocks.start)..self.dirty.end.max(blocks.end)
-            };
-        }
+        // The others, too, when they were written whole.
+        self.wrote(bytes.start..bytes.start + sector);
         self.bytes.get_mut(bytes).ok_or(MediumError::Absent)
+    }
+
+    /// These bytes, which are whole blocks, are not in the file yet.
+    #[inline]
+    pub(super) fn wrote(&mut self, bytes: Range<usize>) {
+        if self.file.access() != Access::ReadWrite {
+            return;
+        }
+        let blocks = self.blocks_of(&bytes);
+        self.blocks.get_mut(blocks.clone()).unwrap_or_default().fill(Block::Dirty);
+        self.dirty = if self.dirty.is_empty() {
+            blocks
+        } else {
+            self.dirty.start.min(blocks.start)..self.dirty.end.max(blocks.end)
+        };
     }
 
     /// A command that wrote has ended.
