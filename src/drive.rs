@@ -8,10 +8,7 @@ mod error;
 mod event;
 mod handle;
 
-use std::{
-    fmt,
-    sync::{Arc, MutexGuard},
-};
+use std::{fmt, sync::Arc};
 
 pub use bay::Attachment;
 use bay::{Bay, BayState};
@@ -20,6 +17,7 @@ pub use event::{MediaEvent, MediaObserver};
 pub use handle::{FloppyDrive, FloppyDrives};
 
 use crate::media::{DataRate, Encoding, FormFactor, Layout, Mark, Medium, MediumError, Track, TrackFormat};
+use crate::sync::MutexGuard;
 
 /// The kinds of drive that a PC can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -60,6 +60,7 @@ pub mod controller;
 pub mod dma;
 pub mod drive;
 pub mod media;
+mod sync;
 
 pub use controller::{
     BuildError, Controller, ControllerBuilder, EmptyDrive, InterfaceMode, Interrupt, NoInterrupt, Register, Timing,

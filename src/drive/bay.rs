@@ -10,16 +10,17 @@ use std::{
     fmt, io,
     ops::ControlFlow,
     path::{Path, PathBuf, absolute},
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::PoisonError,
 };
 
 use log::warn;
 
 use super::{AttachError, DataLoss, DriveType, MediaEvent, MediaObserver, ReleaseError, SaveError, SwapError};
 use crate::media::{Flushing, Image, ImageError, ImageOptions, Layout, Medium, MediumError, Source};
+use crate::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicBool, Ordering},
+};
 
 /// What is attached to a drive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -21,6 +21,8 @@ enum Block {
     Absent,
     /// As in the file.
     Clean,
+    /// As the file had it before another program changed its length.
+    Cut,
     /// Written, and handed over to the host by the last flush. If that fails to bring it to the host's disk, the next one
     /// hands it over again: a host may take for saved what it has failed to save.
     Flushing,
@@ -178,7 +180,10 @@ impl Memory {
 
     /// Writes blocks to the file.
     fn hand_over(&mut self, runs: &[Range<usize>], state: Block) -> io::Result<()> {
-        self.file.check_length()?;
+        if let Err(error) = self.file.check_length() {
+            self.blocks.iter_mut().filter(|block| **block == Block::Clean).for_each(|block| *block = Block::Cut);
+            return Err(error);
+        }
         for run in runs {
             let bytes = self.bytes_of(run);
             self.file.write_at(&self.bytes[bytes.clone()], bytes.start as u64)?;
@@ -193,12 +198,12 @@ impl Memory {
         if self.flushed.swap(false, Ordering::AcqRel) {
             self.blocks.iter_mut().filter(|block| **block == Block::Flushing).for_each(|block| *block = Block::Clean);
         }
-        let unsaved = self.unsaved_blocks();
-        if unsaved.is_empty() {
+        if self.unsaved_blocks().is_empty() {
             return Ok(Flushing::done());
         }
         self.file.check_name()?;
-        self.hand_over(&unsaved, Block::Flushing)?;
+        let all = self.runs(0..self.blocks.len(), |block| !matches!(block, Block::Absent | Block::Clean));
+        self.hand_over(&all, Block::Flushing)?;
         // One that still waits has another flag, and says nothing of what was written since.
         self.flushed = Arc::default();
         let (file, flushed) = (self.file.handle(), Arc::clone(&self.flushed));
