@@ -130,7 +130,8 @@ fn a_forced_release_says_what_may_be_lost() {
     failure(fill(&mut guest, 10, 0x22));
     let loss = drive.force_release().unwrap().unwrap();
     assert_eq!(loss.path.as_deref(), Some(path.as_path()));
-    assert_eq!(loss.ranges, Vec::from_iter([9 * 512..11 * 512]));
+    let lost = 9 * 512..11 * 512;
+    assert_eq!(loss.ranges, [lost]);
     assert!(loss.to_string().starts_with("drive 0: up to 1024 bytes"), "{loss}");
     assert_eq!(drive.attachment(), Attachment::None);
     assert_eq!(drive.force_release().unwrap_err().hresult(), HResult::VM_E_NO_MEDIA_CAPTURED);
