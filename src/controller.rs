@@ -68,6 +68,9 @@ pub enum BuildError {
     /// A drive was given twice.
     #[error("drive {0} is there already")]
     DriveTwice(u8),
+    /// The floppy controller is wired to one of the 8-bit DMA channels, 0 to 3.
+    #[error("DMA channel {0}: there are 0 to 3")]
+    DmaChannel(u8),
 }
 
 /// Puts a [`Controller`] together. See [`Controller::builder`].

@@ -41,6 +41,7 @@
 //!
 //! | module | is |
 //! |---|---|
+//! | [`pc`] | the floppy subsystem of a PC: the chip, the DMA controllers and their ports as one object |
 //! | [`controller`] | the chip: registers, phases, commands; it knows nothing of files and buses |
 //! | [`drive`] | a drive: head, motor and change line for the chip, a [`FloppyDrive`] handle for its manager |
 //! | [`dma`] | the channel that the chip uses, and the 8237A as one implementor |
@@ -60,6 +61,7 @@ pub mod controller;
 pub mod dma;
 pub mod drive;
 pub mod media;
+pub mod pc;
 mod sync;
 
 pub use controller::{
