@@ -39,6 +39,19 @@ impl<F: FnMut(bool)> Interrupt for F {
     }
 }
 
+/// An INT pin of which only the rising edges count: the closure is called for each, as an event for an irqfd or a trigger of
+/// `vm-superio` is.
+#[derive(Clone, Copy, Debug)]
+pub struct OnRise<F>(pub F);
+
+impl<F: FnMut()> Interrupt for OnRise<F> {
+    fn set_level(&mut self, high: bool) {
+        if high {
+            (self.0)();
+        }
+    }
+}
+
 /// The INT pin is wired to nothing: the embedder asks [`Controller::interrupt_level`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoInterrupt;

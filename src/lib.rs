@@ -62,10 +62,13 @@ pub mod dma;
 pub mod drive;
 pub mod media;
 pub mod pc;
+#[cfg(feature = "vm-memory")]
+pub mod rust_vmm;
 mod sync;
 
 pub use controller::{
-    BuildError, Controller, ControllerBuilder, EmptyDrive, InterfaceMode, Interrupt, NoInterrupt, Register, Timing,
+    BuildError, Controller, ControllerBuilder, EmptyDrive, InterfaceMode, Interrupt, NoInterrupt, OnRise, Register,
+    Timing,
 };
 pub use drive::FloppyDrive;
 

@@ -794,7 +794,7 @@ impl Transfer {
         let end_of_side = match kind {
             Kind::ReadTrack => {
                 self.count += 1;
-                self.count == self.request.end_of_track.into()
+                self.count == u16::from(self.request.end_of_track)
             }
             _ => id.record == self.request.end_of_track,
         };

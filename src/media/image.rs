@@ -341,8 +341,8 @@ impl BiosParameters {
     fn are_of(self, layout: &Layout) -> bool {
         layout.geometry().is_some_and(|geometry| {
             usize::from(self.bytes_per_sector) == geometry.sector_size()
-                && self.sectors_per_track == geometry.sectors().into()
-                && self.heads == geometry.heads().into()
+                && self.sectors_per_track == u16::from(geometry.sectors())
+                && self.heads == u16::from(geometry.heads())
         })
     }
 }
@@ -422,7 +422,7 @@ impl Medium for Image {
             }
             seen |= 1 << id.record;
         }
-        let all = format.ids.len() == usize::from(sectors) && seen.count_ones() == sectors.into();
+        let all = format.ids.len() == usize::from(sectors) && seen.count_ones() == u32::from(sectors);
         let own =
             (format.rate, format.encoding, format.size_code) == (geometry.rate(), Encoding::Mfm, geometry.size_code());
         if !all || !own || format.cut_short {

@@ -198,7 +198,7 @@ impl SectorDisk {
         if (track.rate, track.encoding) != (geometry.rate(), Encoding::Mfm) {
             return Err(Irregularity::Recording);
         }
-        if track.sectors.len() != geometry.sectors().into() {
+        if track.sectors.len() != usize::from(geometry.sectors()) {
             return Err(Irregularity::Count(track.sectors.len()));
         }
         for id in ids(geometry, cylinder, head) {
