@@ -19,7 +19,7 @@ use tempfile::NamedTempFile;
 use vm_fdc::{
     dma::{AtDma, DmaChannel, Moved},
     drive::DriveType,
-    media::{Access, Backing, ImageOptions},
+    media::{Access, ImageOptions},
 };
 
 const SECTOR: usize = 512;
@@ -39,10 +39,20 @@ fn disk() -> NamedTempFile {
     file
 }
 
+/// Where the bytes of an image are.
+#[derive(Clone, Copy, PartialEq)]
+enum Backing {
+    Memory,
+    Mapped,
+}
+
 /// A guest with the disk in its drive, and implied seeks on.
 fn guest<D: Dma>(disk: &NamedTempFile, dma: D, backing: Backing) -> Guest<D> {
     let (mut guest, drive) = Guest::with_drive_and_dma(DriveType::Inch3_5Hd, dma);
-    let options = ImageOptions::new(Access::ReadWrite).backing(backing);
+    let options = ImageOptions::new(Access::ReadWrite);
+    // SAFETY: nothing writes to the temporary file or truncates it.
+    #[allow(unsafe_code)]
+    let options = if backing == Backing::Mapped { unsafe { options.mapped() } } else { options };
     drive.attach_image(disk.path(), options).expect("the image attaches");
     guest.bus.write(kit::CCR, 0);
     guest.command(&[0x13, 0x00, 0x60, 0x00]);

@@ -31,20 +31,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     BlankImage::new(Geometry::HD_1440K).create(&first, IfExists::Fail)?;
     BlankImage::new(Geometry::HD_1440K).create(&second, IfExists::Fail)?;
     BlankImage::new(Geometry::ED_2880K).create(&large, IfExists::Fail)?;
-    say("attach first.img", drive.attach_image(&first, Access::ReadWrite), |error| error.hresult());
+    say("attach first.img", drive.attach_image(&first, Access::ReadWrite));
     println!(
         "  it is {:?}, {}",
         drive.image_type(),
         drive.layout().map_or_else(String::new, |layout| layout.to_string())
     );
     guest.write(0x11)?;
-    say("attach second.img as well", drive.attach_image(&second, Access::ReadWrite), |error| error.hresult());
-    say("release the host drive", drive.release_host_drive(), |error| error.hresult());
+    say("attach second.img as well", drive.attach_image(&second, Access::ReadWrite));
+    say("release the host drive", drive.release_host_drive());
 
     println!("Swap");
-    say("swap for what is not there", drive.swap_image("missing.img", Access::ReadWrite), |error| error.hresult());
-    say("swap for large.img", drive.swap_image(&large, Access::ReadWrite), |error| error.hresult());
-    say("swap for second.img", drive.swap_image(&second, Access::ReadWrite), |error| error.hresult());
+    say("swap for what is not there", drive.swap_image("missing.img", Access::ReadWrite));
+    say("swap for large.img", drive.swap_image(&large, Access::ReadWrite));
+    say("swap for second.img", drive.swap_image(&second, Access::ReadWrite));
     guest.write(0x22)?;
     println!("  first.img has {:#04x} in its first sector", first_byte(&first)?);
 
@@ -55,18 +55,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         "  the guest writes: {}",
         guest.write(0x33).map_or_else(|error| error.to_string(), |()| "done".to_owned())
     );
-    say("release second.img", drive.release_image(), |error| error.hresult());
+    say("release second.img", drive.release_image());
     println!("  still attached: {:?}", drive.attachment());
-    say("save it as saved.img", drive.save_image(&saved, IfExists::Fail), |error| error.hresult());
+    say("save it as saved.img", drive.save_image(&saved, IfExists::Fail));
     println!("  saved.img has {:#04x} in its first sector", first_byte(&saved)?);
     fs::OpenOptions::new().write(true).open(&second)?.set_len(Geometry::HD_1440K.bytes())?;
-    say("release it again, with its size restored", drive.release_image(), |error| error.hresult());
+    say("release it again, with its size restored", drive.release_image());
     println!("  second.img has {:#04x} in its first sector", first_byte(&second)?);
-    say("release once more", drive.release_image(), |error| error.hresult());
+    say("release once more", drive.release_image());
 
     println!("The virtual machine goes");
     drop(guest);
-    say("attach first.img", drive.attach_image(&first, Access::ReadWrite), |error| error.hresult());
+    say("attach first.img", drive.attach_image(&first, Access::ReadWrite));
     say_number(&drive);
 
     println!("Events");
@@ -79,14 +79,17 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Prints an outcome: its name, its message with what caused it, and its HRESULT.
-fn say<E: Error>(what: &str, outcome: Result<(), E>, hresult: impl Fn(&E) -> HResult) {
+fn say<E: Error>(what: &str, outcome: Result<(), E>)
+where
+    for<'e> HResult: From<&'e E>,
+{
     let Err(error) = outcome else {
         return println!("  {what}: {} S_OK", HResult::S_OK);
     };
     // The name of the variant is what a `Debug` form begins with.
     let debug = format!("{error:?}");
     let name = debug.split([' ', '(', '{']).find(|word| !["Attach", "Release"].contains(word)).unwrap_or_default();
-    print!("  {what}: {} {name}: {error}", hresult(&error));
+    print!("  {what}: {} {name}: {error}", HResult::from(&error));
     let mut cause = error.source();
     while let Some(error) = cause {
         print!(": {error}");
@@ -135,7 +138,7 @@ impl Guest {
         let result: Vec<_> = (0..7).filter_map(|_| self.fdc.read_port(0x3F5)).collect();
         match result[..] {
             [st0, ..] if st0 & 0xC0 == 0 => Ok(()),
-            _ => Err(format!("WRITE DATA failed: {:02X?}", &result[..3]).into()),
+            _ => Err(format!("WRITE DATA failed: {:02X?}", &result).into()),
         }
     }
 }

@@ -7,13 +7,13 @@
 //! # What others can do to the file of an image
 //!
 //! The file is locked with the host's file locks (`flock` on Unix): of those that respect them, one can write it, or any
-//! number read it. Most programs do not. What they do then depends on the [`Backing`]:
+//! number read it. Most programs do not. What they do then depends on where its bytes are:
 //!
-//! | what happens | [`Backing::Memory`], the default | [`Backing::Mapped`] |
+//! | what happens | in memory of the library's own, the default | [mapped](ImageOptions::mapped), an unsafe choice |
 //! |---|---|---|
-//! | truncated or lengthened | reads go on; a command that writes fails as on a host I/O error (IC=01, ST1.DE), and so does the release, until the length is restored | **ends the process** (SIGBUS) when the guest comes there |
+//! | truncated or lengthened | reads go on; a command that writes fails as on a host I/O error (IC=01, ST1.DE), and so does the release, until the length is restored | **ends the process** (SIGBUS) when the guest comes there; a release fails |
 //! | deleted, or replaced by another | the guest goes on; a release fails if the guest has written anything, and leaves the new file alone | the same |
-//! | written | the guest does not see it; its own writes go where they belong | the guest sees it |
+//! | written | the guest does not see it; its own writes go where they belong | undefined: a contract of that choice is broken |
 //! | renamed, or made read-only | makes no difference | makes no difference |
 //! | no room for a hole in it | the command that writes there fails, and so does the release, until there is room | all room is taken at the attach, or that fails; on file systems that copy on write it can **end the process** later |
 //! | unreadable sectors | read at the attach; those fail for the guest, and the others do not | **ends the process** |
@@ -46,7 +46,7 @@ pub use create::{BlankImage, CreateError, IfExists};
 pub use faulty::{Fault, FaultyMedium};
 pub(crate) use file::Source;
 pub use geometry::{FORMATS, FormFactor, Format, Geometry, GeometryError, ImageType, Layout};
-pub use image::{Access, Backing, Durability, Image, ImageError, ImageOptions};
+pub use image::{Access, Durability, Image, ImageError, ImageOptions};
 pub use sectors::{IrregularDisk, Irregularity, SectorDisk, SectorTrack, WrongLength};
 
 /// A data rate as the DRATE bits of DSR and CCR select it, for MFM; FM runs at half of it.
@@ -395,6 +395,12 @@ pub trait Medium: Any + Send {
     /// What the host answered. The medium is still usable then.
     fn let_go(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl<M: Medium> From<M> for Box<dyn Medium> {
+    fn from(medium: M) -> Self {
+        Box::new(medium)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The locks of the library: the standard library's, or, with `--cfg vm_fdc_shuttle`, those of a scheduler that tries how
+//! The locks and atomics of the library: the standard library's, or, with `--cfg vm_fdc_shuttle`, those of a scheduler that tries how
 //! threads can come between each other.
 
 #[cfg(vm_fdc_shuttle)]

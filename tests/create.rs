@@ -131,7 +131,7 @@ mod fat {
     #[test]
     fn every_regular_disk_can_bear_a_file_system_that_another_reads() {
         for format in FORMATS {
-            let image = BlankImage::new(format.layout).fat("My disk").to_bytes();
+            let image = BlankImage::new(format.layout).fat("My disk").unwrap().to_bytes();
             let Some(geometry) = format.layout.geometry() else {
                 assert!(matches!(image, Err(CreateError::NoFat { layout: Layout::Xdf, .. })));
                 continue;
@@ -152,7 +152,7 @@ mod fat {
     #[test]
     fn the_disks_of_dos_are_formatted_as_dos_does() {
         for (name, media, cluster, root, fat) in DOS {
-            let image = BlankImage::new(format(name).layout).fat("").to_bytes().unwrap();
+            let image = BlankImage::new(format(name).layout).fat("").unwrap().to_bytes().unwrap();
             let word = |at: usize| u16::from_le_bytes([image[at], image[at + 1]]);
             assert_eq!((image[0x15], image[0x0D], word(0x11), word(0x16)), (media, cluster, root, fat), "{name}");
         }

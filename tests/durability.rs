@@ -14,9 +14,9 @@ use std::{
     time::Duration,
 };
 
-use floppy::{BYTES, SECTOR, SECTORS, byte_of, fill, guest, numbered, read};
+use floppy::{BYTES, Backing, SECTOR, SECTORS, byte_of, fill, guest, numbered, read};
 use tempfile::TempDir;
-use vm_fdc::media::{Access, Backing, Durability, ImageOptions};
+use vm_fdc::media::{Access, Durability, ImageOptions};
 
 const ALL: [Durability; 3] = [Durability::AtRelease, Durability::EveryCommand, Durability::OnFlush];
 
@@ -28,7 +28,7 @@ fn folder() -> (TempDir, PathBuf) {
 }
 
 fn options(backing: Backing, durability: Durability) -> ImageOptions {
-    ImageOptions::new(Access::ReadWrite).backing(backing).durability(durability)
+    backing.of(ImageOptions::new(Access::ReadWrite).durability(durability))
 }
 
 /// The sectors of the file that are not as they were made.
@@ -132,7 +132,7 @@ fn a_private_image_never_changes_its_file() {
         for durability in ALL {
             let (_folder, path) = folder();
             let (mut guest, drive) = guest();
-            let options = ImageOptions::new(Access::Private).backing(backing).durability(durability);
+            let options = backing.of(ImageOptions::new(Access::Private).durability(durability));
             drive.attach_image(&path, options).unwrap();
             fill(&mut guest, 70, 0xFE).unwrap();
             assert_eq!(read(&mut guest, 70).unwrap(), [0xFE; SECTOR]);

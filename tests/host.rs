@@ -13,11 +13,11 @@ use std::{
     process::Command,
 };
 
-use floppy::{BYTES, SECTOR, byte_of, failure, fill, guest, numbered, read, sparse};
+use floppy::{BYTES, Backing, SECTOR, byte_of, failure, fill, guest, numbered, read, sparse};
 use tempfile::TempDir;
 use vm_fdc::{
     drive::{Attachment, HResult, ReleaseError},
-    media::{Access, Backing, Durability, IfExists, ImageOptions},
+    media::{Access, Durability, IfExists, ImageOptions},
 };
 
 /// DE in ST1 and DD in ST2, or DE alone for a write: the host failed (§4.12).
@@ -283,7 +283,7 @@ fn a_mapped_image_has_all_its_room_before_the_guest_writes() {
     let path = disk.image();
     sparse(&path);
     let (mut guest, drive) = guest();
-    let mapped = ImageOptions::new(Access::ReadWrite).backing(Backing::Mapped);
+    let mapped = Backing::Mapped.of(Access::ReadWrite.into());
     let error = drive.attach_image(&path, mapped).unwrap_err();
     assert_eq!(error.hresult(), HResult::VM_E_IMAGE_CAPTURE_FAIL, "{error}");
     drop(disk);
@@ -400,7 +400,7 @@ fn child_has_little_address_space() {
         }
     }
     for backing in [Backing::Memory, Backing::Mapped] {
-        let outcome = drive.attach_image(&path, ImageOptions::new(Access::ReadWrite).backing(backing));
+        let outcome = drive.attach_image(&path, backing.of(Access::ReadWrite.into()));
         let code = outcome.unwrap_err().hresult();
         held.truncate(held.len() - 1);
         println!("{backing:?}: {code}");

@@ -503,7 +503,7 @@ impl Window {
     fn holds(&self, address: u64) -> bool {
         let [low, high] = [address as u16, self.address];
         let distance = if self.descending { high.wrapping_sub(low) } else { low.wrapping_sub(high) };
-        self.open && address >> 16 == self.page.into() && distance <= self.count
+        self.open && address >> 16 == u64::from(self.page) && distance <= self.count
     }
 }
 

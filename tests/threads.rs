@@ -17,12 +17,12 @@ use std::{
     time::Duration,
 };
 
-use floppy::{BYTES, SECTOR, fill, guest, read};
+use floppy::{BYTES, Backing, SECTOR, fill, guest, read};
 use kit::DriverError;
 use vm_fdc::{
     FloppyDrive,
     drive::{AttachError, Attachment, MediaEvent, ReleaseError, SwapError},
-    media::{Access, Backing, Durability, IfExists, ImageOptions},
+    media::{Access, Durability, IfExists, ImageOptions},
 };
 
 /// Longer than any of it takes, on the slowest machine.
@@ -54,8 +54,8 @@ struct Count {
 fn manage(drive: &FloppyDrive, numbers: &mut Numbers, images: &[PathBuf], count: &Count) {
     let image = &images[numbers.below(images.len())];
     let options = ImageOptions::new([Access::ReadWrite, Access::ReadWrite, Access::Private][numbers.below(3)])
-        .backing([Backing::Memory, Backing::Mapped][numbers.below(2)])
         .durability([Durability::AtRelease, Durability::EveryCommand, Durability::OnFlush][numbers.below(3)]);
+    let options = [Backing::Memory, Backing::Mapped][numbers.below(2)].of(options);
     match numbers.below(8) {
         0 | 1 => match drive.attach_image(image, options) {
             Ok(()) => _ = count.attached.fetch_add(1, Relaxed),

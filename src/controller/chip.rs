@@ -195,7 +195,17 @@ impl Chip {
         self.interrupt_status = InterruptStatus::default();
         self.activity.forget();
         (self.polls, self.seeks, self.head_loaded) = (None, [None; 4], 0);
+        self.give_up_writing();
         self.phase = Phase::Stopped;
+    }
+
+    /// A command ends without an end of its own. What it has written so far is as good as what others have.
+    fn give_up_writing(&mut self) {
+        let Phase::Execution(execution) = &mut self.phase else { return };
+        let mut heads = self.drives.iter_mut().flatten().filter_map(Drive::head);
+        if let Some(mut head) = heads.find(|head| execution.has_written_to(head)) {
+            execution.end_writing(&mut head);
+        }
     }
 
     /// The end of a reset: polling, which every reset turns on, finds all drives ready.
@@ -763,8 +773,10 @@ impl Chip {
             (None, EmptyDrive::Fail) => {
                 execution.fail_without_disk();
                 execution.wait_until(self.now + 2 * TURN.as_nanos() as Nanoseconds);
+                self.give_up_writing();
             }
         }
+        let Phase::Execution(execution) = &mut self.phase else { return };
         if now.is_some_and(|now| now < execution.due()) {
             return;
         }
@@ -804,6 +816,7 @@ impl Chip {
             execution.overrun(self.drives[selected].as_mut().and_then(Drive::head).as_mut());
         } else {
             execution.fail_without_disk();
+            self.give_up_writing();
         }
         self.end_execution();
     }

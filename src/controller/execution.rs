@@ -89,7 +89,10 @@ impl Execution {
 
     /// Bytes are being written to the disk.
     pub(super) fn is_writing(&self) -> bool {
-        matches!(&self.job, Job::Transfer(transfer) if transfer.is_writing())
+        match &self.job {
+            Job::Transfer(transfer) => transfer.is_writing(),
+            Job::Format(format) => format.is_writing(),
+        }
     }
 
     /// It asks the host for data, or offers some.
@@ -134,6 +137,11 @@ impl Execution {
         Some(progress)
     }
 
+    /// It may have written to the disk under this head.
+    pub(super) fn has_written_to(&self, head: &Head<'_>) -> bool {
+        self.writes() && self.disk == Some(head.disk())
+    }
+
     /// It writes to the disk, unless it fails.
     fn writes(&self) -> bool {
         match &self.job {
@@ -143,7 +151,7 @@ impl Execution {
     }
 
     /// What was written goes to where the medium has it. When it cannot, the command fails.
-    fn end_writing(&mut self, head: &mut Head<'_>) {
+    pub(super) fn end_writing(&mut self, head: &mut Head<'_>) {
         if let Err(error) = head.end_of_command() {
             match &mut self.job {
                 Job::Transfer(transfer) => _ = transfer.fail_medium(&error),

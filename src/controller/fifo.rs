@@ -11,6 +11,11 @@ pub(super) trait Host {
     /// Takes bytes from the host for the disk, filling `data` from its start.
     fn take(&mut self, data: &mut [u8], field: Field) -> Moved;
 
+    /// Asks the host for bytes before the first of them is due.
+    fn expect(&mut self, field: Field) {
+        let _ = field;
+    }
+
     /// How many bytes the host may be late by before there is an overrun.
     fn patience(&self, to_host: bool) -> usize;
 
@@ -246,7 +251,6 @@ impl Host for Pio<'_, '_> {
         let (now, later) = string.output.split_at(bytes - from_fifo);
         data[from_fifo..bytes].copy_from_slice(now);
         string.request_ended |= bytes > 0 || fifo.size.threshold.is_none() && !string.output.is_empty();
-        fifo.asks |= fifo.held() <= fifo.size.threshold.unwrap_or(0);
         string.output = later;
         if bytes < data.len() {
             // What the disk does not drain yet, less than the FIFO holds.
@@ -254,7 +258,12 @@ impl Host for Pio<'_, '_> {
                 fifo.push(byte);
             }
         }
-        fifo.wanted = field.size - (field.passed + bytes) % field.size;
+        self.expect(Field { passed: field.passed + bytes, ..field });
         Moved { bytes, terminal_count: false }
+    }
+
+    fn expect(&mut self, field: Field) {
+        self.fifo.asks |= self.fifo.held() <= self.fifo.size.threshold.unwrap_or(0);
+        self.fifo.wanted = field.size - field.passed % field.size;
     }
 }

@@ -61,6 +61,8 @@ pub(super) struct FormatTrack {
     /// The index hole has passed, and the track is being written.
     begun: bool,
     written: bool,
+    /// With time: bytes go to the disk.
+    writing: bool,
     ended: bool,
     st0: u8,
     st1: u8,
@@ -82,6 +84,7 @@ impl FormatTrack {
             has_all_ids: false,
             begun: false,
             written: false,
+            writing: false,
             ended: false,
             st0: 0,
             st1: 0,
@@ -98,6 +101,11 @@ impl FormatTrack {
 
     pub(super) fn has_ended(&self) -> bool {
         self.ended
+    }
+
+    /// With time: the index hole has passed, and the gate to the disk is open.
+    pub(super) fn is_writing(&self) -> bool {
+        self.writing && !self.ended
     }
 
     /// There are IDs that the host has not given.
@@ -137,7 +145,7 @@ impl FormatTrack {
 
     /// With time: the disk has stopped and turns again, and the index hole is to be waited for anew.
     pub(super) fn start_again(&mut self) {
-        self.begun = false;
+        (self.begun, self.writing) = (false, false);
     }
 
     /// Takes ID fields for as long as the host gives some, and writes the track when all are there.
@@ -193,6 +201,7 @@ impl FormatTrack {
             pace.to_index(head, 1);
         }
         let passed = pace.passed(turn);
+        self.writing = passed > 0;
         let begun = passed.checked_sub(before_first).map_or(0, |passed| (1 + passed / sector) * ID_BYTES);
         let due = begun.min(wanted);
         let asked = (due + host.request_size().max(ID_BYTES).next_multiple_of(ID_BYTES)).min(wanted);
@@ -250,6 +259,9 @@ impl FormatTrack {
     }
 
     fn write(&mut self, head: &mut Head<'_>, given: &FormatIds) {
+        if self.size_code > 7 {
+            return self.fail_medium(&MediumError::Unsupported); // No data field is so long.
+        }
         let mut ids = [SectorId::default(); u8::MAX as usize];
         let count = self.received / ID_BYTES;
         ids.iter_mut().zip(given.whole(self.received)).for_each(|(place, id)| *place = id);

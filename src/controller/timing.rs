@@ -107,18 +107,38 @@ impl Layout {
     /// those with which such disks are formatted, or as large as there is room for. Where there is room for none, all
     /// sectors are at the same distance, and their marks as close as it takes to read one after the other.
     fn start(mut self, track: &Track<'_>, slot: usize, capacity: usize) -> (usize, Self) {
-        let size = |slot| track.sector(slot).and_then(|sector| sector_size(sector.id.size_code)).unwrap_or(0);
-        let sectors = track.len().max(1);
-        let all: usize = (0..track.len()).map(|slot| size(slot) + self.around).sum();
-        if let Some(room) = capacity.checked_sub(self.before_first + all) {
-            let around = self.around + (room / sectors).min(usual_gap(track.rate));
-            return (self.before_first + (0..slot).map(|slot| size(slot) + around).sum::<usize>(), self);
+        let start = self.starts(track, capacity).nth(slot).unwrap_or(0);
+        if self.gap(track, capacity).is_none() {
+            let distance = capacity / track.len().max(1);
+            let marks = distance.saturating_sub(size(track, slot) + CRC + 1).max(1);
+            (self.id, self.before_data) = (self.id.min(marks), self.before_data.min(marks));
         }
-        let distance = capacity / sectors;
-        let marks = distance.saturating_sub(size(slot) + CRC + 1).max(1);
-        (self.id, self.before_data) = (self.id.min(marks), self.before_data.min(marks));
-        (slot * distance, self)
+        (start, self)
     }
+
+    /// Where the sectors of a track begin, in their order.
+    fn starts(&self, track: &Track<'_>, capacity: usize) -> impl Iterator<Item = usize> {
+        let gap = self.gap(track, capacity);
+        let (mut next, around) = (if gap.is_some() { self.before_first } else { 0 }, self.around);
+        (0..track.len()).map(move |slot| {
+            let distance = gap.map_or(capacity / track.len(), |gap| size(track, slot) + around + gap);
+            let start = next;
+            next += distance;
+            start
+        })
+    }
+
+    /// Bytes between two sectors of a track, if there is room for any.
+    fn gap(&self, track: &Track<'_>, capacity: usize) -> Option<usize> {
+        let all: usize = (0..track.len()).map(|slot| size(track, slot) + self.around).sum();
+        let room = capacity.checked_sub(self.before_first + all)?;
+        Some((room / track.len().max(1)).min(usual_gap(track.rate)))
+    }
+}
+
+/// Bytes in the data field of a sector, as its ID has it.
+fn size(track: &Track<'_>, slot: usize) -> usize {
+    track.sector(slot).and_then(|sector| sector_size(sector.id.size_code)).unwrap_or(0)
 }
 
 /// GPL of FORMAT TRACK with sectors of 512 bytes.
@@ -238,7 +258,10 @@ impl Pace for Timed<'_> {
     }
 
     fn next_slot(&self, head: &Head<'_>, track: &Track<'_>) -> usize {
-        (0..track.len()).min_by_key(|&slot| self.start(head, track, slot).0).unwrap_or(0)
+        let capacity = head.track_capacity(self.schedule.rate, self.schedule.encoding);
+        let layout = Layout::of(self.schedule.encoding);
+        let next = layout.starts(track, capacity).enumerate().min_by_key(|&(_, start)| self.passes(head, start));
+        next.map_or(0, |(slot, _)| slot)
     }
 
     fn to_id(&mut self, head: &Head<'_>, track: &Track<'_>, slot: usize) {

@@ -578,7 +578,7 @@ impl Transfer {
 
     /// Asks the host for the bytes of a sector before the first of them is due.
     fn ask(&mut self, run: Run, host: &mut impl Host) -> Step {
-        host.take(&mut [], self.field(run, self.wanted(1 << self.size_shift())));
+        host.expect(self.field(run, self.wanted(1 << self.size_shift())));
         Step::Wait(run)
     }
 

@@ -168,7 +168,9 @@ impl Bay {
             let error = ReleaseError::UnmountFailed { drive: self.number, path: loaded.path.clone(), source };
             warn!("{}", WithCause(&error));
         }
-        self.tell_of_ejection(&mut observers, &loaded);
+        let was_in = loaded.medium.take().is_some();
+        self.tell_of_ejection(&mut observers, was_in, loaded.path);
+        observers.clear();
     }
 
     pub(super) fn observe(&self, observer: Box<dyn MediaObserver>) {
@@ -183,10 +185,10 @@ impl Bay {
         Self::tell(observers, &MediaEvent::Inserted { drive: self.number, path });
     }
 
-    /// Says that the medium is out, if there was one.
-    fn tell_of_ejection(&self, observers: &mut Observers, loaded: &Loaded) {
-        if loaded.medium.is_some() {
-            Self::tell(observers, &MediaEvent::Ejected { drive: self.number, path: loaded.path.clone() });
+    /// Says that the medium is out, if there was one. Its file has been let go.
+    fn tell_of_ejection(&self, observers: &mut Observers, was_in: bool, path: Option<PathBuf>) {
+        if was_in {
+            Self::tell(observers, &MediaEvent::Ejected { drive: self.number, path });
         }
     }
 
@@ -320,11 +322,13 @@ impl Bay {
 
     pub(super) fn release(&self, kind: Attachment, let_go: bool) -> Result<Option<Box<dyn Medium>>, ReleaseError> {
         let mut observers = self.manage();
-        let loaded = self.eject(kind, let_go)?;
-        if let Some(loaded) = &loaded {
-            self.tell_of_ejection(&mut observers, loaded);
+        let Some(Loaded { mut medium, path, .. }) = self.eject(kind, let_go)? else { return Ok(None) };
+        let was_in = medium.is_some();
+        if let_go {
+            medium = None;
         }
-        Ok(loaded.and_then(|loaded| loaded.medium))
+        self.tell_of_ejection(&mut observers, was_in, path);
+        Ok(medium)
     }
 
     pub(super) fn force_release(&self) -> Result<Option<DataLoss>, ReleaseError> {
@@ -334,13 +338,13 @@ impl Bay {
         drop(self.occupied(None)?);
         let Some(mut loaded) = self.take_out() else { return Ok(None) };
         let flushed = loaded.medium.as_mut().map_or(Ok(()), |medium| medium.flush());
-        self.tell_of_ejection(&mut observers, &loaded);
-        Ok(flushed.err().map(|source| self.loss(&mut loaded, source)))
-    }
-
-    fn loss(&self, loaded: &mut Loaded, source: io::Error) -> DataLoss {
-        let ranges = loaded.medium.as_ref().map_or_else(Vec::new, |medium| medium.unsaved());
-        DataLoss { drive: self.number, path: loaded.path.take(), ranges, source }
+        let loss = flushed.err().map(|source| {
+            let ranges = loaded.medium.as_ref().map_or_else(Vec::new, |medium| medium.unsaved());
+            DataLoss { drive: self.number, path: loaded.path.clone(), ranges, source }
+        });
+        let was_in = loaded.medium.take().is_some();
+        self.tell_of_ejection(&mut observers, was_in, loaded.path);
+        Ok(loss)
     }
 
     pub(super) fn swap(&self, path: &Path, options: ImageOptions) -> Result<(), SwapError> {
@@ -348,7 +352,8 @@ impl Bay {
         drop(self.occupied(Some(Attachment::Image)).map_err(SwapError::Release)?);
         let new = self.open(path, options, Attachment::Image).map_err(SwapError::Attach)?;
         if let Some(old) = self.eject(Attachment::Image, true).map_err(SwapError::Release)? {
-            self.tell_of_ejection(&mut observers, &old);
+            drop(old.medium);
+            self.tell_of_ejection(&mut observers, true, old.path);
         }
         let path = new.path.clone();
         self.put_in(new).map_err(SwapError::Attach)?;
@@ -371,13 +376,15 @@ impl Bay {
             return Ok(true);
         }
         if was_in && let Some(mut loaded) = self.take_out() {
-            self.tell_of_ejection(&mut observers, &loaded);
             // Nothing can be saved to a disk that is not there.
             if let Some(ranges) = loaded.medium.take().map(|medium| medium.unsaved()).filter(|lost| !lost.is_empty()) {
                 let source = io::Error::other("the disk was taken out");
-                warn!("{}", DataLoss { drive: self.number, path: loaded.path.clone(), ranges, source });
+                let loss = DataLoss { drive: self.number, path: loaded.path.clone(), ranges, source };
+                warn!("{}", WithCause(&loss));
             }
-            self.put_back(Loaded { medium: None, layout: None, ..loaded });
+            let path = loaded.path.clone();
+            self.put_back(Loaded { layout: None, ..loaded });
+            self.tell_of_ejection(&mut observers, true, path);
         }
         let found = self.open(&path, options, Attachment::HostDrive)?;
         if found.medium.is_none() {

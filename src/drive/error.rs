@@ -43,6 +43,18 @@ impl HResult {
     pub const DISP_E_EXCEPTION: Self = Self(0x8002_0009);
 }
 
+macro_rules! hresult_of {
+    ($($error:ident)*) => {$(
+        impl From<&$error> for HResult {
+            fn from(error: &$error) -> Self {
+                error.hresult()
+            }
+        }
+    )*};
+}
+
+hresult_of! { AttachError ReleaseError SwapError SaveError NoSuchDrive }
+
 impl fmt::Display for HResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:#010X}", self.0)
@@ -227,7 +239,7 @@ pub enum ReleaseError {
         source: io::Error,
     },
     /// All was saved, but the file could not be unlocked. The medium stays attached; release it again.
-    #[error("drive {drive}: cannot let go{}", Of(.path.as_ref()))]
+    #[error("drive {drive}: cannot unlock the file{}", Of(.path.as_ref()))]
     UnlockFailed {
         /// The number of the drive.
         drive: u8,
@@ -322,7 +334,7 @@ impl SaveError {
 
 /// What a forced release may have lost.
 #[derive(Debug, thiserror::Error)]
-#[error("drive {drive}: up to {} bytes that were written may be lost{}", bytes(.ranges), Of(.path.as_ref()))]
+#[error("drive {drive}: {} that were written may be lost{}", Bytes(.ranges), Of(.path.as_ref()))]
 pub struct DataLoss {
     /// The number of the drive.
     pub drive: u8,
@@ -335,8 +347,16 @@ pub struct DataLoss {
     pub source: io::Error,
 }
 
-fn bytes(ranges: &[Range<u64>]) -> u64 {
-    ranges.iter().map(|range| range.end - range.start).sum()
+/// How many bytes, as far as that is known.
+struct Bytes<'a>(&'a [Range<u64>]);
+
+impl fmt::Display for Bytes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.iter().map(|range| range.end - range.start).sum::<u64>() {
+            0 => f.write_str("bytes"),
+            bytes => write!(f, "up to {bytes} bytes"),
+        }
+    }
 }
 
 /// " of PATH", where there is a path.
@@ -348,15 +368,15 @@ impl fmt::Display for Of<'_> {
     }
 }
 
-/// ", but DRIVES could", where there are any.
+/// ", which fits DRIVES", where there are any.
 struct ButThese<'a>(&'a [DriveType]);
 
 impl fmt::Display for ButThese<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, drive_type) in self.0.iter().enumerate() {
-            write!(f, "{}{drive_type}", if index == 0 { ", but " } else { ", " })?;
+            write!(f, "{}{drive_type}", if index == 0 { ", which fits a drive for " } else { ", " })?;
         }
-        f.write_str(if self.0.is_empty() { "" } else { " could" })
+        Ok(())
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 
 /// A medium went into a drive, or out of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum MediaEvent {
     /// `OnMediaInsert`: an image or a medium was attached, or a disk put into the attached host drive.
     Inserted {
@@ -54,8 +55,9 @@ impl MediaEvent {
 
 /// Someone who is told of the media of a drive: a closure, or the sending end of a channel.
 ///
-/// It is called on the thread that changes the medium, after the change, and one event at a time. It may ask the drive what is
-/// attached. It must not attach, release, swap, flush or observe: that would wait for itself.
+/// It is called on the thread that changes the medium, after the change, when the file of what was released has been let go,
+/// and one event at a time. It may ask the drive what is attached. It must not attach, release, swap, flush or observe: that
+/// would wait for itself. When the controller goes, its observers are dropped.
 pub trait MediaObserver: Send {
     /// A medium went in or out. [`ControlFlow::Break`] ends the observation.
     fn media_changed(&mut self, event: &MediaEvent) -> ControlFlow<()>;

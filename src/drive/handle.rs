@@ -127,15 +127,15 @@ impl FloppyDrive {
         self.bay.check_host_drive()
     }
 
-    /// Attaches a medium that the embedder made. It counts as an image without a file;
-    /// [`release_medium`](Self::release_medium) gives it back.
+    /// Attaches a medium that the embedder made, or one that [`release_medium`](Self::release_medium) gave back. It counts as
+    /// an image without a file. One that is refused is dropped.
     ///
     /// # Errors
     ///
     /// [`AttachError::VmUnknown`], [`AttachError::DriveInUse`], or [`AttachError::UnsuitableMedium`] for a disk of
     /// another size than the drive's, or with more cylinders.
-    pub fn attach_medium(&self, medium: impl Medium) -> Result<(), AttachError> {
-        self.bay.attach_medium(Box::new(medium))
+    pub fn attach_medium(&self, medium: impl Into<Box<dyn Medium>>) -> Result<(), AttachError> {
+        self.bay.attach_medium(medium.into())
     }
 
     /// Releases the attached image: what the guest wrote is brought to the host's disk, then the file is unlocked and let

@@ -27,7 +27,7 @@ pub enum IfExists {
 #[non_exhaustive]
 pub enum CreateError {
     /// The path is empty, or ends with no name.
-    #[error("{} names no file", .path.display())]
+    #[error("{path:?} names no file")]
     NoName {
         /// The path as it was given.
         path: PathBuf,
@@ -45,6 +45,12 @@ pub enum CreateError {
         path: PathBuf,
         /// What the host said.
         source: io::Error,
+    },
+    /// No FAT volume can have this label.
+    #[error("{label:?} is no volume label")]
+    Label {
+        /// The label.
+        label: String,
     },
     /// A disk of this layout cannot be given a file system.
     #[error("no FAT file system can be put on a disk of {layout}")]
@@ -95,15 +101,22 @@ impl BlankImage {
         self
     }
 
-    /// Puts an empty FAT12 file system on it, as DOS does, with a volume label of at most 11 ASCII characters. Not for XDF.
+    /// Puts an empty FAT12 file system on it, as DOS does. Not for XDF.
+    ///
+    /// # Errors
+    ///
+    /// [`CreateError::Label`] for a volume label of more than 11 characters, or with others than letters, digits, spaces and
+    /// some signs of ASCII. Letters become capitals.
     #[cfg(feature = "fat")]
-    #[must_use]
-    pub fn fat(mut self, label: &str) -> Self {
+    pub fn fat(mut self, label: &str) -> Result<Self, CreateError> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b" !#$%&'()-@^_`{}~".contains(&byte);
+        if label.len() > 11 || !label.bytes().all(allowed) {
+            return Err(CreateError::Label { label: label.to_owned() });
+        }
         let mut padded = [b' '; 11];
-        let characters = label.bytes().filter(u8::is_ascii_graphic).map(|byte| byte.to_ascii_uppercase());
-        padded.iter_mut().zip(characters).for_each(|(place, byte)| *place = byte);
+        padded.iter_mut().zip(label.bytes()).for_each(|(place, byte)| *place = byte.to_ascii_uppercase());
         self.fat = Some(padded);
-        self
+        Ok(self)
     }
 
     /// The bytes of the image.
@@ -112,7 +125,7 @@ impl BlankImage {
     ///
     /// [`CreateError::NoFat`].
     pub fn to_bytes(&self) -> Result<Vec<u8>, CreateError> {
-        // No layout has more than 4 MiB.
+        // A few megabytes at most.
         let bytes = vec![self.filler; self.layout.bytes() as usize];
         #[cfg(feature = "fat")]
         if let Some(label) = self.fat {

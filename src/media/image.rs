@@ -22,21 +22,18 @@ pub enum Access {
     Private,
 }
 
-/// Where the bytes of an image are while it is attached. See [the module](super) for what others can do to the file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Backing {
-    /// In memory of the library's own, to which the whole file is read at once, and from which what a command has written
-    /// goes to the file when that command ends. Whatever others do to the file, the process lives.
+/// Where the bytes of an image are while it is attached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Backing {
+    /// In memory of the library's own.
     #[default]
     Memory,
-    /// In the file itself, mapped into memory: nothing is read before it is used, and no write is a call to the host. For
-    /// files that nobody else can truncate. One that is cut short, and a disk of the host that fails to read, end the
-    /// process (SIGBUS on Unix).
+    /// In the file itself.
     Mapped,
 }
 
-/// When what the guest has written lasts, whatever the backing: a release always brings all of it to the host's disk
-/// before it lets go of the file.
+/// What a command that wrote has done when it ends. A release brings all to the host's disk before it lets go of the file,
+/// whatever is chosen here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Durability {
     /// Each command that wrote hands its sectors to the host before it ends: they outlive this process. At the release, or
@@ -46,8 +43,8 @@ pub enum Durability {
     /// Each command that wrote waits until its sectors are on the host's disk: they outlive the host. What the disk takes
     /// for that, the guest waits.
     EveryCommand,
-    /// Nothing is handed over before the release or a [`flush`](crate::FloppyDrive::flush). With [`Backing::Mapped`] the
-    /// same as [`AtRelease`](Self::AtRelease).
+    /// Nothing is handed over before the release or a [`flush`](crate::FloppyDrive::flush). For an image that is
+    /// [mapped](ImageOptions::mapped) the same as [`AtRelease`](Self::AtRelease).
     OnFlush,
 }
 
@@ -89,10 +86,17 @@ impl ImageOptions {
         self
     }
 
-    /// Chooses where the bytes are while the image is attached.
+    /// Maps the file into memory, rather than to read it into memory of the library's own: nothing is read before it is
+    /// used, and no command that wrote makes a call to the host. [The module `media`](super) compares the two.
+    ///
+    /// # Safety
+    ///
+    /// For as long as the image is open, nobody but the library writes to the file, or truncates it: no other program, and no
+    /// other part of this one. A read of what was cut off ends the process (SIGBUS on Unix).
+    #[allow(unsafe_code)]
     #[must_use]
-    pub const fn backing(mut self, backing: Backing) -> Self {
-        self.backing = backing;
+    pub const unsafe fn mapped(mut self) -> Self {
+        self.backing = Backing::Mapped;
         self
     }
 
@@ -309,7 +313,8 @@ fn layout_of(file: &LockedFile, boot_sector: bool, fits: impl Fn(&Layout) -> boo
         return Err(ImageError::UnknownSize { bytes, candidates: Format::nearest(bytes, fits) });
     }
     let mut suitable: Vec<_> = candidates.iter().map(|format| format.layout).filter(|layout| fits(layout)).collect();
-    if suitable.len() > 1 && boot_sector {
+    // That of an XDF disk does not tell it from one of 23 sectors a track.
+    if suitable.len() > 1 && boot_sector && !suitable.contains(&Layout::Xdf) {
         let parameters = BiosParameters::read(file);
         suitable.retain(|layout| parameters.is_some_and(|parameters| parameters.are_of(layout)));
     }
@@ -462,7 +467,10 @@ impl Medium for Image {
     fn raw_image(&mut self) -> Result<Vec<u8>, MediumError> {
         match &mut self.store {
             Store::Memory(memory) => memory.whole().map(<[u8]>::to_vec),
-            Store::Mapped(mapping) => Ok(mapping.bytes().to_vec()),
+            Store::Mapped(mapping) => {
+                mapping.file().check_length()?;
+                Ok(mapping.bytes().to_vec())
+            }
         }
     }
 

@@ -2,15 +2,11 @@
 //! [`super::image`]'s.
 #![allow(unsafe_code)]
 
-use std::{
-    io, slice,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{io, slice, sync::Arc};
 
 use memmap2::{MmapOptions, MmapRaw};
+
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Access, Durability, Flushing, MediumError, file::LockedFile, host};
 
@@ -51,7 +47,7 @@ impl Mapping {
         // SAFETY: the pointer and length are those of a mapping that lives as long as `self` and is readable. In this
         // process only `bytes_mut` writes to it, by an exclusive borrow. Other processes neither write nor truncate
         // the file while they respect the lock in `self.file`; those that ignore locks are excluded by the contract
-        // of `Backing::Mapped`.
+        // of `ImageOptions::mapped`.
         self.map.as_ref().map_or(&[], |map| unsafe { slice::from_raw_parts(map.as_ptr(), map.len()) })
     }
 
@@ -80,6 +76,7 @@ impl Mapping {
             return Ok(Flushing::done());
         }
         self.file.check_name()?;
+        self.file.check_length()?;
         let Some(map) = &mut self.map else { return Ok(Flushing::done()) };
         if self.flush_failed.swap(false, Ordering::AcqRel) {
             write_again(map);

@@ -1,16 +1,11 @@
 //! The bytes of an image in memory of the library's own, next to the file that they come from and go to. Nothing that
 //! others do to the file can end the process then, or take from the guest what it has read or written.
 
-use std::{
-    io,
-    ops::Range,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{io, ops::Range, sync::Arc};
 
 use log::warn;
+
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Access, Durability, Flushing, MediumError, file::LockedFile};
 
@@ -116,14 +111,14 @@ impl Memory {
     fn present(&mut self, bytes: Range<usize>, least: usize) -> Result<Range<usize>, MediumError> {
         self.load(bytes.clone());
         let blocks = self.blocks_of(&bytes);
-        let good = self.blocks[blocks.clone()].iter().take_while(|&&block| block != Block::Absent).count();
-        if good << self.shift >= least {
-            return Ok(bytes.start..bytes.start + (good << self.shift));
-        }
-        let first = blocks.start + good;
         // The error is that of another try.
-        self.load_blocks(first..first + 1)?;
-        Ok(bytes.start..bytes.start + least)
+        for block in blocks.start..blocks.start + (least >> self.shift) {
+            if self.blocks[block] == Block::Absent {
+                self.load_blocks(block..block + 1)?;
+            }
+        }
+        let good = self.blocks[blocks].iter().take_while(|&&block| block != Block::Absent).count();
+        Ok(bytes.start..bytes.start + (good << self.shift))
     }
 
     /// The bytes of whole sectors of `sector` bytes each, at least one of them.

@@ -4,7 +4,7 @@
 use std::io;
 
 use super::{
-    DataRate, Encoding, FormFactor, Geometry, Mark, Medium, MediumError, Sector, SectorId, Track, TrackFormat,
+    DataRate, Encoding, FORMATS, FormFactor, Geometry, Mark, Medium, MediumError, Sector, SectorId, Track, TrackFormat,
     sector_size,
 };
 
@@ -299,6 +299,13 @@ impl Medium for SectorDisk {
         let sectors = format.ids.iter().map(|&id| (Sector::sound(id), vec![format.filler; size]));
         self.set_track(cylinder, head, sectors.fold(empty, |track, (sector, data)| track.sector(sector, data)));
         Ok(())
+    }
+
+    /// That of the first of the known formats whose image can hold all that is on the disk.
+    fn raw_image(&mut self) -> Result<Vec<u8>, MediumError> {
+        let fitting = FORMATS.iter().filter_map(|format| format.layout.geometry());
+        let fitting = fitting.filter(|geometry| geometry.form_factor() == self.form_factor);
+        fitting.copied().find_map(|geometry| self.to_raw(geometry).ok()).ok_or(MediumError::Unsupported)
     }
 
     fn flush(&mut self) -> io::Result<()> {

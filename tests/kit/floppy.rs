@@ -4,7 +4,7 @@
 use std::{fs::File, path::Path};
 
 use super::kit::{CCR, DriverError, Guest, Sectors};
-use vm_fdc::{FloppyDrive, drive::DriveType};
+use vm_fdc::{FloppyDrive, drive::DriveType, media::ImageOptions};
 
 pub const SECTOR: usize = 512;
 /// Sectors of a 1.44M disk, and its bytes.
@@ -64,5 +64,23 @@ pub fn failure<T: std::fmt::Debug>(outcome: Result<T, DriverError>) -> [u8; 3] {
     match outcome {
         Err(DriverError::Failed(reply)) => [reply[0] & 0xF8, reply[1], reply[2]],
         other => panic!("no failed command: {other:?}"),
+    }
+}
+
+/// Where the bytes of an image are while it is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backing {
+    Memory,
+    Mapped,
+}
+
+impl Backing {
+    pub fn of(self, options: ImageOptions) -> ImageOptions {
+        match self {
+            Self::Memory => options,
+            // SAFETY: only this test has to do with the file, and does nothing to it meanwhile.
+            #[allow(unsafe_code)]
+            Self::Mapped => unsafe { options.mapped() },
+        }
     }
 }
