@@ -158,3 +158,32 @@ mod fat {
         }
     }
 }
+
+#[test]
+fn what_another_has_written_under_such_a_name_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    for count in 0..200 {
+        fs::write(folder.path().join(format!(".vm-fdc-{}-{count}.new", std::process::id())), "another's").unwrap();
+    }
+    BlankImage::new(Geometry::HD_1440K).create(folder.path().join("a.img"), IfExists::Replace).unwrap();
+    let others = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+    assert_eq!(others.filter(|path| fs::read(path).unwrap() == b"another's").count(), 200);
+}
+
+#[test]
+fn a_name_as_long_as_a_name_can_be_is_a_name() {
+    let folder = tempfile::tempdir().unwrap();
+    BlankImage::new(Geometry::HD_1440K).create(folder.path().join("a".repeat(255)), IfExists::Fail).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_takes_the_place_of_a_private_one_is_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.img");
+    fs::write(&path, "mine").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    BlankImage::new(Geometry::HD_1440K).create(&path, IfExists::Replace).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+}

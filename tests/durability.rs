@@ -222,3 +222,44 @@ fn what_had_ended_or_was_flushed_outlives_the_death_of_the_process() {
     }
     assert!(all_promised > 0, "no child lived long enough");
 }
+
+// Commands that are given up
+
+#[test]
+fn what_a_command_wrote_before_it_was_given_up_is_in_the_file() {
+    // Two sectors and a part, and then a reset, a motor that stops, or another command's release.
+    for durability in [Durability::AtRelease, Durability::EveryCommand] {
+        for (how, name) in [(0x00, "reset"), (0x0C, "motor off")] {
+            let (_folder, path) = folder();
+            let (mut guest, drive) = guest();
+            drive.attach_image(&path, options(Backing::Memory, durability)).unwrap();
+            guest.use_dma(false);
+            guest.send(&[0x45, 0, 0, 0, 1, 2, 18, 0x1B, 0xFF]).unwrap();
+            guest.bus.fdc.write_string(&[0xFE; 2 * SECTOR]);
+            guest.bus.write(kit::DOR, how);
+            assert_eq!(changed(&path)[..2], [(0, 0xFE), (1, 0xFE)], "{durability:?}, {name}");
+        }
+    }
+}
+
+#[test]
+fn what_the_guest_sees_of_a_sector_that_was_cut_short_is_what_is_saved() {
+    // Over both sides (§3.1), in the middle of a sector of the second.
+    for bytes in [100, SECTOR + 100, 17 * SECTOR + 1, 18 * SECTOR + 100, 21 * SECTOR + 100, 35 * SECTOR + 100] {
+        let (_folder, path) = folder();
+        let (mut guest, drive) = guest();
+        drive.attach_image(&path, options(Backing::Memory, Durability::AtRelease)).unwrap();
+        guest.seek(2);
+        guest.use_dma(false);
+        guest.send(&[0xC5, 0, 2, 0, 1, 2, 18, 0x1B, 0xFF]).unwrap();
+        guest.bus.fdc.write_string(&vec![0xFE; bytes]);
+        guest.reset();
+        guest.select(0);
+        guest.bus.write(kit::CCR, 0);
+        guest.recalibrate();
+        guest.use_dma(true);
+        let seen: Vec<_> = (72..108).flat_map(|sector| read(&mut guest, sector).unwrap()).collect();
+        drive.release_image().unwrap();
+        assert!(fs::read(&path).unwrap()[72 * SECTOR..108 * SECTOR] == seen, "{bytes}");
+    }
+}

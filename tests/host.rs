@@ -130,9 +130,10 @@ fn a_forced_release_says_what_may_be_lost() {
     failure(fill(&mut guest, 10, 0x22));
     let loss = drive.force_release().unwrap().unwrap();
     assert_eq!(loss.path.as_deref(), Some(path.as_path()));
-    let lost = 9 * 512..11 * 512;
-    assert_eq!(loss.ranges, [lost]);
-    assert!(loss.to_string().starts_with("drive 0: up to 1024 bytes"), "{loss}");
+    // Also what had been flushed, for the file has lost it.
+    assert_eq!(loss.ranges, [3 * 512..4 * 512, 9 * 512..11 * 512]);
+    assert!(loss.to_string().starts_with("drive 0: up to 1536 bytes"), "{loss}");
+    assert_eq!(loss.hresult(), HResult::VM_E_MEDIA_UNMOUNT_FAIL);
     assert_eq!(drive.attachment(), Attachment::None);
     assert_eq!(drive.force_release().unwrap_err().hresult(), HResult::VM_E_NO_MEDIA_CAPTURED);
 }
@@ -448,4 +449,91 @@ fn a_file_of_one_byte_too_many_or_too_few_is_no_image() {
         assert_eq!(error.hresult(), HResult::VM_E_IMAGE_CAPTURE_FAIL, "{bytes}");
         assert!(error.source().unwrap().to_string().contains(&bytes.to_string()));
     }
+}
+
+// What was found by those who tried to lose data
+
+#[test]
+fn what_was_flushed_comes_back_after_a_truncation_too() {
+    let (_folder, path) = folder();
+    let (mut guest, drive) = guest();
+    drive.attach_image(&path, Access::ReadWrite).unwrap();
+    fill(&mut guest, 3, 0xFB).unwrap();
+    drive.flush().unwrap();
+    truncate(&path, 0);
+    failure(fill(&mut guest, 9, 0xFC));
+    truncate(&path, BYTES as u64);
+    drive.release_image().unwrap();
+    assert_eq!(fs::read(&path).unwrap()[3 * SECTOR..][..SECTOR], [0xFB; SECTOR]);
+}
+
+#[test]
+fn a_release_of_a_file_that_lost_what_was_flushed_says_so() {
+    let (_folder, path) = folder();
+    let (mut guest, drive) = guest();
+    drive.attach_image(&path, Access::ReadWrite).unwrap();
+    fill(&mut guest, 3, 0xFB).unwrap();
+    drive.flush().unwrap();
+    truncate(&path, 0);
+    unmount_failed(drive.release_image(), &path);
+}
+
+#[test]
+fn a_write_that_has_room_succeeds_after_one_that_had_none() {
+    let Some(disk) = Tmpfs::new(2 * BYTES) else { return };
+    let path = disk.image();
+    sparse(&path);
+    let (mut guest, drive) = guest();
+    drive.attach_image(&path, Access::ReadWrite).unwrap();
+    fill(&mut guest, 1600, 0x11).unwrap();
+    _ = fs::write(disk.0.path().join("other"), vec![1; 4 * BYTES]);
+    assert_eq!(failure(fill(&mut guest, 3, 0xFB)), UNWRITABLE);
+    fill(&mut guest, 1602, 0xFC).unwrap();
+    assert_eq!(fs::read(&path).unwrap()[1602 * SECTOR..][..SECTOR], [0xFC; SECTOR]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_with_another_name_is_missed_under_its_own() {
+    let (folder, path) = folder();
+    let (mut guest, drive) = guest();
+    drive.attach_image(&path, Access::ReadWrite).unwrap();
+    fs::hard_link(&path, folder.path().join("link")).unwrap();
+    let other = folder.path().join("other");
+    fs::write(&other, "another file").unwrap();
+    fs::rename(&other, &path).unwrap();
+    fill(&mut guest, 5, 0x77).unwrap();
+    unmount_failed(drive.release_image(), &path);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_mapped_image_that_was_deleted_goes_on_and_cannot_be_released() {
+    for durability in [Durability::AtRelease, Durability::EveryCommand] {
+        let (_folder, path) = folder();
+        let (mut guest, drive) = guest();
+        drive
+            .attach_image(&path, Backing::Mapped.of(ImageOptions::new(Access::ReadWrite).durability(durability)))
+            .unwrap();
+        fill(&mut guest, 5, 0x77).unwrap();
+        drive.flush().unwrap();
+        fs::remove_file(&path).unwrap();
+        fill(&mut guest, 6, 0x77).unwrap();
+        if durability == Durability::AtRelease {
+            unmount_failed(drive.release_image(), &path);
+        }
+    }
+}
+
+#[test]
+fn a_mapped_image_that_was_cut_cannot_be_released_or_saved() {
+    let (folder, path) = folder();
+    let (mut guest, drive) = guest();
+    drive.attach_image(&path, Backing::Mapped.of(Access::ReadWrite.into())).unwrap();
+    fill(&mut guest, 5, 0x77).unwrap();
+    truncate(&path, 1_000_000);
+    unmount_failed(drive.release_image(), &path);
+    drive.save_image(folder.path().join("saved.img"), IfExists::Fail).unwrap_err();
+    truncate(&path, BYTES as u64);
+    drive.release_image().unwrap();
 }

@@ -666,7 +666,10 @@ impl Transfer {
             bytes.get_mut(end..sector_end).unwrap_or_default().fill(0);
         } else if within && sector_end > 1 << self.size_shift() {
             // The medium is told of the sector that was begun, for the host may not come back.
-            _ = head.write(self.side, run.slot() + (end >> self.size_shift()), 1, mark);
+            let (sectors, on_this_side) = (end >> self.size_shift(), self.to_end_of_track());
+            let (side, slot) =
+                if sectors < on_this_side { (self.side, run.slot() + sectors) } else { (1, sectors - on_this_side) };
+            _ = head.write(side, slot, 1, mark);
         }
         self.go_on(run, Piece { moved, offered, wanted, available }, passed, head, host, pace)
     }

@@ -231,12 +231,13 @@ impl Bay {
 
     pub(super) fn attach_medium(&self, medium: Box<dyn Medium>) -> Result<(), AttachError> {
         let (drive, drive_type) = (self.number, self.drive_type);
+        let mut observers = self.manage();
+        drop(self.vacant()?);
         let (form_factor, cylinders) = (medium.form_factor(), medium.cylinders());
         if !drive_type.takes(form_factor, cylinders) {
             let suitable = DriveType::that(|drive| drive.takes(form_factor, cylinders));
             return Err(AttachError::UnsuitableMedium { drive, drive_type, form_factor, cylinders, suitable });
         }
-        let mut observers = self.manage();
         let (kind, options) = (Attachment::Image, ImageOptions::default());
         self.put_in(Loaded { medium: Some(medium), kind, path: None, options, layout: None })?;
         self.tell_of_insertion(&mut observers, None);
@@ -365,6 +366,9 @@ impl Bay {
     pub(super) fn check_host_drive(&self) -> Result<bool, AttachError> {
         let mut observers = self.manage();
         let state = self.lock();
+        if state.closed {
+            return Err(AttachError::VmUnknown { drive: self.number });
+        }
         let (Attachment::HostDrive, Some(path)) = (state.attachment(), state.path().map(Path::to_owned)) else {
             return Ok(false);
         };
@@ -377,7 +381,14 @@ impl Bay {
         }
         if was_in && let Some(mut loaded) = self.take_out() {
             // Nothing can be saved to a disk that is not there.
-            if let Some(ranges) = loaded.medium.take().map(|medium| medium.unsaved()).filter(|lost| !lost.is_empty()) {
+            let lost = loaded.medium.take().map(|mut medium| {
+                let unsaved = medium.unsaved();
+                if let Some(image) = (&mut *medium as &mut dyn Any).downcast_mut::<Image>() {
+                    image.forget_what_was_written();
+                }
+                unsaved
+            });
+            if let Some(ranges) = lost.filter(|lost| !lost.is_empty()) {
                 let source = io::Error::other("the disk was taken out");
                 let loss = DataLoss { drive: self.number, path: loaded.path.clone(), ranges, source };
                 warn!("{}", WithCause(&loss));
@@ -408,12 +419,33 @@ impl Bay {
 
     /// The bytes of a raw image of what is in.
     pub(super) fn raw_image(&self) -> Result<Vec<u8>, SaveError> {
+        let drive = self.number;
+        let unreadable = |source: MediumError| SaveError::Unreadable { drive, source };
+        // Track by track, so that the guest does not wait for a whole disk to be read.
+        let cylinders = self.with_medium(|medium| Ok(medium.cylinders()))?;
+        for (cylinder, head) in (0..cylinders).flat_map(|cylinder| [(cylinder, 0), (cylinder, 1)]) {
+            self.with_medium(|medium| {
+                let sectors = medium.track(cylinder, head).map_or(0, |track| track.len());
+                // At once, and then each by itself, for what the first try may have missed.
+                _ = medium.read(cylinder, head, 0, sectors);
+                for slot in 0..sectors {
+                    if let Err(error @ MediumError::Io(_)) = medium.read(cylinder, head, slot, 1) {
+                        return Err(unreadable(error));
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        self.with_medium(|medium| medium.raw_image().map_err(unreadable))
+    }
+
+    /// Does something short with what is in.
+    fn with_medium<T>(&self, work: impl FnOnce(&mut dyn Medium) -> Result<T, SaveError>) -> Result<T, SaveError> {
         let (mut state, drive) = (self.lock(), self.number);
         if state.closed {
             return Err(SaveError::VmUnknown { drive });
         }
-        let Some(medium) = state.medium_mut() else { return Err(SaveError::NoMediaCaptured { drive }) };
-        medium.raw_image().map_err(|source: MediumError| SaveError::Unreadable { drive, source })
+        work(state.medium_mut().ok_or(SaveError::NoMediaCaptured { drive })?)
     }
 }
 

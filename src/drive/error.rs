@@ -323,13 +323,30 @@ pub enum SaveError {
 impl SaveError {
     /// The nearest outcome of `IVMFloppyDrive`, which has no such method.
     #[must_use]
-    pub const fn hresult(&self) -> HResult {
+    pub fn hresult(&self) -> HResult {
         match self {
             Self::VmUnknown { .. } => HResult::VM_E_VM_UNKNOWN,
             Self::NoMediaCaptured { .. } => HResult::VM_E_NO_MEDIA_CAPTURED,
+            Self::Unreadable { source: MediumError::Io(error), .. } if is(error, io::ErrorKind::OutOfMemory) => {
+                HResult::E_OUTOFMEMORY
+            }
+            Self::Create { source: CreateError::NoName { .. }, .. } => HResult::ERROR_BAD_PATHNAME,
+            Self::Create { source: CreateError::OutOfMemory, .. } => HResult::E_OUTOFMEMORY,
+            Self::Create { source: CreateError::Io { source, .. }, .. } if is(source, io::ErrorKind::InvalidInput) => {
+                HResult::ERROR_INVALID_NAME
+            }
+            Self::Create { source: CreateError::Io { source, .. }, .. }
+                if is(source, io::ErrorKind::InvalidFilename) =>
+            {
+                HResult::ERROR_BUFFER_OVERFLOW
+            }
             Self::Unreadable { .. } | Self::Create { .. } => HResult::DISP_E_EXCEPTION,
         }
     }
+}
+
+fn is(error: &io::Error, kind: io::ErrorKind) -> bool {
+    error.kind() == kind
 }
 
 /// What a forced release may have lost.
@@ -345,6 +362,14 @@ pub struct DataLoss {
     pub ranges: Vec<Range<u64>>,
     /// Why the medium could not be saved.
     pub source: io::Error,
+}
+
+impl DataLoss {
+    /// The outcome that a release which is not forced gives for it.
+    #[must_use]
+    pub const fn hresult(&self) -> HResult {
+        HResult::VM_E_MEDIA_UNMOUNT_FAIL
+    }
 }
 
 /// How many bytes, as far as that is known.

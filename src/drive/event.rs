@@ -56,8 +56,8 @@ impl MediaEvent {
 /// Someone who is told of the media of a drive: a closure, or the sending end of a channel.
 ///
 /// It is called on the thread that changes the medium, after the change, when the file of what was released has been let go,
-/// and one event at a time. It may ask the drive what is attached. It must not attach, release, swap, flush or observe: that
-/// would wait for itself. When the controller goes, its observers are dropped.
+/// and one event at a time. It may ask the drive what is attached. It must not attach, release, swap, flush, observe, check
+/// the host drive or drop the controller: that would wait for itself. When the controller goes, its observers are dropped.
 pub trait MediaObserver: Send {
     /// A medium went in or out. [`ControlFlow::Break`] ends the observation.
     fn media_changed(&mut self, event: &MediaEvent) -> ControlFlow<()>;

@@ -16,9 +16,10 @@ use crate::media::{self, IfExists, ImageOptions, ImageType, Layout, Medium};
 /// needs one then answers that the virtual machine is gone. The methods and their outcomes are those of
 /// `IVMFloppyDrive`, and a few more.
 ///
-/// No method waits for the guest, and the guest waits for none of them longer than it takes to hand bytes over to the host:
-/// files are opened, and the host's disk is waited for, while the guest goes on. Two methods that change what is attached
-/// wait for each other.
+/// No method waits for the guest to do something, and the guest waits for none of them longer than it takes to hand bytes
+/// over to the host: files are opened, and the host's disk is waited for, while the guest goes on. A method waits for the
+/// transfer that is under way, and, where [every command](crate::media::Durability::EveryCommand) is to last, for the disk
+/// that this waits for. Two methods that change what is attached wait for each other.
 ///
 /// ```
 /// use vm_fdc::{Controller, drive::{Attachment, DriveType}, media::Access};
@@ -118,7 +119,8 @@ impl FloppyDrive {
 
     /// Looks whether a disk was put into the attached host drive, or taken out of it, which the guest and the observers then
     /// see. To be called now and then: hosts tell nobody. `true` when a disk is in; `false`, too, when no host drive is
-    /// attached.
+    /// attached. In a device, a disk that was exchanged for one of the same size between two calls is not noticed; what the
+    /// guest had written to one that was taken out, and that had not been handed over, is lost, which is logged.
     ///
     /// # Errors
     ///

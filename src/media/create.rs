@@ -2,7 +2,6 @@
 //! renamed, so that a file of the wanted name is whole.
 
 use std::{
-    ffi::OsString,
     fs::{self, File},
     io::{self, ErrorKind, Write},
     path::{Path, PathBuf, absolute},
@@ -46,6 +45,9 @@ pub enum CreateError {
         /// What the host said.
         source: io::Error,
     },
+    /// There is no memory for the image.
+    #[error("out of memory")]
+    OutOfMemory,
     /// No FAT volume can have this label.
     #[error("{label:?} is no volume label")]
     Label {
@@ -123,10 +125,12 @@ impl BlankImage {
     ///
     /// # Errors
     ///
-    /// [`CreateError::NoFat`].
+    /// [`CreateError::OutOfMemory`] and [`CreateError::NoFat`].
     pub fn to_bytes(&self) -> Result<Vec<u8>, CreateError> {
         // A few megabytes at most.
-        let bytes = vec![self.filler; self.layout.bytes() as usize];
+        let (mut bytes, length) = (Vec::new(), self.layout.bytes() as usize);
+        bytes.try_reserve_exact(length).map_err(|_| CreateError::OutOfMemory)?;
+        bytes.resize(length, self.filler);
         #[cfg(feature = "fat")]
         if let Some(label) = self.fat {
             return fat::format(bytes, self.layout, label);
@@ -151,18 +155,29 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8], if_exists: IfExists) -> Resu
         return Err(no_name());
     }
     let path = absolute(path).map_err(|source| CreateError::Io { path: path.to_owned(), source })?;
-    let (Some(name), Some(directory)) = (path.file_name(), path.parent()) else { return Err(no_name()) };
+    let (Some(_), Some(directory)) = (path.file_name(), path.parent()) else { return Err(no_name()) };
     // Looked at first to spare the work, and again when the name is taken.
     if if_exists == IfExists::Fail && path.symlink_metadata().is_ok() {
         return Err(CreateError::Exists { path });
     }
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let mut temporary = OsString::from(".");
-    temporary.push(name);
-    temporary.push(format!(".{}-{}.new", process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
-    let temporary = directory.join(temporary);
-    let written = write_new(&temporary, bytes).and_then(|()| match if_exists {
-        IfExists::Replace => fs::rename(&temporary, &path),
+    let failed = |source: io::Error| match source.kind() {
+        ErrorKind::AlreadyExists => CreateError::Exists { path: path.clone() },
+        _ => CreateError::Io { path: path.clone(), source },
+    };
+    // No more than can be a name at all.
+    fs::symlink_metadata(&path).map(drop).or_else(|error| match error.kind() {
+        ErrorKind::NotFound => Ok(()),
+        _ => Err(failed(error)),
+    })?;
+    let (temporary, file) = create_temporary(directory).map_err(failed)?;
+    let written = fill(file, bytes).and_then(|()| match if_exists {
+        IfExists::Replace => {
+            // The one that takes its place is no more readable.
+            if let Ok(old) = fs::metadata(&path) {
+                fs::set_permissions(&temporary, old.permissions())?;
+            }
+            fs::rename(&temporary, &path)
+        }
         IfExists::Fail => name_new(&temporary, &path),
     });
     match written {
@@ -175,16 +190,26 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8], if_exists: IfExists) -> Resu
         }
         Err(source) => {
             _ = fs::remove_file(&temporary);
-            match source.kind() {
-                ErrorKind::AlreadyExists => Err(CreateError::Exists { path }),
-                _ => Err(CreateError::Io { path, source }),
-            }
+            Err(failed(source))
         }
     }
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create_new(path)?;
+/// A new file under a name that nobody has.
+fn create_temporary(directory: &Path) -> io::Result<(PathBuf, File)> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = directory.join(format!(".vm-fdc-{}-{count}.new", process::id()));
+        match File::create_new(&path) {
+            // Left by another process, or another's.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && count < u32::MAX => {}
+            outcome => return outcome.map(|file| (path, file)),
+        }
+    }
+}
+
+fn fill(mut file: File, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()
 }

@@ -4,7 +4,7 @@
 use std::{
     fs::{self, File, TryLockError},
     io::{self, Seek, SeekFrom},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -34,6 +34,7 @@ pub(super) struct LockedFile {
     file: Arc<File>,
     access: Access,
     length: u64,
+    path: PathBuf,
     /// Of a regular file the host tells the length, and whether it has a name. Of a device it does not.
     regular: bool,
     locked: bool,
@@ -54,10 +55,10 @@ impl LockedFile {
         if !source.allows(&opened) {
             return Err(ImageError::WrongFileType);
         }
-        Self::lock(file, access, opened.is_file())
+        Self::lock(file, access, path.to_owned(), opened.is_file())
     }
 
-    fn lock(mut file: File, access: Access, regular: bool) -> Result<Self, ImageError> {
+    fn lock(mut file: File, access: Access, path: PathBuf, regular: bool) -> Result<Self, ImageError> {
         let locked = match access {
             Access::ReadWrite => file.try_lock(),
             Access::ReadOnly | Access::Private => file.try_lock_shared(),
@@ -68,7 +69,7 @@ impl LockedFile {
         })?;
         // Not from the metadata, where a block device has no length.
         let length = file.seek(SeekFrom::End(0)).map_err(no_disk_or(ImageError::Size))?;
-        Ok(Self { file: Arc::new(file), access, length, regular, locked: true })
+        Ok(Self { file: Arc::new(file), access, length, path, regular, locked: true })
     }
 
     pub(super) fn access(&self) -> Access {
@@ -106,17 +107,21 @@ impl LockedFile {
         }
     }
 
-    /// The file still has a name, by which what is written to it can be found.
+    /// What is written to the file can be found: by its own name, or by another if no other file has taken that.
     pub(super) fn check_name(&self) -> io::Result<()> {
-        if self.regular && host::is_unlinked(&self.file.metadata()?) {
+        if !self.regular {
+            return Ok(());
+        }
+        let own = self.file.metadata()?;
+        if host::is_unlinked(&own) {
             return Err(io::Error::other("the file was deleted, or replaced by another"));
         }
-        Ok(())
-    }
-
-    /// Waits until the host has brought to its disk what was written.
-    pub(super) fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+        match fs::metadata(&self.path) {
+            Ok(named) if host::identity(&named) != host::identity(&own) => {
+                Err(io::Error::other("another file has the name of this one"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The open file, to be waited for without the lock.
@@ -154,8 +159,12 @@ impl Presence {
             let same = self.file.metadata().is_ok_and(|own| host::identity(&own) == host::identity(&metadata));
             return same && metadata.len() == self.length;
         }
-        let length = File::open(path).and_then(|mut file| file.seek(SeekFrom::End(0)));
-        length.is_ok_and(|length| length == self.length)
+        let mut options = File::options();
+        // Not as a device, which is open already, and for nobody else then.
+        host::careful(options.read(true), false);
+        let Ok(mut file) = options.open(path) else { return false };
+        let device = file.metadata().is_ok_and(|metadata| host::is_block_device(&metadata.file_type()));
+        device && file.seek(SeekFrom::End(0)).is_ok_and(|length| length == self.length)
     }
 }
 

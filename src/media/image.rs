@@ -234,6 +234,9 @@ impl Image {
     ) -> Result<Self, ImageError> {
         let file = LockedFile::open(path, options.access, source)?;
         let bytes = file.length();
+        if bytes == 0 {
+            return Err(ImageError::Empty);
+        }
         let layout = match options.layout {
             Some(layout) if layout.bytes() != bytes => return Err(ImageError::WrongSize { bytes, layout }),
             Some(layout) if !fits(&layout) => return Err(ImageError::WrongLayout(layout)),
@@ -267,6 +270,13 @@ impl Image {
         self.file().access()
     }
 
+    /// The disk is out of the host's drive, and what was written to it belongs on no other.
+    pub(crate) fn forget_what_was_written(&mut self) {
+        if let Store::Memory(memory) = &mut self.store {
+            memory.forget();
+        }
+    }
+
     fn file(&self) -> &LockedFile {
         match &self.store {
             Store::Memory(memory) => memory.file(),
@@ -298,6 +308,14 @@ fn range(tracks: &Tracks, cylinder: u8, head: u8, slot: usize, count: usize) -> 
     }
 }
 
+/// A copy, where there is memory for one.
+fn copy_of(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(bytes.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    copy.extend_from_slice(bytes);
+    Ok(copy)
+}
+
 fn side_of(tracks: &[MixedTrack], cylinder: u8, head: u8) -> Option<&MixedTrack> {
     tracks.get(usize::from(cylinder) * 2 + usize::from(head)).filter(|_| head < 2)
 }
@@ -305,9 +323,6 @@ fn side_of(tracks: &[MixedTrack], cylinder: u8, head: u8) -> Option<&MixedTrack>
 /// The one layout that an image of this size can have in a drive that takes what `fits`.
 fn layout_of(file: &LockedFile, boot_sector: bool, fits: impl Fn(&Layout) -> bool) -> Result<Layout, ImageError> {
     let bytes = file.length();
-    if bytes == 0 {
-        return Err(ImageError::Empty);
-    }
     let candidates: Vec<_> = Format::of_size(bytes).collect();
     if candidates.is_empty() {
         return Err(ImageError::UnknownSize { bytes, candidates: Format::nearest(bytes, fits) });
@@ -433,9 +448,14 @@ impl Medium for Image {
         if !all || !own || format.cut_short {
             return Err(MediumError::Unsupported);
         }
-        self.write(cylinder, head, 0, sectors.into(), Mark::Data)?.fill(format.filler);
-        self.finish_write(cylinder, head, 0, sectors.into(), Mark::Data);
-        Ok(())
+        let (range, _) = range(&self.tracks, cylinder, head, 0, sectors.into()).ok_or(MediumError::Absent)?;
+        match &mut self.store {
+            Store::Memory(memory) => memory.fill(range, format.filler),
+            Store::Mapped(mapping) => {
+                mapping.bytes_mut()?.get_mut(range).ok_or(MediumError::Absent)?.fill(format.filler);
+                Ok(())
+            }
+        }
     }
 
     fn end_of_command(&mut self) -> io::Result<()> {
@@ -466,10 +486,10 @@ impl Medium for Image {
 
     fn raw_image(&mut self) -> Result<Vec<u8>, MediumError> {
         match &mut self.store {
-            Store::Memory(memory) => memory.whole().map(<[u8]>::to_vec),
+            Store::Memory(memory) => Ok(copy_of(memory.whole()?)?),
             Store::Mapped(mapping) => {
                 mapping.file().check_length()?;
-                Ok(mapping.bytes().to_vec())
+                Ok(copy_of(mapping.bytes())?)
             }
         }
     }

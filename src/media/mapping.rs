@@ -20,12 +20,12 @@ pub(super) struct Mapping {
     map: Option<MmapRaw>,
     file: LockedFile,
     durability: Durability,
-    /// The guest has written to the file.
+    /// The guest has written to the file since the last flush began.
     written: bool,
     /// It has done so since the last command that was made to last.
     dirty: bool,
-    /// The last flush did not come to a good end.
-    flush_failed: Arc<AtomicBool>,
+    /// A flush has begun, and not come to a good end.
+    flushing: Arc<AtomicBool>,
 }
 
 impl Mapping {
@@ -34,8 +34,8 @@ impl Mapping {
         if file.access() == Access::ReadWrite && host::may_have_holes(&file.file().metadata()?) {
             fill_holes(&file)?;
         }
-        let flush_failed = Arc::default();
-        Ok(Self { map: Some(map(&file)?), file, durability, written: false, dirty: false, flush_failed })
+        let flushing = Arc::new(AtomicBool::new(false));
+        Ok(Self { map: Some(map(&file)?), file, durability, written: false, dirty: false, flushing })
     }
 
     pub(super) fn file(&self) -> &LockedFile {
@@ -63,43 +63,59 @@ impl Mapping {
 
     /// A command that wrote has ended.
     pub(super) fn end_of_command(&mut self) -> io::Result<()> {
-        if self.durability == Durability::EveryCommand && self.dirty {
-            self.begin_flush()?.wait()?;
-        }
-        self.dirty = false;
-        Ok(())
+        let dirty = std::mem::take(&mut self.dirty);
+        if self.durability == Durability::EveryCommand && dirty { self.flush()?.wait() } else { Ok(()) }
     }
 
     /// Begins to bring what was written to the file to the host's disk.
     pub(super) fn begin_flush(&mut self) -> io::Result<Flushing> {
+        if self.is_written() {
+            self.file.check_name()?;
+        }
+        self.flush()
+    }
+
+    fn flush(&mut self) -> io::Result<Flushing> {
         if !self.is_written() {
             return Ok(Flushing::done());
         }
-        self.file.check_name()?;
         self.file.check_length()?;
         let Some(map) = &mut self.map else { return Ok(Flushing::done()) };
-        if self.flush_failed.swap(false, Ordering::AcqRel) {
+        if self.flushing.swap(true, Ordering::AcqRel) {
             write_again(map);
         }
+        self.written = false;
         // There, what was written to a mapping is synced with the file.
         if !cfg!(target_os = "linux") {
-            map.flush().inspect_err(|_| self.flush_failed.store(true, Ordering::Release))?;
+            map.flush()?;
         }
-        let (file, flush_failed) = (self.file.handle(), Arc::clone(&self.flush_failed));
-        Ok(Flushing::until(move || file.sync_data().inspect_err(|_| flush_failed.store(true, Ordering::Release))))
+        // One that still waits says nothing of what was written since.
+        self.flushing = Arc::new(AtomicBool::new(true));
+        let (file, flushing) = (self.file.handle(), Arc::clone(&self.flushing));
+        Ok(Flushing::until(move || {
+            file.sync_data()?;
+            flushing.store(false, Ordering::Release);
+            Ok(())
+        }))
     }
 
     /// The guest may have written something that does not last yet.
     pub(super) fn is_written(&self) -> bool {
-        self.written && self.file.access() == Access::ReadWrite
+        self.file.access() == Access::ReadWrite && (self.written || self.flushing.load(Ordering::Acquire))
     }
 
-    /// Unmaps the file, and unlocks it. If it cannot be unlocked, it is mapped again.
+    /// Unmaps the file, and unlocks it. If that fails, it is mapped again, with all that is in it. What is private is unmapped
+    /// last: it is nowhere else.
     pub(super) fn unlock(&mut self) -> io::Result<()> {
-        self.map = None;
+        let shared = self.file.access() == Access::ReadWrite;
+        if shared {
+            self.map = None;
+        }
         let unlocked = self.file.unlock();
-        if unlocked.is_err() {
-            self.map = map(&self.file).ok();
+        match &unlocked {
+            Ok(()) => self.map = None,
+            Err(_) if shared => self.map = map(&self.file).ok(),
+            Err(_) => {}
         }
         unlocked
     }

@@ -1,11 +1,11 @@
 //! The bytes of an image in memory of the library's own, next to the file that they come from and go to. Nothing that
 //! others do to the file can end the process then, or take from the guest what it has read or written.
 
-use std::{io, ops::Range, sync::Arc};
+use std::{fs::File, io, ops::Range, sync::Arc};
 
 use log::warn;
 
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::{Access, Durability, Flushing, MediumError, file::LockedFile};
 
@@ -16,6 +16,8 @@ enum Block {
     Absent,
     /// As in the file.
     Clean,
+    /// Written, and on the host's disk since a flush.
+    Saved,
     /// As the file had it before another program changed its length.
     Cut,
     /// Written, and handed over to the host by the last flush. If that fails to bring it to the host's disk, the next one
@@ -23,7 +25,9 @@ enum Block {
     Flushing,
     /// Written, and handed over to the host since.
     Written,
-    /// Written, and not in the file yet.
+    /// Written by a command that has ended, and not in the file: the host did not take it, or it is kept for the flush.
+    Late,
+    /// Written by the command that is under way.
     Dirty,
 }
 
@@ -36,12 +40,18 @@ pub(super) struct Memory {
     absent: usize,
     /// Blocks among which are all dirty ones.
     dirty: Range<usize>,
+    /// Some block is late.
+    late: bool,
+    /// The guest has written something.
+    written: bool,
     /// Binary logarithm of the bytes in a block.
     shift: u32,
     file: LockedFile,
     durability: Durability,
     /// The last flush has come to a good end.
     flushed: Arc<AtomicBool>,
+    /// How often the host has failed to bring something to its disk. It tells that once for all who wait.
+    failures: Arc<AtomicU32>,
 }
 
 impl Memory {
@@ -53,9 +63,19 @@ impl Memory {
         bytes.try_reserve_exact(length).map_err(|_| io::ErrorKind::OutOfMemory)?;
         bytes.resize(length, 0);
         let blocks = vec![Block::Absent; length >> shift];
-        let absent = blocks.len();
-        let flushed = Arc::new(AtomicBool::new(false));
-        let mut memory = Self { bytes, blocks, absent, dirty: 0..0, shift, file, durability, flushed };
+        let mut memory = Self {
+            bytes,
+            absent: blocks.len(),
+            blocks,
+            dirty: 0..0,
+            late: false,
+            written: false,
+            shift,
+            file,
+            durability,
+            flushed: Arc::new(AtomicBool::new(false)),
+            failures: Arc::new(AtomicU32::new(0)),
+        };
         if now {
             // What the host cannot read now is tried again when the guest asks for it.
             memory.load(0..memory.bytes.len());
@@ -75,7 +95,7 @@ impl Memory {
         blocks.start << self.shift..blocks.end << self.shift
     }
 
-    /// The ends of the runs of blocks of which `of` is true.
+    /// The runs of blocks of which `of` is true.
     fn runs(&self, within: Range<usize>, of: impl Fn(Block) -> bool) -> Vec<Range<usize>> {
         let mut runs: Vec<Range<usize>> = Vec::new();
         for index in within.filter(|&index| of(self.blocks[index])) {
@@ -86,6 +106,18 @@ impl Memory {
         }
         runs
     }
+
+    /// All runs of blocks of which `of` is true.
+    fn all(&self, of: impl Fn(Block) -> bool) -> Vec<Range<usize>> {
+        self.runs(0..self.blocks.len(), of)
+    }
+
+    /// Makes all blocks that are `before` something else.
+    fn turn(&mut self, before: Block, after: Block) {
+        self.blocks.iter_mut().filter(|block| **block == before).for_each(|block| *block = after);
+    }
+
+    // From the file
 
     /// Reads what is absent, as far as the host can.
     #[cold]
@@ -128,7 +160,15 @@ impl Memory {
         self.bytes.get(bytes).ok_or(MediumError::Absent)
     }
 
-    /// The same, to be changed.
+    /// All bytes, if the host can read them.
+    pub(super) fn whole(&mut self) -> Result<&[u8], MediumError> {
+        let all = 0..self.bytes.len();
+        self.read(all.clone(), all.end)
+    }
+
+    // To the file
+
+    /// The bytes of whole sectors, to be changed.
     #[inline]
     pub(super) fn write(&mut self, bytes: Range<usize>, sector: usize) -> Result<&mut [u8], MediumError> {
         let bytes = if self.absent > 0 { self.present(bytes, sector)? } else { bytes };
@@ -155,62 +195,115 @@ impl Memory {
         };
     }
 
+    /// Fills whole blocks, whatever was there, even if nobody could read it.
+    pub(super) fn fill(&mut self, bytes: Range<usize>, filler: u8) -> Result<(), MediumError> {
+        if self.file.access() == Access::ReadOnly {
+            return Err(MediumError::Absent);
+        }
+        self.bytes.get_mut(bytes.clone()).ok_or(MediumError::Absent)?.fill(filler);
+        let blocks = self.blocks_of(&bytes);
+        let absent = self.blocks[blocks.clone()].iter().filter(|&&block| block == Block::Absent).count();
+        self.absent -= absent;
+        self.blocks[blocks].fill(Block::Clean);
+        self.wrote(bytes);
+        Ok(())
+    }
+
     /// A command that wrote has ended.
     pub(super) fn end_of_command(&mut self) -> io::Result<()> {
-        if self.dirty.is_empty() || self.durability == Durability::OnFlush {
+        let dirty = std::mem::take(&mut self.dirty);
+        let own = self.runs(dirty, |block| block == Block::Dirty);
+        if own.is_empty() {
             return Ok(());
         }
-        let written = self.runs(self.dirty.clone(), |block| block == Block::Dirty);
-        let dirty = self.dirty.clone();
-        self.hand_over(&written, Block::Written)?;
-        if self.durability == Durability::EveryCommand
-            && let Err(error) = self.file.sync()
-        {
-            written.into_iter().for_each(|run| self.blocks[run].fill(Block::Dirty));
-            self.dirty = dirty;
-            return Err(error);
+        self.written = true;
+        let handed_over = match self.durability {
+            Durability::OnFlush => {
+                self.put_off(&own);
+                return Ok(());
+            }
+            Durability::AtRelease => self.hand_over(&own, Block::Written),
+            Durability::EveryCommand => self.hand_over(&own, Block::Written).and_then(|()| {
+                sync(&self.file.handle(), &self.failures).inspect_err(|_| self.turn(Block::Flushing, Block::Written))
+            }),
+        };
+        match handed_over {
+            // What the host did not take before it may take now. That is not this command's affair.
+            Ok(()) if self.late => {
+                let late = self.all(|block| block == Block::Late);
+                self.late = self.hand_over(&late, Block::Written).is_err();
+            }
+            Ok(()) => {}
+            Err(error) => {
+                self.put_off(&own);
+                return Err(error);
+            }
         }
         Ok(())
     }
 
-    /// Writes blocks to the file.
+    fn put_off(&mut self, runs: &[Range<usize>]) {
+        runs.iter().for_each(|run| self.blocks[run.clone()].fill(Block::Late));
+        self.late = true;
+    }
+
+    /// Writes blocks to the file, as many as the host takes. The error is the first.
     fn hand_over(&mut self, runs: &[Range<usize>], state: Block) -> io::Result<()> {
         if let Err(error) = self.file.check_length() {
-            self.blocks.iter_mut().filter(|block| **block == Block::Clean).for_each(|block| *block = Block::Cut);
+            self.cut();
             return Err(error);
         }
+        let mut outcome = Ok(());
         for run in runs {
             let bytes = self.bytes_of(run);
-            self.file.write_at(&self.bytes[bytes.clone()], bytes.start as u64)?;
-            self.blocks[run.clone()].fill(state);
+            match self.file.write_at(&self.bytes[bytes.clone()], bytes.start as u64) {
+                Ok(()) => self.blocks[run.clone()].fill(state),
+                Err(error) => outcome = outcome.and(Err(error)),
+            }
         }
-        self.dirty = 0..0;
-        Ok(())
+        outcome
+    }
+
+    /// Another program has changed the length of the file: nothing is known to be in it any more.
+    fn cut(&mut self) {
+        self.turn(Block::Clean, Block::Cut);
+        self.turn(Block::Saved, Block::Written);
+        self.turn(Block::Flushing, Block::Written);
     }
 
     /// Hands over all that was written and is not known to last, and gives what is left to wait for.
     pub(super) fn begin_flush(&mut self) -> io::Result<Flushing> {
         if self.flushed.swap(false, Ordering::AcqRel) {
-            self.blocks.iter_mut().filter(|block| **block == Block::Flushing).for_each(|block| *block = Block::Clean);
+            self.turn(Block::Flushing, Block::Saved);
         }
-        if self.unsaved_blocks().is_empty() {
+        self.written |= !self.dirty.is_empty();
+        if !self.written {
             return Ok(Flushing::done());
         }
         self.file.check_name()?;
-        let all = self.runs(0..self.blocks.len(), |block| !matches!(block, Block::Absent | Block::Clean));
+        let all = match self.file.check_length() {
+            // What is in the file already stays there.
+            Ok(()) if self.unsaved_blocks().is_empty() => return Ok(Flushing::done()),
+            Ok(()) => self.all(|block| !matches!(block, Block::Absent | Block::Clean | Block::Saved)),
+            Err(error) => {
+                self.cut();
+                return Err(error);
+            }
+        };
         self.hand_over(&all, Block::Flushing)?;
+        (self.dirty, self.late) = (0..0, false);
         // One that still waits has another flag, and says nothing of what was written since.
-        self.flushed = Arc::default();
-        let (file, flushed) = (self.file.handle(), Arc::clone(&self.flushed));
+        self.flushed = Arc::new(AtomicBool::new(false));
+        let (file, flushed, failures) = (self.file.handle(), Arc::clone(&self.flushed), Arc::clone(&self.failures));
         Ok(Flushing::until(move || {
-            file.sync_data()?;
+            sync(&file, &failures)?;
             flushed.store(true, Ordering::Release);
             Ok(())
         }))
     }
 
     fn unsaved_blocks(&self) -> Vec<Range<usize>> {
-        self.runs(0..self.blocks.len(), |block| matches!(block, Block::Flushing | Block::Written | Block::Dirty))
+        self.all(|block| matches!(block, Block::Flushing | Block::Written | Block::Late | Block::Dirty))
     }
 
     /// What was written and is not known to last.
@@ -221,10 +314,9 @@ impl Memory {
         written.map(|run| self.bytes_of(&run)).map(|bytes| bytes.start as u64..bytes.end as u64).collect()
     }
 
-    /// All bytes, if the host can read them.
-    pub(super) fn whole(&mut self) -> Result<&[u8], MediumError> {
-        let all = 0..self.bytes.len();
-        self.read(all.clone(), all.end)
+    /// What was written belongs nowhere any more.
+    pub(super) fn forget(&mut self) {
+        (self.dirty, self.late, self.written) = (0..0, false, false);
     }
 
     pub(super) fn unlock(&mut self) -> io::Result<()> {
@@ -232,12 +324,24 @@ impl Memory {
     }
 }
 
+/// Waits until the host's disk has what was written to the file. An error is told to one of those who wait, and counts for
+/// all of them.
+fn sync(file: &File, failures: &AtomicU32) -> io::Result<()> {
+    let before = failures.load(Ordering::Acquire);
+    file.sync_data().inspect_err(|_| _ = failures.fetch_add(1, Ordering::AcqRel))?;
+    if failures.load(Ordering::Acquire) != before {
+        return Err(io::Error::other("the host has failed to save the file meanwhile"));
+    }
+    Ok(())
+}
+
 impl Drop for Memory {
     /// What nobody released goes to the file, if it can.
     fn drop(&mut self) {
-        let dirty = self.runs(self.dirty.clone(), |block| block == Block::Dirty);
-        if !dirty.is_empty()
-            && let Err(error) = self.hand_over(&dirty, Block::Written)
+        let dirty = if self.late { 0..self.blocks.len() } else { self.dirty.clone() };
+        let unsaved = self.runs(dirty, |block| matches!(block, Block::Late | Block::Dirty));
+        if !unsaved.is_empty()
+            && let Err(error) = self.hand_over(&unsaved, Block::Written)
         {
             warn!("an image is dropped with what was written: {error}");
         }
