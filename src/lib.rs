@@ -46,6 +46,7 @@
 //! | [`drive`] | a drive: head, motor and change line for the chip, a [`FloppyDrive`] handle for its manager |
 //! | [`dma`] | the channel that the chip uses, and the 8237A as one implementor |
 //! | [`media`] | what a disk surface is, and the image in a file as one |
+//! | [`firmware`] | what the CMOS, a BIOS and ACPI tables say of the drives; nothing above needs it |
 //!
 //! A run of sectors goes from the mapped file to guest memory, or back, in one copy: the chip asks the drive for the run
 //! as a slice, and hands that slice to the DMA channel.
@@ -60,6 +61,7 @@
 pub mod controller;
 pub mod dma;
 pub mod drive;
+pub mod firmware;
 pub mod media;
 pub mod pc;
 #[cfg(feature = "vm-memory")]

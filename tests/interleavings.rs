@@ -83,6 +83,7 @@ fn watch(drive: &FloppyDrive) -> Arc<Mutex<Seen>> {
         match event {
             MediaEvent::Inserted { .. } => seen.inserted += 1,
             MediaEvent::Ejected { .. } => seen.ejected += 1,
+            _ => {}
         }
         assert!(matches!(seen.inserted - seen.ejected, 0 | 1), "in and out by turns");
         ControlFlow::Continue(())
