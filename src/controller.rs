@@ -5,6 +5,7 @@ mod command;
 mod execution;
 mod fifo;
 mod format;
+mod metrics;
 mod registers;
 mod seek;
 mod signals;
@@ -12,6 +13,7 @@ mod timing;
 mod transfer;
 
 use chip::{Chip, Options};
+pub use metrics::{CommandEnd, Counters, Counts, Metrics};
 pub use registers::Register;
 pub use signals::InterfaceMode;
 pub use timing::Timing;
@@ -368,6 +370,25 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     pub fn reset(&mut self) {
         self.chip.hardware_reset();
         self.drive_pins();
+    }
+
+    /// Tells `metrics` of each command from now on, and nobody else.
+    ///
+    /// ```
+    /// use vm_fdc::{Controller, Register, controller::CommandEnd};
+    ///
+    /// let mut fdc = Controller::builder().build()?;
+    /// let (sender, lines) = std::sync::mpsc::channel();
+    /// fdc.set_metrics(move |command: &CommandEnd<'_>| _ = sender.send(command.to_string()));
+    /// fdc.write(Register::DigitalOutput, 0x0C);
+    /// fdc.write(Register::Fifo, 0x10);
+    /// assert_eq!(lines.recv()?, "VERSION -> VERSION=90");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// The same lines go to the `log` at trace level, where that is on.
+    pub fn set_metrics(&mut self, metrics: impl Metrics + 'static) {
+        self.chip.metrics.0 = Some(Box::new(metrics));
     }
 
     /// The level of the INT pin.

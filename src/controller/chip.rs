@@ -1,16 +1,17 @@
 //! The 82077AA itself: registers, phases and resets. It knows no bus and has no pins; its
 //! [`Controller`](super::Controller) does.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use log::{debug, trace};
+use log::{Level, debug, log_enabled, trace};
 
 use super::{
     EmptyDrive,
     command::{self, Action, Command, LOCK, MAX_COMMAND, MAX_RESULT},
-    execution::Execution,
+    execution::{Execution, Moved},
     fifo::{DmaPort, Fifo, FifoSize, GuestString, Pio},
     format::{FormatIds, FormatTrack},
+    metrics::{CommandEnd, Metrics},
     registers::{Register, ccr, configure, dor, dsr, msr, perpendicular, st0, st1, st3, tdr},
     seek::{InterruptStatus, Seek},
     signals::{Activity, InterfaceMode, Signals},
@@ -118,6 +119,19 @@ pub(super) struct Chip {
     head_loaded: Nanoseconds,
     /// INT falls and rises again within this access.
     pub interrupt_edge: bool,
+    /// What the last command moved, for the metrics.
+    moved: Moved,
+    pub metrics: Watcher,
+}
+
+/// Who is told of commands.
+#[derive(Default)]
+pub(super) struct Watcher(pub Option<Box<dyn Metrics>>);
+
+impl fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Watcher").field(&self.0.is_some()).finish()
+    }
 }
 
 /// What the chip shows of itself: the MSR, and the levels of its pins.
@@ -164,6 +178,8 @@ impl Chip {
             at_speed: [0; 4],
             head_loaded: 0,
             interrupt_edge: false,
+            moved: Moved::default(),
+            metrics: Watcher::default(),
         }
     }
 
@@ -434,7 +450,7 @@ impl Chip {
             }
             Phase::Idle => {
                 self.command[0] = value;
-                let length = 1 + self.command_row().parameters as u32;
+                let length = 1 + self.command_row().parameters.len() as u32;
                 if length > 1 {
                     self.phase = Phase::Command(CommandPhase { received: 1, length });
                     self.shown.main_status |= msr::BUSY;
@@ -587,15 +603,23 @@ impl Chip {
     fn execute(&mut self, dma: &mut impl DmaChannel) {
         let command = self.command_row();
         let [opcode, first, second, third, ..] = self.command;
-        trace!("{} {:02x?}", command.name, &self.command[..=command.parameters]);
         let unit = usize::from(first & 0b11);
         self.phase = Phase::Idle;
         match command.action {
             Action::Transfer(kind) => self.start_transfer(kind, dma),
             Action::FormatTrack => self.start_format(dma),
-            Action::Recalibrate => self.recalibrate(unit),
-            Action::Seek => self.seek(unit, second),
-            Action::RelativeSeek => self.relative_seek(opcode, unit, second),
+            Action::Recalibrate => {
+                self.recalibrate(unit);
+                self.report(command, &[]);
+            }
+            Action::Seek => {
+                self.seek(unit, second);
+                self.report(command, &[]);
+            }
+            Action::RelativeSeek => {
+                self.relative_seek(opcode, unit, second);
+                self.report(command, &[]);
+            }
             Action::SenseInterruptStatus => match self.sense_interrupt() {
                 Some(status) => self.enter_result(command, status, false),
                 None => self.enter_result(&command::INVALID, [st0::INVALID], false),
@@ -610,7 +634,10 @@ impl Chip {
                 self.lock = opcode & LOCK != 0;
                 self.enter_result(command, [u8::from(self.lock) << 4], false);
             }
-            Action::Specify => self.specify = [first, second],
+            Action::Specify => {
+                self.specify = [first, second];
+                self.report(command, &[]);
+            }
             Action::Configure => {
                 // POLL can only keep the first look at the drives from happening; without timing that ends the reset.
                 if second & configure::POLL != 0 {
@@ -618,8 +645,12 @@ impl Chip {
                 }
                 self.configure = second & configure::ALL;
                 self.precompensation_start = third;
+                self.report(command, &[]);
             }
-            Action::PerpendicularMode => self.set_perpendicular(first),
+            Action::PerpendicularMode => {
+                self.set_perpendicular(first);
+                self.report(command, &[]);
+            }
             Action::Invalid => self.enter_result(command, [st0::INVALID], false),
         }
     }
@@ -627,10 +658,40 @@ impl Chip {
     /// Begins the result phase of `command`, whose row says how many of `bytes` there are.
     #[inline]
     fn enter_result<const N: usize>(&mut self, command: &Command, bytes: [u8; N], interrupts: bool) {
-        debug_assert_eq!(command.results, N);
+        debug_assert_eq!(command.results.len(), N);
         self.result[..N].copy_from_slice(&bytes);
         self.interrupt_edge |= interrupts;
-        self.phase = Phase::Result(ResultPhase { length: command.results as u32, fetched: 0, interrupts });
+        self.phase = Phase::Result(ResultPhase { length: N as u32, fetched: 0, interrupts });
+        self.report(command, &bytes);
+    }
+
+    /// Says what became of a command, if anybody wants to know.
+    #[inline]
+    fn report(&mut self, command: &Command, result: &[u8]) {
+        if self.metrics.0.is_some() || log_enabled!(Level::Trace) {
+            self.tell(command, result);
+        }
+    }
+
+    #[cold]
+    fn tell(&mut self, command: &Command, result: &[u8]) {
+        let bytes = &self.command[..=command.parameters.len()];
+        let Moved { sectors, bytes_read, bytes_written } = std::mem::take(&mut self.moved);
+        let end = CommandEnd {
+            name: command.name,
+            command: bytes,
+            result,
+            drive: command.parameters.first().is_some_and(|&name| name == "US").then(|| bytes[1] & 0b11),
+            sectors,
+            bytes_read,
+            bytes_written,
+            parameter_names: command.parameters,
+            result_names: command.results,
+        };
+        trace!("{end}");
+        if let Some(metrics) = &mut self.metrics.0 {
+            metrics.command_ended(&end);
+        }
     }
 
     /// The row of the command whose first byte has come.
@@ -794,6 +855,7 @@ impl Chip {
     fn end_execution(&mut self) {
         let Phase::Execution(execution) = &self.phase else { return };
         let result = execution.result(&self.format_ids);
+        self.moved = execution.moved();
         self.enter_result(self.command_row(), result, true);
         if self.polls.is_some_and(|at| at <= self.now) {
             self.poll();

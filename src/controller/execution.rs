@@ -22,6 +22,14 @@ pub(super) struct Execution {
     stalled: bool,
 }
 
+/// What a command has moved between disk and host.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Moved {
+    pub sectors: u32,
+    pub bytes_read: u32,
+    pub bytes_written: u32,
+}
+
 #[derive(Clone, Debug)]
 enum Job {
     Transfer(Transfer),
@@ -195,6 +203,15 @@ impl Execution {
         match &mut self.job {
             Job::Transfer(transfer) => transfer.fail(st1::MISSING_ADDRESS_MARK, 0),
             Job::Format(format) => format.fail(st1::MISSING_ADDRESS_MARK),
+        }
+    }
+
+    /// What it has moved.
+    #[inline]
+    pub(super) fn moved(&self) -> Moved {
+        match &self.job {
+            Job::Transfer(transfer) => transfer.moved(),
+            Job::Format(format) => Moved { sectors: format.sectors_written(), ..Moved::default() },
         }
     }
 

@@ -63,6 +63,8 @@ pub(super) struct FormatTrack {
     written: bool,
     /// With time: bytes go to the disk.
     writing: bool,
+    /// The track was written.
+    done: bool,
     ended: bool,
     st0: u8,
     st1: u8,
@@ -85,6 +87,7 @@ impl FormatTrack {
             begun: false,
             written: false,
             writing: false,
+            done: false,
             ended: false,
             st0: 0,
             st1: 0,
@@ -115,6 +118,11 @@ impl FormatTrack {
 
     pub(super) fn side(&self) -> u8 {
         self.side
+    }
+
+    /// Sectors that the track has now.
+    pub(super) fn sectors_written(&self) -> u32 {
+        if self.done { (self.received / ID_BYTES) as u32 } else { 0 }
     }
 
     /// What has passed the head since the last call: the track, when it was written anew.
@@ -269,7 +277,7 @@ impl FormatTrack {
         let cut_short = count < usize::from(self.sectors);
         let format = TrackFormat { rate, encoding, ids: &ids[..count], size_code, filler, cut_short };
         match head.format_track(self.side, format) {
-            Ok(()) => self.written = true,
+            Ok(()) => (self.written, self.done) = (true, true),
             Err(error) => self.fail_medium(&error),
         }
     }

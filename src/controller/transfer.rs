@@ -5,6 +5,7 @@ use log::debug;
 
 use super::{
     command::{MAX_COMMAND, MFM, MULTI_TRACK, SKIP},
+    execution,
     fifo::{Field, Host},
     registers::{st0, st1, st2},
     signals::Passed,
@@ -147,6 +148,9 @@ pub(super) struct Transfer {
     /// Sectors that READ TRACK has read, or that VERIFY has still to verify.
     count: u16,
     scan: Scan,
+    /// Sectors that were transferred whole, and bytes that the host got or gave.
+    sectors: u32,
+    bytes: u32,
     /// What has passed the head and was not yet asked for.
     passed: Passed,
     ended: bool,
@@ -202,6 +206,8 @@ impl Transfer {
             at_index: false,
             count,
             scan,
+            sectors: 0,
+            bytes: 0,
             passed: Passed::default(),
             ended: false,
             st0,
@@ -244,6 +250,17 @@ impl Transfer {
 
     pub(super) fn side(&self) -> u8 {
         self.side
+    }
+
+    /// What it has moved.
+    #[inline(always)]
+    pub(super) fn moved(&self) -> execution::Moved {
+        let (sectors, bytes) = (self.sectors, self.bytes);
+        match self.request.kind.direction() {
+            None => execution::Moved { sectors, ..execution::Moved::default() },
+            Some(Direction::ToHost) => execution::Moved { sectors, bytes_read: bytes, bytes_written: 0 },
+            Some(Direction::FromHost) => execution::Moved { sectors, bytes_read: 0, bytes_written: bytes },
+        }
     }
 
     /// What has passed the head since the last call.
@@ -753,6 +770,8 @@ impl Transfer {
         {
             head.finish_write(self.side, run.slot(), sectors, mark);
         }
+        self.sectors += sectors as u32;
+        self.bytes += moved.bytes as u32;
         let slot = if sectors > 0 { self.pass_sectors(run, sectors, moved.terminal_count) } else { run.slot() };
         head.turn_to(slot);
         if all || moved.terminal_count {

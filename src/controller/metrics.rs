@@ -1,0 +1,213 @@
+//! What became of the commands, for those who count them or read along.
+
+use std::{
+    fmt,
+    ops::ControlFlow,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use super::registers::{st0, st1};
+use crate::drive::{FloppyDrives, MediaEvent};
+
+/// A command that has ended, or, if it has no result, one that has been carried out: a SEEK then is on its way.
+///
+/// It prints as a person reads it, with the names of the data sheet and numbers in hex:
+///
+/// ```text
+/// READ DATA US=00 C=00 H=00 R=01 N=02 EOT=12 GPL=1B DTL=FF -> ST0=00 ST1=00 ST2=00 C=00 H=00 R=02 N=02
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct CommandEnd<'a> {
+    /// The name in the data sheet.
+    pub name: &'static str,
+    /// The command byte and its parameters.
+    pub command: &'a [u8],
+    /// The bytes of the result phase; none for SPECIFY, CONFIGURE, PERPENDICULAR MODE and what moves a head.
+    pub result: &'a [u8],
+    /// The drive that the command names, 0 to 3.
+    pub drive: Option<u8>,
+    /// Sectors that were transferred whole, or formatted.
+    pub sectors: u32,
+    /// Bytes that went from the disk to the host.
+    pub bytes_read: u32,
+    /// Bytes that went from the host to the disk, or were compared with it.
+    pub bytes_written: u32,
+    pub(super) parameter_names: &'static [&'static str],
+    pub(super) result_names: &'static [&'static str],
+}
+
+impl CommandEnd<'_> {
+    /// ST0, ST1 and ST2 of a command that has to do with data.
+    #[must_use]
+    pub fn status(&self) -> Option<[u8; 3]> {
+        match *self.result {
+            [st0, st1, st2, _, _, _, _] => Some([st0, st1, st2]),
+            _ => None,
+        }
+    }
+
+    /// It ended with IC other than 00, or is no command.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.status().map_or(self.result == [st0::INVALID], |[status, ..]| status & 0xC0 != 0)
+    }
+}
+
+impl fmt::Display for CommandEnd<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)?;
+        let parameters = self.command.iter().skip(1);
+        self.parameter_names.iter().zip(parameters).try_for_each(|(name, byte)| write!(f, " {name}={byte:02X}"))?;
+        if !self.result.is_empty() {
+            f.write_str(" ->")?;
+        }
+        self.result_names.iter().zip(self.result).try_for_each(|(name, byte)| write!(f, " {name}={byte:02X}"))
+    }
+}
+
+/// Someone who is told of each command that ends. All methods do nothing unless they are implemented.
+///
+/// A closure that takes a [`CommandEnd`] is one. They are called from within the guest's access, or
+/// [`Controller::advance`](crate::Controller::advance), and must not call back.
+pub trait Metrics: Send {
+    /// A command has ended.
+    fn command_ended(&mut self, command: &CommandEnd<'_>) {
+        let _ = command;
+    }
+}
+
+impl<F: FnMut(&CommandEnd<'_>) + Send> Metrics for F {
+    fn command_ended(&mut self, command: &CommandEnd<'_>) {
+        self(command);
+    }
+}
+
+/// Counts what the drives do. Clones share the counts, which any thread can read.
+///
+/// ```
+/// use vm_fdc::{Controller, Register, controller::Counters, drive::DriveType};
+///
+/// let mut fdc = Controller::builder().drive(0, DriveType::Inch3_5Hd).build()?;
+/// let counters = Counters::default();
+/// fdc.set_metrics(counters.clone());
+/// counters.count_media_of(&fdc.drives());
+/// fdc.write(Register::DigitalOutput, 0x0C);
+/// fdc.write(Register::Fifo, 0x10); // VERSION
+/// assert_eq!(counters.of_no_drive().commands, 1);
+/// # Ok::<(), vm_fdc::BuildError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Counters(Arc<[DriveCounters; 5]>);
+
+/// What has been counted of a drive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Commands that named the drive.
+    pub commands: u64,
+    /// Those of them that failed.
+    pub failures: u64,
+    /// Those that failed because the host was late.
+    pub overruns: u64,
+    /// Sectors that were transferred whole, or formatted.
+    pub sectors: u64,
+    /// Bytes that went from the disk to the host.
+    pub bytes_read: u64,
+    /// Bytes that went from the host to the disk.
+    pub bytes_written: u64,
+    /// By bit of ST1, bit 0 first: commands that ended with it.
+    pub st1: [u64; 8],
+    /// By bit of ST2.
+    pub st2: [u64; 8],
+    /// Media that went in.
+    pub inserted: u64,
+    /// Media that went out.
+    pub ejected: u64,
+}
+
+/// The counters behind [`Counts`], in the same order.
+#[derive(Debug, Default)]
+struct DriveCounters {
+    commands: AtomicU64,
+    failures: AtomicU64,
+    overruns: AtomicU64,
+    sectors: AtomicU64,
+    bytes_read: AtomicU64,
+    bytes_written: AtomicU64,
+    st1: [AtomicU64; 8],
+    st2: [AtomicU64; 8],
+    inserted: AtomicU64,
+    ejected: AtomicU64,
+}
+
+impl DriveCounters {
+    fn read(&self) -> Counts {
+        let bits = |counters: &[AtomicU64; 8]| counters.each_ref().map(|counter| counter.load(Relaxed));
+        Counts {
+            commands: self.commands.load(Relaxed),
+            failures: self.failures.load(Relaxed),
+            overruns: self.overruns.load(Relaxed),
+            sectors: self.sectors.load(Relaxed),
+            bytes_read: self.bytes_read.load(Relaxed),
+            bytes_written: self.bytes_written.load(Relaxed),
+            st1: bits(&self.st1),
+            st2: bits(&self.st2),
+            inserted: self.inserted.load(Relaxed),
+            ejected: self.ejected.load(Relaxed),
+        }
+    }
+}
+
+fn add(counter: &AtomicU64, count: impl Into<u64>) {
+    counter.fetch_add(count.into(), Relaxed);
+}
+
+impl Counters {
+    /// What has been counted of drive `number`; nothing for one that there is not.
+    #[must_use]
+    pub fn of_drive(&self, number: u8) -> Counts {
+        self.0.get(usize::from(number)).map_or_else(Counts::default, DriveCounters::read)
+    }
+
+    /// What has been counted of commands that name no drive.
+    #[must_use]
+    pub fn of_no_drive(&self) -> Counts {
+        self.0[4].read()
+    }
+
+    /// Counts the media of these drives, too.
+    pub fn count_media_of(&self, drives: &FloppyDrives) {
+        for drive in drives.iter() {
+            let (counters, number) = (Arc::clone(&self.0), usize::from(drive.drive_number()));
+            drive.observe(move |event: &MediaEvent| {
+                match event {
+                    MediaEvent::Inserted { .. } => add(&counters[number].inserted, 1u8),
+                    MediaEvent::Ejected { .. } => add(&counters[number].ejected, 1u8),
+                }
+                ControlFlow::Continue(())
+            });
+        }
+    }
+}
+
+impl Metrics for Counters {
+    fn command_ended(&mut self, command: &CommandEnd<'_>) {
+        let counters = &self.0[command.drive.map_or(4, |drive| usize::from(drive & 3))];
+        add(&counters.commands, 1u8);
+        add(&counters.failures, command.failed());
+        add(&counters.sectors, command.sectors);
+        add(&counters.bytes_read, command.bytes_read);
+        add(&counters.bytes_written, command.bytes_written);
+        if let Some([_, status_1, status_2]) = command.status() {
+            add(&counters.overruns, status_1 & st1::OVERRUN != 0);
+            for bit in 0..8 {
+                add(&counters.st1[bit], status_1 >> bit & 1);
+                add(&counters.st2[bit], status_2 >> bit & 1);
+            }
+        }
+    }
+}
