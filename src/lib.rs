@@ -48,15 +48,14 @@
 //! | [`media`] | what a disk surface is, and the image in a file as one |
 //! | [`firmware`] | what the CMOS, a BIOS and ACPI tables say of the drives; nothing above needs it |
 //!
-//! A run of sectors goes from the mapped file to guest memory, or back, in one copy: the chip asks the drive for the run
-//! as a slice, and hands that slice to the DMA channel.
+//! A run of sectors goes from the bytes of the image to guest memory, or back, in one copy: the chip asks the drive for the
+//! run as a slice, and hands that slice to the DMA channel.
 //!
 //! # Threats
 //!
 //! Every access of a guest is taken to be hostile: none panics, works or allocates without bound, or logs above `debug`.
 //! The host's files are taken to be fallible: what goes wrong with them is a typed error to the manager, and a status
-//! that the data sheet knows to the guest. Not covered is a file whose bytes the host cannot supply, which ends the
-//! process: one that is truncated against the lock that is held on it, a hole on a full disk, a bad block.
+//! that the data sheet knows to the guest; what the guest wrote is kept. [`media`] says what others can do to a file.
 
 pub mod controller;
 pub mod dma;
