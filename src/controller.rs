@@ -9,6 +9,7 @@ mod metrics;
 mod registers;
 mod seek;
 mod signals;
+mod state;
 mod timing;
 mod transfer;
 
@@ -16,6 +17,7 @@ use chip::{Chip, Options};
 pub use metrics::{CommandEnd, Counters, Counts, Metrics};
 pub use registers::Register;
 pub use signals::InterfaceMode;
+pub use state::{ControllerState, RestoreError, SaveStateError};
 pub use timing::Timing;
 
 use std::time::Duration;
@@ -64,6 +66,7 @@ impl Interrupt for NoInterrupt {
 
 /// What becomes of a data command when no disk turns in the selected drive: none is in, or the motor is off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum EmptyDrive {
     /// It fails at once with ST1.MA, as if two index pulses had passed. No firmware waits for its time-out.
     #[default]

@@ -5,7 +5,7 @@
 
 mod i8237;
 
-pub use i8237::AtDma;
+pub use i8237::{AtDma, AtDmaState};
 
 /// What one DMA transfer moved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

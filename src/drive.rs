@@ -7,6 +7,7 @@ mod bay;
 mod error;
 mod event;
 mod handle;
+mod state;
 
 use std::{fmt, sync::Arc};
 
@@ -15,12 +16,15 @@ use bay::{Bay, BayState};
 pub use error::{AttachError, DataLoss, HResult, NoSuchDrive, ReleaseError, SaveError, SwapError};
 pub use event::{MediaEvent, MediaObserver};
 pub use handle::{FloppyDrive, FloppyDrives};
+pub(crate) use state::DriveState;
+pub use state::{MediumState, RestoreMediumError, StateOptions};
 
 use crate::media::{DataRate, Encoding, FormFactor, Layout, Mark, Medium, MediumError, Track, TrackFormat};
 use crate::sync::MutexGuard;
 
 /// The kinds of drive that a PC can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum DriveType {
     /// 5.25" double density, 360K: 40 cylinders, 300 rpm, no change line.
     Inch5_25Dd,
@@ -139,6 +143,7 @@ impl fmt::Display for DriveType {
 
 /// Which way a step pulse moves the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum StepDirection {
     /// Towards the spindle: higher cylinders.
     Inward,
@@ -161,6 +166,27 @@ impl Drive {
     pub(crate) fn new(number: u8, kind: DriveType, cylinder: u8) -> Self {
         let cylinder = cylinder.min(kind.cylinders() - 1);
         Self { kind, cylinder, slot: 0, bay: Arc::new(Bay::new(number, kind)) }
+    }
+
+    /// The drive at this moment. What the guest wrote is handed over to the host.
+    pub(crate) fn state(&self, options: StateOptions) -> Result<DriveState, MediumError> {
+        let Self { kind, cylinder, slot, bay } = self;
+        let (changed, disk, medium) = bay.state(options)?;
+        let slot = u16::try_from(*slot).unwrap_or(0);
+        Ok(DriveState { kind: *kind, cylinder: *cylinder, slot, changed, disk, medium })
+    }
+
+    /// The drive as it was. `given` gives the medium that was in, or leaves it to be opened again.
+    pub(crate) fn from_state(
+        number: u8,
+        state: DriveState,
+        given: impl FnOnce(&MediumState) -> Option<Box<dyn Medium>>,
+    ) -> Result<Self, RestoreMediumError> {
+        let DriveState { kind, cylinder, slot, changed, disk, medium } = state;
+        let mut drive = Self::new(number, kind, cylinder);
+        drive.bay.restore(changed, disk, medium, given)?;
+        drive.slot = slot.min(256).into(); // No track has more sectors.
+        Ok(drive)
     }
 
     pub(crate) fn drive_type(&self) -> DriveType {

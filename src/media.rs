@@ -53,6 +53,7 @@ pub use sectors::{IrregularDisk, Irregularity, SectorDisk, SectorTrack, WrongLen
 ///
 /// The discriminants are the two bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[repr(u8)]
 pub enum DataRate {
     /// 500 kb/s: 1.2M and 1.44M media.
@@ -102,6 +103,7 @@ impl fmt::Display for DataRate {
 
 /// How the bits of a track are recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Encoding {
     /// Single density.
     Fm,
@@ -111,6 +113,7 @@ pub enum Encoding {
 
 /// The four bytes of an ID field: C, H, R and N of the data sheet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SectorId {
     /// C: the cylinder that the ID claims, which need not be where it stands.
     pub cylinder: u8,
@@ -137,6 +140,7 @@ pub(crate) const fn sector_size(size_code: u8) -> Option<usize> {
 
 /// The address mark in front of a data field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Mark {
     /// DAM: data.
     Data,

@@ -5,9 +5,13 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use crate::{
-    controller::{BuildError, Controller, ControllerBuilder, Interrupt, NoInterrupt, Register},
-    dma::{AtDma, GuestMemory, NoDma},
-    drive::{FloppyDrive, FloppyDrives, NoSuchDrive},
+    controller::{
+        BuildError, Controller, ControllerBuilder, ControllerState, Interrupt, NoInterrupt, Register, RestoreError,
+        SaveStateError,
+    },
+    dma::{AtDma, AtDmaState, GuestMemory, NoDma},
+    drive::{FloppyDrive, FloppyDrives, MediumState, NoSuchDrive, StateOptions},
+    media::Medium,
 };
 
 /// Where the controller is in the machine.
@@ -84,7 +88,13 @@ impl<M: GuestMemory, I: Interrupt> PcFloppy<M, I> {
     #[must_use]
     pub const fn ports(&self) -> [RangeInclusive<u16>; 5] {
         let base = self.wiring.base;
-        [0x00..=0x0F, 0x80..=0x8F, 0xC0..=0xDF, base..=base + 5, base + 7..=base + 7]
+        [
+            0x00..=0x0F,
+            0x80..=0x8F,
+            0xC0..=0xDF,
+            base..=base.saturating_add(5),
+            base.saturating_add(7)..=base.saturating_add(7),
+        ]
     }
 
     /// A handle for the manager of drive `number`.
@@ -203,6 +213,57 @@ impl<M: GuestMemory, I: Interrupt> PcFloppy<M, I> {
     /// The controller, to look at.
     pub const fn controller(&self) -> &Controller<I, AtDma<M>> {
         &self.controller
+    }
+}
+
+/// The floppy subsystem of a PC at a moment; see [`PcFloppy::state`].
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct PcFloppyState {
+    controller: ControllerState,
+    dma: AtDmaState,
+    irq: u8,
+    channel: u8,
+}
+
+impl PcFloppyState {
+    /// The controller, with what is attached to its drives.
+    #[must_use]
+    pub const fn controller(&self) -> &ControllerState {
+        &self.controller
+    }
+}
+
+impl<M: GuestMemory, I: Interrupt> PcFloppy<M, I> {
+    /// All that the subsystem is now, but for guest memory; see [`Controller::state`].
+    ///
+    /// # Errors
+    ///
+    /// A [`SaveStateError`].
+    pub fn state(&self, options: StateOptions) -> Result<PcFloppyState, SaveStateError> {
+        let Wiring { irq, channel, base: _ } = self.wiring;
+        let (controller, dma) = (self.controller.state(options)?, self.controller.dma().state());
+        Ok(PcFloppyState { controller, dma, irq, channel })
+    }
+
+    /// The subsystem as it was, with the memory of the machine behind it; see [`Controller::from_state`].
+    ///
+    /// # Errors
+    ///
+    /// A [`RestoreError`].
+    pub fn from_state(
+        state: PcFloppyState,
+        interrupt: I,
+        memory: M,
+        media: impl FnMut(u8, &MediumState) -> Option<Box<dyn Medium>>,
+    ) -> Result<Self, RestoreError> {
+        let PcFloppyState { controller, dma, irq, channel } = state;
+        let base = controller.base();
+        if channel > 3 {
+            return Err(RestoreError::Damaged);
+        }
+        let controller = Controller::from_state(controller, interrupt, AtDma::from_state(dma, memory), media)?;
+        Ok(Self { controller, wiring: Wiring { base, irq, channel } })
     }
 }
 

@@ -15,13 +15,14 @@ use super::{
     registers::{Register, ccr, configure, dor, dsr, msr, perpendicular, st0, st1, st3, tdr},
     seek::{InterruptStatus, Seek},
     signals::{Activity, InterfaceMode, Signals},
-    timing::{self, Nanoseconds, POLLING, SETTLING, StepsAndHead, Timing},
+    timing::{self, END_OF_TIME, Nanoseconds, POLLING, SETTLING, StepsAndHead, Timing},
     transfer::{Direction, Kind, Progress, Transfer},
 };
 use crate::{dma::DmaChannel, drive::Drive, media::DataRate};
 
 /// What the controller is doing, with all that this phase needs.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[repr(u8)] // The tag is read at every access: as a byte of its own, not packed into the largest variant.
 enum Phase {
     /// Waiting for a command.
@@ -39,12 +40,14 @@ enum Phase {
 /// The counters of this phase and the next are as wide as a register: one that was stored an access ago is then loaded
 /// several cycles faster.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct CommandPhase {
     received: u32,
     length: u32,
 }
 
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct ResultPhase {
     length: u32,
     fetched: u32,
@@ -57,6 +60,7 @@ pub(super) type PinsMayChange = bool;
 
 /// Where the data sheet leaves a choice, or a chip differs from it.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Options {
     pub mode: InterfaceMode,
     pub empty_drive: EmptyDrive,
@@ -67,7 +71,9 @@ pub(super) struct Options {
 
 /// The controller without its pins.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Chip {
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub drives: [Option<Drive>; 4],
     options: Options,
     pub digital_output: u8,
@@ -121,6 +127,7 @@ pub(super) struct Chip {
     pub interrupt_edge: bool,
     /// What the last command moved, for the metrics.
     moved: Moved,
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub metrics: Watcher,
 }
 
@@ -136,6 +143,7 @@ impl fmt::Debug for Watcher {
 
 /// What the chip shows of itself: the MSR, and the levels of its pins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Shown {
     pub main_status: u8,
     /// INT.
@@ -181,6 +189,68 @@ impl Chip {
             moved: Moved::default(),
             metrics: Watcher::default(),
         }
+    }
+
+    /// All that the chip is, without the drives and those who are told of its commands.
+    pub(super) fn without_drives(&self) -> Self {
+        Self {
+            drives: [const { None }; 4],
+            metrics: Watcher::default(),
+            options: self.options,
+            digital_output: self.digital_output,
+            tape_drive: self.tape_drive,
+            rate: self.rate,
+            no_precompensation: self.no_precompensation,
+            activity: self.activity,
+            inward: self.inward,
+            side: self.side,
+            specify: self.specify,
+            configure: self.configure,
+            precompensation_start: self.precompensation_start,
+            lock: self.lock,
+            perpendicular: self.perpendicular,
+            present_cylinder: self.present_cylinder,
+            interrupt_status: self.interrupt_status.clone(),
+            last_track_length: self.last_track_length,
+            fifo: self.fifo.clone(),
+            command: self.command,
+            result: self.result,
+            format_ids: self.format_ids.clone(),
+            phase: self.phase.clone(),
+            shown: self.shown,
+            waited: self.waited,
+            now: self.now,
+            polls: self.polls,
+            seeks: self.seeks,
+            settled: self.settled,
+            at_speed: self.at_speed,
+            head_loaded: self.head_loaded,
+            interrupt_edge: self.interrupt_edge,
+            moved: self.moved,
+        }
+    }
+
+    /// It is one that can be, as far as anything depends on that.
+    pub(super) fn is_sound(&self) -> bool {
+        let phase = match &self.phase {
+            Phase::Idle | Phase::Stopped => true,
+            Phase::Command(CommandPhase { received, length }) => {
+                (1..*length).contains(received) && *length == 1 + self.command_row().parameters.len() as u32
+            }
+            Phase::Result(ResultPhase { length, fetched, .. }) => fetched < length && *length <= MAX_RESULT as u32,
+            Phase::Execution(execution) => {
+                execution.is_sound(self.now) && matches!(self.command_row().results.len(), 7)
+            }
+        };
+        let moments =
+            self.polls.iter().chain(&self.settled).chain(&self.at_speed).chain([&self.head_loaded, &self.now]);
+        phase
+            && moments.max().is_none_or(|&latest| latest <= END_OF_TIME)
+            && self.seeks.iter().flatten().all(|seek| seek.is_sound(END_OF_TIME))
+            && self.interrupt_status.is_sound()
+            && self.fifo.is_sound()
+            && self.configure & !configure::ALL == 0
+            && self.tape_drive & !tdr::TAPE_SELECT == 0
     }
 
     /// The RESET pin.

@@ -12,6 +12,7 @@ use crate::drive::Head;
 
 /// A command that has to do with the disk.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Execution {
     job: Job,
     /// When it goes on, if it takes time.
@@ -24,6 +25,7 @@ pub(super) struct Execution {
 
 /// What a command has moved between disk and host.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Moved {
     pub sectors: u32,
     pub bytes_read: u32,
@@ -31,6 +33,7 @@ pub(super) struct Moved {
 }
 
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 enum Job {
     Transfer(Transfer),
     Format(FormatTrack),
@@ -46,6 +49,15 @@ impl Execution {
     pub(super) fn format(format: FormatTrack, due: Nanoseconds) -> Self {
         let schedule = Schedule::new(due, format.rate(), format.encoding());
         Self { job: Job::Format(format), schedule, disk: None, stalled: false }
+    }
+
+    /// It is one that the chip can be in.
+    pub(super) fn is_sound(&self, now: Nanoseconds) -> bool {
+        self.schedule.is_sound(now)
+            && match &self.job {
+                Job::Transfer(transfer) => transfer.is_sound(),
+                Job::Format(format) => format.is_sound(),
+            }
     }
 
     /// When it goes on by itself.

@@ -87,6 +87,7 @@ impl<D: DmaChannel> Host for DmaPort<'_, D> {
 
 /// How CONFIGURE has the FIFO.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct FifoSize {
     /// FIFOTHR and 1; `None` when the FIFO is off.
     pub threshold: Option<usize>,
@@ -126,6 +127,7 @@ pub(super) struct Pio<'a, 's> {
 /// next begins, by which INT falls and rises: after as many bytes as the threshold leaves of the FIFO, or after each byte
 /// when the FIFO is off.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Fifo {
     bytes: [u8; Self::DEPTH],
     start: usize,
@@ -147,6 +149,16 @@ impl Fifo {
     /// Empties it for a command.
     pub(super) fn begin(&mut self, size: FifoSize, timed: bool) {
         *self = Self { size, timed, asks: true, ..Self::default() };
+    }
+
+    /// It is one that the chip can be in.
+    pub(super) fn is_sound(&self) -> bool {
+        let threshold = self.size.threshold.is_none_or(|threshold| (1..=Self::DEPTH).contains(&threshold));
+        threshold
+            && self.start <= self.end
+            && self.end <= Self::DEPTH
+            && self.begun <= Self::DEPTH
+            && self.wanted <= 1 << 20
     }
 
     pub(super) fn size(&self) -> FifoSize {

@@ -22,6 +22,21 @@ const ID_BYTES: usize = 4;
 #[derive(Clone, Debug)]
 pub(super) struct FormatIds([u8; ID_BYTES * u8::MAX as usize]);
 
+#[cfg(feature = "serde")]
+impl serde::Serialize for FormatIds {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.as_slice().serialize(serializer)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for FormatIds {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = Vec::<u8>::deserialize(deserializer)?;
+        bytes.try_into().map(Self).map_err(|_| serde::de::Error::custom("not the ID fields of a track"))
+    }
+}
+
 impl Default for FormatIds {
     fn default() -> Self {
         Self([0; ID_BYTES * u8::MAX as usize])
@@ -42,6 +57,7 @@ impl FormatIds {
 
 /// A FORMAT TRACK in its execution phase.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct FormatTrack {
     encoding: Encoding,
     rate: DataRate,
@@ -92,6 +108,11 @@ impl FormatTrack {
             st0: 0,
             st1: 0,
         }
+    }
+
+    /// It is one that the chip can be in.
+    pub(super) fn is_sound(&self) -> bool {
+        self.received <= ID_BYTES * usize::from(u8::MAX) && self.side < 2 && self.unit < 4
     }
 
     pub(super) fn rate(&self) -> DataRate {

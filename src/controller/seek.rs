@@ -14,6 +14,7 @@ const RECALIBRATE_STEPS: u8 = 79;
 
 /// What the drives have to tell by way of SENSE INTERRUPT STATUS. Bit n is drive n.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct InterruptStatus {
     /// Became ready, as polling after a reset found.
     polled: u8,
@@ -45,6 +46,11 @@ impl InterruptStatus {
     #[inline]
     pub(super) fn busy(&self) -> u8 {
         self.seek_ended | self.seeking
+    }
+
+    /// It is one that the chip can be in.
+    pub(super) fn is_sound(&self) -> bool {
+        self.polled | self.seeking | self.seek_ended <= 0b1111
     }
 
     fn begin_seek(&mut self, unit: usize) {
@@ -79,6 +85,7 @@ impl InterruptStatus {
 
 /// A seek-type command on its way, step by step.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Seek {
     /// The drive that was selected when it began.
     drive: usize,
@@ -92,6 +99,7 @@ pub(super) struct Seek {
 
 /// What a seek-type command leaves.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct SeekEnd {
     /// PCN.
     cylinder: u8,
@@ -105,6 +113,11 @@ impl Seek {
     /// When its next step is due.
     pub(super) fn next(&self) -> Nanoseconds {
         self.next
+    }
+
+    /// It is one that the chip can be in.
+    pub(super) fn is_sound(&self, end_of_time: Nanoseconds) -> bool {
+        self.drive < 4 && self.steps > 0 && self.next < end_of_time && self.interval < end_of_time >> 9
     }
 
     /// When its last step is made.

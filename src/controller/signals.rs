@@ -5,6 +5,7 @@ use crate::media::DataRate;
 
 /// Which register file the chip has. Its IDENT and MFM pins choose when it is reset; here the builder does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum InterfaceMode {
     /// PC/AT: no SRA and SRB, and of DIR only the disk-change bit.
     #[default]
@@ -18,6 +19,7 @@ pub enum InterfaceMode {
 
 /// What happened since the last look at it: the flip-flops of Model 30, and the toggles of PS/2.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Activity {
     /// A step pulse went out.
     pub step: bool,
@@ -46,6 +48,7 @@ impl Activity {
 
 /// What has passed between the chip and a head.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Passed {
     /// An ID or a data field was read.
     pub read: bool,

@@ -9,6 +9,7 @@ use crate::{
 
 /// Whether what the guest asks for takes time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Timing {
     /// Each command ends within the access that gives it its last byte, as far as the host moves its data.
     #[default]
@@ -32,10 +33,12 @@ const MINUTE: u128 = 60_000_000_000;
 /// second, and nothing lasts for an hour. After 292 years of hours it stands still.
 pub(super) fn later(now: Nanoseconds, elapsed: Duration) -> Nanoseconds {
     const HOUR: Duration = Duration::from_secs(3_600);
-    const END: Nanoseconds = Nanoseconds::MAX / 2;
     let elapsed = if elapsed > HOUR { HOUR + Duration::from_nanos(elapsed.subsec_nanos().into()) } else { elapsed };
-    (now + elapsed.as_nanos() as Nanoseconds).min(END)
+    (now + elapsed.as_nanos() as Nanoseconds).min(END_OF_TIME)
 }
+
+/// Where the clock stands still. What is to come can be later by any span that there is.
+pub(super) const END_OF_TIME: Nanoseconds = Nanoseconds::MAX / 2;
 
 /// From the end of a reset to the first look at the drives. At most 250 us are known to do.
 pub(super) const POLLING: Nanoseconds = 100 * MICROSECOND;
@@ -152,6 +155,7 @@ const fn usual_gap(rate: DataRate) -> usize {
 
 /// When a command goes on.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Schedule {
     /// What it waits for comes now.
     pub due: Nanoseconds,
@@ -165,6 +169,12 @@ impl Schedule {
     /// A command that is under way at `due`.
     pub(super) const fn new(due: Nanoseconds, rate: DataRate, encoding: Encoding) -> Self {
         Self { due, data: due, rate, encoding }
+    }
+
+    /// It is one that the chip can be in: no moment is farther off than a few minutes.
+    pub(super) fn is_sound(&self, now: Nanoseconds) -> bool {
+        const FAR: Nanoseconds = 1_000_000 * MILLISECOND;
+        self.due <= now.saturating_add(FAR) && self.data <= now.saturating_add(FAR)
     }
 
     /// What so many bytes take to pass the head.

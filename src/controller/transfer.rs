@@ -19,6 +19,7 @@ use crate::{
 
 /// What a transfer does with each sector that it finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) enum Kind {
     /// To the host, if the sector has this mark.
     Read(Mark),
@@ -54,6 +55,7 @@ pub(super) enum Direction {
 
 /// What SCAN asks of each byte on the disk, next to the host's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) enum Comparison {
     Equal,
     LowOrEqual,
@@ -71,6 +73,7 @@ pub(super) enum Progress {
 
 /// What a data command asks for, besides the ID that it starts with.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Request {
     kind: Kind,
     multi_track: bool,
@@ -90,6 +93,7 @@ struct Request {
 
 /// Sectors under the head that are passed without a new search.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Run {
     /// Place of the first one on the track.
     slot: u16,
@@ -134,6 +138,7 @@ pub(super) enum Step {
 
 /// A data command in its execution phase.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Transfer {
     request: Request,
     /// HDS, and after a change of sides by MT the other one.
@@ -161,6 +166,7 @@ pub(super) struct Transfer {
 
 /// What SCAN has seen of the sector under the head.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Scan {
     /// Some byte on the disk is lower than the host's, or higher.
     lower: bool,
@@ -214,6 +220,16 @@ impl Transfer {
             st1: 0,
             st2: 0,
         }
+    }
+
+    /// It is one that the chip can be in.
+    pub(super) fn is_sound(&self) -> bool {
+        let run = self.run.is_none_or(|run| {
+            let sectors = (1..=512).contains(&run.sectors) && run.slot <= 256;
+            sectors && self.id.size_code <= MAX_SIZE_CODE && run.offset() <= 1 << self.size_shift()
+        });
+        let reads_id = self.request.kind == Kind::ReadId && self.run.is_some();
+        run && !reads_id && self.side < 2 && self.request.unit < 4 && self.count <= 256
     }
 
     pub(super) fn rate(&self) -> DataRate {

@@ -43,6 +43,7 @@ enum Transfer {
 
 /// The address and word count registers of a channel, base or current.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Block {
     address: u16,
     /// Bytes left, less one.
@@ -56,6 +57,7 @@ impl Block {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Channel {
     base: Block,
     current: Block,
@@ -87,6 +89,7 @@ struct Run {
 
 /// One 8237A. Sets of channels are bits 3..0.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct I8237 {
     channels: [Channel; 4],
     command: u8,
@@ -263,6 +266,17 @@ impl Target {
 /// Which page register, by the last digit of its port, belongs to channels 0 to 3: the AT wired them in this order.
 const PAGE_OF_CHANNEL: [usize; 4] = [0x7, 0x3, 0x1, 0x2];
 
+/// All that the DMA controllers of a PC are, but for the memory behind them: see [`AtDma::state`].
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct AtDmaState {
+    dma1: I8237,
+    dma2: I8237,
+    pages: [u8; 16],
+    high_pages: Option<[u8; 16]>,
+    channel: u8,
+}
+
 /// The DMA controllers of a PC/AT: two 8237As, their page registers, and the guest memory `M` that they reach.
 ///
 /// As a [`DmaChannel`] it is the channel that the floppy controller is wired to. A transfer advances the address within
@@ -395,6 +409,19 @@ impl<M> AtDma<M> {
             None => return false,
         }
         true
+    }
+
+    /// All that the controllers are, to be saved with the machine.
+    pub fn state(&self) -> AtDmaState {
+        let Self { dma1, dma2, pages, high_pages, channel, memory: _ } = self;
+        let (dma1, dma2, pages, high_pages) = (dma1.clone(), dma2.clone(), *pages, *high_pages);
+        AtDmaState { dma1, dma2, pages, high_pages, channel: *channel }
+    }
+
+    /// The controllers as they were, with the memory of the machine behind them. Whatever the state says, they are safe.
+    pub fn from_state(state: AtDmaState, memory: M) -> Self {
+        let AtDmaState { dma1, dma2, pages, high_pages, channel } = state;
+        Self { dma1, dma2, pages, high_pages, channel: channel & 3, memory }
     }
 
     /// The memory that the controllers reach.

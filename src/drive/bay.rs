@@ -15,8 +15,11 @@ use std::{
 
 use log::warn;
 
-use super::{AttachError, DataLoss, DriveType, MediaEvent, MediaObserver, ReleaseError, SaveError, SwapError};
-use crate::media::{Flushing, Image, ImageError, ImageOptions, Layout, Medium, MediumError, Source};
+use super::{
+    AttachError, DataLoss, DriveType, MediaEvent, MediaObserver, MediumState, ReleaseError, RestoreMediumError,
+    SaveError, StateOptions, SwapError, state,
+};
+use crate::media::{Access, Flushing, Image, ImageError, ImageOptions, Layout, Medium, MediumError, Source};
 use crate::sync::{
     Mutex, MutexGuard,
     atomic::{AtomicBool, Ordering},
@@ -24,6 +27,7 @@ use crate::sync::{
 
 /// What is attached to a drive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[repr(u8)]
 pub enum Attachment {
     /// Nothing: the drive is empty.
@@ -446,6 +450,62 @@ impl Bay {
             return Err(SaveError::VmUnknown { drive });
         }
         work(state.medium_mut().ok_or(SaveError::NoMediaCaptured { drive })?)
+    }
+}
+
+/// What of the bay is saved with the machine: the change latch, which disk it is, and the disk.
+type SavedBay = (bool, u64, Option<MediumState>);
+
+impl Bay {
+    pub(super) fn state(&self, options: StateOptions) -> Result<SavedBay, MediumError> {
+        let mut state = self.lock();
+        let disk = state.disk;
+        let Some(loaded) = &mut state.loaded else { return Ok((self.changed(), disk, None)) };
+        let Loaded { medium, kind, path, options: image, layout } = loaded;
+        let (mut contents, mut hash) = (None, None);
+        if let Some(medium) = medium {
+            // What is handed over need not last: the machine is not over.
+            drop(medium.begin_flush()?);
+            if path.is_some() {
+                let private = image.access() == Access::Private;
+                contents = if private || options.contents { Some(medium.raw_image()?) } else { None };
+                hash = if options.hash { Some(state::hash(&medium.raw_image()?)) } else { None };
+            }
+        }
+        let (path, layout, access, durability) = (path.clone(), *layout, image.access(), image.durability_chosen());
+        let medium = MediumState { kind: *kind, path, access, durability, layout, contents, hash };
+        Ok((self.changed(), disk, Some(medium)))
+    }
+
+    /// Puts back what was in.
+    pub(super) fn restore(
+        &self,
+        changed: bool,
+        disk: u64,
+        medium: Option<MediumState>,
+        given: impl FnOnce(&MediumState) -> Option<Box<dyn Medium>>,
+    ) -> Result<(), RestoreMediumError> {
+        let loaded = match medium {
+            None => None,
+            Some(saved) => {
+                let was_in = saved.path.is_none() || saved.layout.is_some();
+                let medium: Option<Box<dyn Medium>> = match given(&saved) {
+                    Some(given) => Some(given),
+                    None if was_in => Some(Box::new(saved.open()?)),
+                    None => None,
+                };
+                let fits = |medium: &Box<dyn Medium>| self.drive_type.takes(medium.form_factor(), medium.cylinders());
+                if !medium.as_ref().is_none_or(fits) {
+                    return Err(RestoreMediumError::Unsuitable);
+                }
+                let options = saved.options();
+                Some(Loaded { medium, kind: saved.kind, path: saved.path, options, layout: saved.layout })
+            }
+        };
+        let mut state = self.lock();
+        (state.loaded, state.disk) = (loaded, disk);
+        self.changed.store(changed, Ordering::Release);
+        Ok(())
     }
 }
 

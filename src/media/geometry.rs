@@ -9,6 +9,7 @@ use super::DataRate;
 
 /// The physical size of a disk or drive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum FormFactor {
     /// 5.25 inches.
     Inch5_25,
@@ -29,6 +30,11 @@ impl fmt::Display for FormFactor {
 ///
 /// Use a constant, one of the [`FORMATS`], or [`Geometry::new`] for any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "Numbers", into = "Numbers")
+)]
 pub struct Geometry {
     cylinders: u8,
     heads: u8,
@@ -62,6 +68,30 @@ pub enum GeometryError {
         /// Bytes that pass in a turn, gaps and marks included.
         capacity: u32,
     },
+}
+
+/// A geometry that nobody has checked: cylinders, heads, sectors, N, rate and form.
+#[cfg(feature = "serde")]
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Numbers(u8, u8, u8, u8, DataRate, FormFactor);
+
+#[cfg(feature = "serde")]
+impl TryFrom<Numbers> for Geometry {
+    type Error = GeometryError;
+
+    fn try_from(
+        Numbers(cylinders, heads, sectors, size_code, rate, form_factor): Numbers,
+    ) -> Result<Self, GeometryError> {
+        Self::new(cylinders, heads, sectors, size_code, rate, form_factor)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl From<Geometry> for Numbers {
+    fn from(geometry: Geometry) -> Self {
+        let Geometry { cylinders, heads, sectors, size_code, rate, form_factor } = geometry;
+        Self(cylinders, heads, sectors, size_code, rate, form_factor)
+    }
 }
 
 impl Geometry {
@@ -193,6 +223,7 @@ impl fmt::Display for Geometry {
 
 /// How the sectors of a disk lie on its tracks, and in its raw image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Layout {
     /// All tracks alike, with sectors of one size, which the image has in ascending order of cylinder, head and sector.
     Regular(Geometry),

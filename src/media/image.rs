@@ -12,6 +12,7 @@ use super::{
 
 /// What may happen to the file of an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Access {
     /// The guest's writes go to the file. The file is locked against every other use.
     #[default]
@@ -35,6 +36,7 @@ enum Backing {
 /// What a command that wrote has done when it ends. A release brings all to the host's disk before it lets go of the file,
 /// whatever is chosen here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Durability {
     /// Each command that wrote hands its sectors to the host before it ends: they outlive this process. At the release, or
     /// a [`flush`](crate::FloppyDrive::flush), they go to the host's disk.
@@ -105,6 +107,16 @@ impl ImageOptions {
     pub const fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
+    }
+}
+
+impl ImageOptions {
+    pub(crate) const fn access(&self) -> Access {
+        self.access
+    }
+
+    pub(crate) const fn durability_chosen(&self) -> Durability {
+        self.durability
     }
 }
 
@@ -268,6 +280,14 @@ impl Image {
     #[must_use]
     pub fn access(&self) -> Access {
         self.file().access()
+    }
+
+    /// Makes all bytes of a private image what they were. `false` when they are not as many.
+    pub(crate) fn replace(&mut self, bytes: &[u8]) -> bool {
+        match &mut self.store {
+            Store::Memory(memory) => memory.replace(bytes),
+            Store::Mapped(_) => false,
+        }
     }
 
     /// The disk is out of the host's drive, and what was written to it belongs on no other.

@@ -209,6 +209,17 @@ impl Memory {
         Ok(())
     }
 
+    /// Makes all bytes of a private image what they were. `false` when they are not as many.
+    pub(super) fn replace(&mut self, bytes: &[u8]) -> bool {
+        let fits = self.bytes.len() == bytes.len() && self.file.access() == Access::Private;
+        if fits {
+            self.bytes.copy_from_slice(bytes);
+            self.blocks.fill(Block::Clean);
+            self.absent = 0;
+        }
+        fits
+    }
+
     /// A command that wrote has ended.
     pub(super) fn end_of_command(&mut self) -> io::Result<()> {
         let dirty = std::mem::take(&mut self.dirty);
