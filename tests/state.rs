@@ -433,7 +433,9 @@ fn the_states_of_earlier_versions_are_restored() {
             assert_eq!((data, &result[..]), (412, &[0x40, 0x80, 0x00, 0, 0, 2, 2][..]));
         } else {
             assert_eq!(result, [0x00, 0x00, 0x00, 0, 0, 2, 2]);
-            assert_eq!(floppy.controller().dma().memory()[..512], [0xA5; 512]);
+            // The first part of the sector went to the memory of the machine that was saved.
+            let memory = floppy.controller().dma().memory();
+            assert_eq!((memory[0], memory[511], memory[512]), (0, 0xA5, 0));
         }
     }
 }

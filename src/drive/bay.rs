@@ -494,8 +494,8 @@ impl Bay {
                     None if was_in => Some(Box::new(saved.open()?)),
                     None => None,
                 };
-                let fits = |medium: &Box<dyn Medium>| self.drive_type.takes(medium.form_factor(), medium.cylinders());
-                if !medium.as_ref().is_none_or(fits) {
+                let fits = |medium: &dyn Medium| self.drive_type.takes(medium.form_factor(), medium.cylinders());
+                if !medium.as_deref().is_none_or(fits) {
                     return Err(RestoreMediumError::Unsuitable);
                 }
                 let options = saved.options();
