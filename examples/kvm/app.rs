@@ -1,0 +1,183 @@
+//! The command: which disk is booted, and what is said of the run.
+
+use std::{
+    error::Error,
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use clap::Parser;
+use kvm_ioctls::Kvm;
+use tempfile::NamedTempFile;
+use vm_fdc::{
+    Timing,
+    drive::DriveType,
+    media::{Access, FORMATS, Format},
+};
+
+use crate::{
+    selftest,
+    vmm::{End, Machine},
+};
+
+/// Of Debian's package `seabios`.
+const BIOS: &str = "/usr/share/seabios/bios.bin";
+
+/// What the host does not have is no failure. The status by which test harnesses know a test that was skipped.
+const SKIPPED: u8 = 77;
+
+/// Boots SeaBIOS from a floppy image, in a VM monitor on KVM with an emulated 82077AA.
+#[derive(Parser)]
+#[command(name = "kvm")]
+struct Options {
+    /// The image to boot from, which is not changed; unless named, one that tests the drive
+    #[arg(long, value_name = "FILE")]
+    image: Option<PathBuf>,
+    /// With --image: what the guest is to print; unless named, the guest is to halt
+    #[arg(long, value_name = "TEXT", requires = "image")]
+    expect: Option<String>,
+    /// The firmware: SeaBIOS, as built for QEMU
+    #[arg(long, value_name = "FILE", default_value = BIOS)]
+    bios: PathBuf,
+    /// The floppy drive takes the time of a real one
+    #[arg(long)]
+    authentic: bool,
+    /// Print what SeaBIOS says of itself, on standard error
+    #[arg(long)]
+    verbose: bool,
+    /// After how many seconds the guest has failed
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    time_limit: u64,
+}
+
+pub fn main() -> ExitCode {
+    let options = Options::parse();
+    let (kvm, firmware) = match host(&options) {
+        Ok(host) => host,
+        Err(missing) => {
+            eprintln!("kvm: skipped: {missing}");
+            return ExitCode::from(SKIPPED);
+        }
+    };
+    match run(&options, &kvm, &firmware) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("kvm: {}", one_line(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What the host must have.
+fn host(options: &Options) -> Result<(Kvm, Vec<u8>), String> {
+    let kvm = Kvm::new().map_err(|error| format!("/dev/kvm: {error}"))?;
+    let bios = &options.bios;
+    let firmware = fs::read(bios)
+        .map_err(|error| format!("{}: {error} (Debian has SeaBIOS in the package seabios)", bios.display()))?;
+    Ok((kvm, firmware))
+}
+
+fn run(options: &Options, kvm: &Kvm, firmware: &[u8]) -> Result<(), Box<dyn Error>> {
+    let disk = Disk::new(options)?;
+    let timing = if options.authentic { Timing::Authentic } else { Timing::Immediate };
+    let mut machine = Machine::new(kvm, firmware, disk.drive_type, timing, options.verbose)?;
+    let drive = machine.floppy().drive()?;
+    drive.attach_image(disk.path(), disk.access)?;
+
+    let began = Instant::now();
+    let end = machine.run(options.expect.as_deref(), Duration::from_secs(options.time_limit))?;
+    let time = began.elapsed().as_secs_f64();
+    drive.release_image()?;
+
+    println!();
+    println!("{time:.3} s, {} exits, {} of them for the floppy drive", machine.exits(), machine.floppy().accesses());
+    match (end, &options.expect) {
+        (End::Printed, _) | (End::Halted, None) => {}
+        (End::Halted, Some(text)) => return Err(format!("the guest halted before it printed {text:?}").into()),
+        (End::Reset, _) => return Err("the guest wanted a reset".into()),
+        (End::TimeLimit, _) => return Err(format!("the guest was not done after {} s", options.time_limit).into()),
+    }
+    if options.image.is_none() {
+        check_selftest(machine.text(), disk.path())?;
+    }
+    Ok(())
+}
+
+fn check_selftest(text: &str, image: &Path) -> Result<(), Box<dyn Error>> {
+    if text.lines().last() != Some(selftest::GOOD) {
+        return Err("the self-test failed".into());
+    }
+    if fs::read(image)? != selftest::disk_afterwards() {
+        return Err("the image is not what the guest was to leave".into());
+    }
+    println!("The sector that the guest wrote is in the image, and the others are as they were");
+    Ok(())
+}
+
+/// The disk to boot from.
+struct Disk {
+    file: File,
+    access: Access,
+    drive_type: DriveType,
+}
+
+enum File {
+    Named(PathBuf),
+    Temporary(NamedTempFile),
+}
+
+impl Disk {
+    fn new(options: &Options) -> Result<Self, Box<dyn Error>> {
+        let Some(path) = &options.image else {
+            let file = File::Temporary(temporary(&selftest::disk())?);
+            return Ok(Self { file, access: Access::ReadWrite, drive_type: DriveType::Inch3_5Hd });
+        };
+        let bytes = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?.len();
+        if let Some(drive_type) = drive_for(bytes) {
+            return Ok(Self { file: File::Named(path.clone()), access: Access::Private, drive_type });
+        }
+        // Boot disks are often cut off behind their last byte. What does not fit is an error when it is attached.
+        let whole = DriveType::Inch3_5Hd;
+        let size = FORMATS.iter().find(|format| whole.accepts(format.layout) && format.name.starts_with("1.44M"));
+        let mut disk = fs::read(path)?;
+        if let Some(size) = size.map(|format| format.bytes as usize).filter(|&size| size > disk.len()) {
+            disk.resize(size, 0);
+        }
+        Ok(Self { file: File::Temporary(temporary(&disk)?), access: Access::Private, drive_type: whole })
+    }
+
+    fn path(&self) -> &Path {
+        match &self.file {
+            File::Named(path) => path,
+            File::Temporary(file) => file.path(),
+        }
+    }
+}
+
+/// The drive made for disks of this size.
+fn drive_for(bytes: u64) -> Option<DriveType> {
+    let format = Format::of_size(bytes).next()?;
+    DriveType::ALL.into_iter().find(|drive| drive.accepts(format.layout))
+}
+
+fn temporary(disk: &[u8]) -> Result<NamedTempFile, Box<dyn Error>> {
+    let mut file = NamedTempFile::new()?;
+    file.write_all(disk)?;
+    file.flush()?;
+    Ok(file)
+}
+
+/// An error with all that caused it.
+fn one_line(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        line += ": ";
+        line += &error.to_string();
+        source = error.source();
+    }
+    line.replace(char::is_control, "?")
+}

@@ -1,0 +1,144 @@
+//! The VM monitor: memory with firmware in it, a processor, a board, and the loop that runs them.
+
+mod alarm;
+mod board;
+mod fw_cfg;
+pub mod pic;
+mod pit;
+mod serial;
+mod vcpu;
+
+use std::{
+    cell::RefCell,
+    error::Error,
+    rc::Rc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use alarm::Alarm;
+use board::Board;
+use kvm_ioctls::Kvm;
+use vcpu::{Exit, Vcpu};
+use vm_fdc::{Timing, drive::DriveType};
+use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
+
+use crate::floppy::Floppy;
+
+const MEMORY: u64 = 64 << 20;
+const FIRST_MEBIBYTE: u64 = 1 << 20;
+/// The firmware ends where the 32-bit addresses do, and its last part is also at the end of the first MiB.
+const ROM_END: u64 = 1 << 32;
+const SHADOW: usize = 128 << 10;
+const ROM_MOST: usize = 256 << 10;
+
+/// Why a run ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum End {
+    /// The guest halted with interrupts off.
+    Halted,
+    /// It printed what was expected.
+    Printed,
+    /// It wanted to start anew.
+    Reset,
+    /// It ran for too long.
+    TimeLimit,
+}
+
+/// A PC with one floppy drive.
+pub struct Machine {
+    vcpu: Vcpu,
+    board: Board,
+    alarm: Alarm,
+    exits: u64,
+}
+
+impl Machine {
+    /// With the firmware in memory, and no disk in the drive.
+    pub fn new(
+        kvm: &Kvm,
+        firmware: &[u8],
+        drive_type: DriveType,
+        timing: Timing,
+        verbose: bool,
+    ) -> Result<Self, Box<dyn Error>> {
+        if !(SHADOW..=ROM_MOST).contains(&firmware.len()) || !firmware.len().is_multiple_of(4096) {
+            return Err(format!("{} bytes are no firmware of a PC: 128K or 256K are", firmware.len()).into());
+        }
+        let rom = GuestAddress(ROM_END - firmware.len() as u64);
+        let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), MEMORY as usize), (rom, firmware.len())])?;
+        memory.write_slice(firmware, rom)?;
+        let shadow = &firmware[firmware.len() - SHADOW..];
+        memory.write_slice(shadow, GuestAddress(FIRST_MEBIBYTE - SHADOW as u64))?;
+
+        let pics = Rc::default();
+        let floppy = Floppy::new(drive_type, timing, memory.clone(), Rc::clone(&pics))?;
+        let board = Board::new(floppy, pics, MEMORY, verbose);
+        Ok(Self { vcpu: Vcpu::new(kvm, memory, rom)?, board, alarm: Alarm::new()?, exits: 0 })
+    }
+
+    /// The floppy drive.
+    pub fn floppy(&self) -> &Floppy {
+        &self.board.floppy
+    }
+
+    /// What the guest printed.
+    pub fn text(&self) -> &str {
+        self.board.serial.text()
+    }
+
+    /// How often the guest was left.
+    pub fn exits(&self) -> u64 {
+        self.exits
+    }
+
+    /// Runs the guest from its reset until it halts, prints `expected`, or has run for `limit`.
+    pub fn run(&mut self, expected: Option<&str>, limit: Duration) -> Result<End, Box<dyn Error>> {
+        let switched_on = Instant::now();
+        let mut printed = 0;
+        loop {
+            let now = switched_on.elapsed();
+            if now >= limit {
+                return Ok(End::TimeLimit);
+            }
+            self.board.advance(now);
+            let wake = self.board.deadline().map_or(limit, |deadline| deadline.min(limit));
+            self.interrupt()?;
+            self.alarm.set(now, wake)?;
+
+            self.exits += 1;
+            match self.vcpu.run()? {
+                Exit::In { port, width, data } => self.board.read(switched_on.elapsed(), port, width, data),
+                Exit::Out { port, width, data } => self.board.write(switched_on.elapsed(), port, width, data)?,
+                Exit::Halt { interrupts_on: false } => return Ok(End::Halted),
+                Exit::Halt { interrupts_on: true } if !self.board.pics.borrow().interrupts() => {
+                    thread::sleep(wake.saturating_sub(switched_on.elapsed()));
+                }
+                Exit::Shutdown => return Ok(End::Reset),
+                Exit::Halt { .. } | Exit::None => {}
+            }
+            if self.board.reset {
+                return Ok(End::Reset);
+            }
+            let text = self.board.serial.text();
+            if text.len() > printed {
+                printed = text.len();
+                if expected.is_some_and(|expected| text.ends_with(expected)) {
+                    return Ok(End::Printed);
+                }
+            }
+        }
+    }
+
+    /// The line from the interrupt controllers to the processor.
+    fn interrupt(&mut self) -> Result<(), Box<dyn Error>> {
+        let pics: &RefCell<_> = &self.board.pics;
+        let wanted = pics.borrow().interrupts();
+        if self.vcpu.takes_interrupt(wanted)
+            && let Some(vector) = pics.borrow_mut().acknowledge()
+        {
+            self.vcpu.interrupt(vector)?;
+        }
+        Ok(())
+    }
+}

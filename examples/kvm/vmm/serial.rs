@@ -1,0 +1,83 @@
+//! COM1 as an output: what the guest writes is printed, and kept without the commands to a terminal that SeaBIOS adds.
+
+use std::io::{self, IsTerminal, Write};
+
+const INTERRUPT_ENABLE: u16 = 1;
+const INTERRUPT_IDENTIFICATION: u16 = 2;
+const LINE_CONTROL: u16 = 3;
+const LINE_STATUS: u16 = 5;
+const MODEM_STATUS: u16 = 6;
+
+const LOW_CYCLE_BAUD: u8 = 0x80;
+const TRANSMITTER_EMPTY: u8 = 0x02;
+
+/// Where in a command to a terminal (`ESC [ ... letter`) the output is.
+#[derive(Default, PartialEq)]
+enum Escape {
+    #[default]
+    None,
+    Begun,
+    Parameters,
+}
+
+#[derive(Default)]
+pub struct Serial {
+    registers: [u8; 8],
+    escape: Escape,
+    text: String,
+}
+
+impl Serial {
+    /// What was written, as text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub fn read(&self, register: u16) -> u8 {
+        match register {
+            INTERRUPT_IDENTIFICATION if self.registers[1] & TRANSMITTER_EMPTY != 0 => 0x02,
+            INTERRUPT_IDENTIFICATION => 0x01, // none
+            LINE_STATUS => 0x60,              // all is sent, nothing received
+            MODEM_STATUS => 0xB0,
+            0 => 0,
+            _ => self.registers[usize::from(register & 7)],
+        }
+    }
+
+    pub fn write(&mut self, register: u16, value: u8) -> io::Result<()> {
+        let divisor = self.registers[usize::from(LINE_CONTROL)] & LOW_CYCLE_BAUD != 0;
+        match register {
+            0 | INTERRUPT_ENABLE if divisor => {}
+            0 => self.transmit(value)?,
+            _ => self.registers[usize::from(register & 7)] = value,
+        }
+        Ok(())
+    }
+
+    fn transmit(&mut self, byte: u8) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        let kept = self.keep(byte);
+        match kept {
+            _ if out.is_terminal() => out.write_all(&[byte])?,
+            Some(character) => write!(out, "{character}")?,
+            None => {}
+        }
+        out.flush()
+    }
+
+    /// Takes a byte into the text, if it is of the text.
+    fn keep(&mut self, byte: u8) -> Option<char> {
+        let escape = std::mem::take(&mut self.escape);
+        match (escape, byte) {
+            (_, 0x1B) => self.escape = Escape::Begun,
+            (Escape::Begun, b'[') => self.escape = Escape::Parameters,
+            (Escape::Parameters, 0x20..=0x3F) => self.escape = Escape::Parameters,
+            (Escape::None, b'\n' | 0x20..=0x7E) => {
+                self.text.push(byte.into());
+                return Some(byte.into());
+            }
+            _ => {}
+        }
+        None
+    }
+}
