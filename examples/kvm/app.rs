@@ -3,7 +3,7 @@
 use std::{
     error::Error,
     fs,
-    io::Write,
+    io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
@@ -15,7 +15,7 @@ use tempfile::NamedTempFile;
 use vm_fdc::{
     Timing,
     drive::DriveType,
-    media::{Access, FORMATS, Format},
+    media::{Access, Format, Geometry},
 };
 
 use crate::{
@@ -49,7 +49,7 @@ struct Options {
     #[arg(long)]
     verbose: bool,
     /// After how many seconds the guest has failed
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     time_limit: u64,
 }
 
@@ -92,8 +92,9 @@ fn run(options: &Options, kvm: &Kvm, firmware: &[u8]) -> Result<(), Box<dyn Erro
     let time = began.elapsed().as_secs_f64();
     drive.release_image()?;
 
-    println!();
-    println!("{time:.3} s, {} exits, {} of them for the floppy drive", machine.exits(), machine.floppy().accesses());
+    let (exits, accesses) = (machine.exits(), machine.floppy().accesses());
+    let newline = if machine.text().ends_with('\n') { "" } else { "\n" };
+    say(&format!("{newline}{time:.3} s, {exits} exits, {accesses} of them for the floppy drive"))?;
     match (end, &options.expect) {
         (End::Printed, _) | (End::Halted, None) => {}
         (End::Halted, Some(text)) => return Err(format!("the guest halted before it printed {text:?}").into()),
@@ -102,8 +103,17 @@ fn run(options: &Options, kvm: &Kvm, firmware: &[u8]) -> Result<(), Box<dyn Erro
     }
     if options.image.is_none() {
         check_selftest(machine.text(), disk.path())?;
+        say("the sector that the guest wrote is in the image, and the others are as they were")?;
     }
     Ok(())
+}
+
+/// Prints a line. Whoever reads may stop before the end.
+fn say(line: &str) -> io::Result<()> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn check_selftest(text: &str, image: &Path) -> Result<(), Box<dyn Error>> {
@@ -113,7 +123,6 @@ fn check_selftest(text: &str, image: &Path) -> Result<(), Box<dyn Error>> {
     if fs::read(image)? != selftest::disk_afterwards() {
         return Err("the image is not what the guest was to leave".into());
     }
-    println!("The sector that the guest wrote is in the image, and the others are as they were");
     Ok(())
 }
 
@@ -136,17 +145,17 @@ impl Disk {
             return Ok(Self { file, access: Access::ReadWrite, drive_type: DriveType::Inch3_5Hd });
         };
         let bytes = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?.len();
-        if let Some(drive_type) = drive_for(bytes) {
-            return Ok(Self { file: File::Named(path.clone()), access: Access::Private, drive_type });
-        }
-        // Boot disks are often cut off behind their last byte. What does not fit is an error when it is attached.
-        let whole = DriveType::Inch3_5Hd;
-        let size = FORMATS.iter().find(|format| whole.accepts(format.layout) && format.name.starts_with("1.44M"));
-        let mut disk = fs::read(path)?;
-        if let Some(size) = size.map(|format| format.bytes as usize).filter(|&size| size > disk.len()) {
-            disk.resize(size, 0);
-        }
-        Ok(Self { file: File::Temporary(temporary(&disk)?), access: Access::Private, drive_type: whole })
+        let file = match drive_for(bytes) {
+            // Boot disks are often cut off behind the last byte that they need.
+            None if bytes < Geometry::HD_1440K.bytes() => {
+                let mut disk = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+                disk.resize(Geometry::HD_1440K.bytes() as usize, 0);
+                File::Temporary(temporary(&disk)?)
+            }
+            // What is no disk at all, the drive will refuse.
+            _ => File::Named(path.clone()),
+        };
+        Ok(Self { file, access: Access::Private, drive_type: drive_for(bytes).unwrap_or(DriveType::Inch3_5Hd) })
     }
 
     fn path(&self) -> &Path {

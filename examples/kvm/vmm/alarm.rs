@@ -4,7 +4,7 @@
 use std::{io, ptr, time::Duration};
 
 /// A signal that comes too early, before the guest is entered, is followed by the next.
-const AGAIN: libc::suseconds_t = 1_000;
+const AGAIN: Duration = Duration::from_millis(1);
 
 /// The process' one alarm. The process has one thread.
 pub struct Alarm {
@@ -28,16 +28,28 @@ impl Alarm {
             return Ok(());
         }
         self.moment = Some(moment);
-        let left = moment.saturating_sub(now) + Duration::from_micros(1); // rounded up, and 0 would switch it off
-        let value = libc::timeval {
-            tv_sec: left.as_secs() as libc::time_t,
-            tv_usec: left.subsec_micros() as libc::suseconds_t,
-        };
-        let timer = libc::itimerval { it_interval: libc::timeval { tv_sec: 0, tv_usec: AGAIN }, it_value: value };
-        // SAFETY: the kernel reads `timer`, which lives, and writes nothing.
-        match unsafe { libc::setitimer(libc::ITIMER_REAL, &timer, ptr::null_mut()) } {
-            0 => Ok(()),
-            _ => Err(io::Error::last_os_error()),
-        }
+        // Rounded up; and nothing left would switch it off.
+        let left = moment.saturating_sub(now) + Duration::from_micros(1);
+        set_timer(left, AGAIN)
+    }
+
+    /// Switches it off.
+    pub fn clear(&mut self) -> io::Result<()> {
+        self.moment = None;
+        set_timer(Duration::ZERO, Duration::ZERO)
+    }
+}
+
+/// The first signal after `first`, and then one every `interval`.
+fn set_timer(first: Duration, interval: Duration) -> io::Result<()> {
+    let value = |time: Duration| libc::timeval {
+        tv_sec: time.as_secs() as libc::time_t,
+        tv_usec: time.subsec_micros() as libc::suseconds_t,
+    };
+    let timer = libc::itimerval { it_interval: value(interval), it_value: value(first) };
+    // SAFETY: the kernel reads `timer`, which lives, and writes nothing.
+    match unsafe { libc::setitimer(libc::ITIMER_REAL, &timer, ptr::null_mut()) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }

@@ -53,7 +53,8 @@ impl Pic {
             }
         } else if value & 0x20 != 0 {
             // End of interrupt: of the line that is named, or of the one with the highest priority.
-            let ended = if value & 0x40 != 0 { 1 << (value & 7) } else { self.in_service & self.in_service.wrapping_neg() };
+            let ended =
+                if value & 0x40 != 0 { 1 << (value & 7) } else { self.in_service & self.in_service.wrapping_neg() };
             self.in_service &= !ended;
         }
     }

@@ -2,13 +2,14 @@
 
 use std::io::{self, IsTerminal, Write};
 
+const DATA: u16 = 0;
 const INTERRUPT_ENABLE: u16 = 1;
 const INTERRUPT_IDENTIFICATION: u16 = 2;
 const LINE_CONTROL: u16 = 3;
 const LINE_STATUS: u16 = 5;
 const MODEM_STATUS: u16 = 6;
 
-const LOW_CYCLE_BAUD: u8 = 0x80;
+const DIVISOR_LATCH: u8 = 0x80;
 const TRANSMITTER_EMPTY: u8 = 0x02;
 
 /// Where in a command to a terminal (`ESC [ ... letter`) the output is.
@@ -33,22 +34,24 @@ impl Serial {
         &self.text
     }
 
+    /// The guest reads a register, 0 to 7.
     pub fn read(&self, register: u16) -> u8 {
         match register {
-            INTERRUPT_IDENTIFICATION if self.registers[1] & TRANSMITTER_EMPTY != 0 => 0x02,
-            INTERRUPT_IDENTIFICATION => 0x01, // none
+            INTERRUPT_IDENTIFICATION if self.registers[usize::from(INTERRUPT_ENABLE)] & TRANSMITTER_EMPTY != 0 => 0x02,
+            INTERRUPT_IDENTIFICATION => 0x01, // no interrupt
             LINE_STATUS => 0x60,              // all is sent, nothing received
             MODEM_STATUS => 0xB0,
-            0 => 0,
+            DATA => 0,
             _ => self.registers[usize::from(register & 7)],
         }
     }
 
+    /// The guest writes a register. What it transmits is printed at once.
     pub fn write(&mut self, register: u16, value: u8) -> io::Result<()> {
-        let divisor = self.registers[usize::from(LINE_CONTROL)] & LOW_CYCLE_BAUD != 0;
+        let divisor = self.registers[usize::from(LINE_CONTROL)] & DIVISOR_LATCH != 0;
         match register {
-            0 | INTERRUPT_ENABLE if divisor => {}
-            0 => self.transmit(value)?,
+            DATA | INTERRUPT_ENABLE if divisor => {}
+            DATA => self.transmit(value)?,
             _ => self.registers[usize::from(register & 7)] = value,
         }
         Ok(())
@@ -56,8 +59,8 @@ impl Serial {
 
     fn transmit(&mut self, byte: u8) -> io::Result<()> {
         let mut out = io::stdout().lock();
-        let kept = self.keep(byte);
-        match kept {
+        match self.keep(byte) {
+            // A terminal is to have its commands, too.
             _ if out.is_terminal() => out.write_all(&[byte])?,
             Some(character) => write!(out, "{character}")?,
             None => {}
