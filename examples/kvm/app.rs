@@ -49,7 +49,7 @@ struct Options {
     #[arg(long)]
     verbose: bool,
     /// After how many seconds the guest has failed
-    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     time_limit: u64,
 }
 
