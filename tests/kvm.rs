@@ -33,6 +33,7 @@ fn run(arguments: &[&str]) -> Run {
     let test = env::current_exe().expect("the path of this test");
     let profile = test.parent().and_then(Path::parent).expect("the folder of the profile");
     let example = profile.join("examples").join("kvm");
+    assert!(example.exists(), "{} is built by `cargo test` or `cargo build --examples`", example.display());
     let Output { status, stdout, stderr } = Command::new(example).args(arguments).output().expect("the example runs");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     Run { status: status.code(), out: text(stdout), err: text(stderr) }

@@ -26,10 +26,9 @@ use crate::floppy::Floppy;
 
 const MEMORY: u64 = 64 << 20;
 const FIRST_MEBIBYTE: u64 = 1 << 20;
-/// The firmware ends where the 32-bit addresses do, and its last part is also at the end of the first MiB.
+/// The firmware ends where the 32-bit addresses do, and is also at the end of the first MiB.
 const ROM_END: u64 = 1 << 32;
-const SHADOW: usize = 128 << 10;
-const ROM_MOST: usize = 256 << 10;
+const ROM_SIZES: [usize; 2] = [128 << 10, 256 << 10];
 
 /// Why a run ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,14 +60,13 @@ impl Machine {
         timing: Timing,
         verbose: bool,
     ) -> Result<Self, Box<dyn Error>> {
-        if !(SHADOW..=ROM_MOST).contains(&firmware.len()) || !firmware.len().is_multiple_of(4096) {
+        if !ROM_SIZES.contains(&firmware.len()) {
             return Err(format!("{} bytes are no firmware of a PC: 128K or 256K are", firmware.len()).into());
         }
-        let rom = GuestAddress(ROM_END - firmware.len() as u64);
+        let [rom, shadow] = [ROM_END, FIRST_MEBIBYTE].map(|end| GuestAddress(end - firmware.len() as u64));
         let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), MEMORY as usize), (rom, firmware.len())])?;
         memory.write_slice(firmware, rom)?;
-        let shadow = &firmware[firmware.len() - SHADOW..];
-        memory.write_slice(shadow, GuestAddress(FIRST_MEBIBYTE - SHADOW as u64))?;
+        memory.write_slice(firmware, shadow)?;
 
         let pics = Rc::default();
         let floppy = Floppy::new(drive_type, timing, memory.clone(), Rc::clone(&pics))?;
