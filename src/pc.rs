@@ -138,7 +138,7 @@ impl<M: GuestMemory, I: Interrupt> PcFloppy<M, I> {
         claimed
     }
 
-    /// The guest reads with a string instruction (`rep ins`): `data.len() / width` accesses of `width` bytes each, all to
+    /// The guest reads with a string instruction (`rep ins`), of which some hypervisors give all the data at once: `data.len() / width` accesses of `width` bytes each, all to
     /// `port`. From the FIFO, a byte wide, in one go. `false` when no port is claimed.
     pub fn read_string(&mut self, port: u16, width: usize, data: &mut [u8]) -> bool {
         let burst = if self.is_fifo(port, width) { self.controller.read_string(data) } else { 0 };

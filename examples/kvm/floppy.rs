@@ -7,6 +7,7 @@ use vm_fdc::{
     BuildError, Controller, FloppyDrive, Interrupt, Timing,
     dma::GuestMemory,
     drive::{DriveType, NoSuchDrive},
+    firmware::InstalledDrives,
     pc::{PcFloppy, Wiring},
 };
 use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
@@ -42,7 +43,6 @@ impl Interrupt for Irq {
 /// The floppy subsystem on the bus of this machine.
 pub struct Floppy {
     pc: PcFloppy<Ram, Irq>,
-    drive_type: DriveType,
     /// Until when the library was told the time.
     told: Duration,
     accesses: u64,
@@ -60,7 +60,7 @@ impl Floppy {
         let controller =
             Controller::builder().drive(0, drive_type).timing(timing).interrupt(Irq { pics, number: wiring.irq });
         let pc = PcFloppy::new(controller, Ram(memory), wiring)?;
-        Ok(Self { pc, drive_type, told: Duration::ZERO, accesses: 0 })
+        Ok(Self { pc, told: Duration::ZERO, accesses: 0 })
     }
 
     /// Drive A:, to put disks in while the guest runs: from here or any other thread.
@@ -68,11 +68,9 @@ impl Floppy {
         self.pc.drive(0)
     }
 
-    /// What the CMOS memory of the machine says of the drives: the type of A: in the high half, none for B: in the low.
+    /// What the CMOS memory of the machine says of the drives, in its register 0x10.
     pub fn cmos_types(&self) -> u8 {
-        // Their codes count from 1, in the order of `ALL`; 0 is none.
-        let code = DriveType::ALL.iter().position(|&drive| drive == self.drive_type).map_or(0, |at| at as u8 + 1);
-        code << 4
+        InstalledDrives::from(&self.pc.drives()).cmos_drive_types()
     }
 
     /// `IN`, or `REP INS` when `data` holds more than one access of `width` bytes. `false` when the port is another
