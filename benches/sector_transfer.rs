@@ -224,8 +224,8 @@ fn whole_disk(criterion: &mut Criterion) {
             let name = format!("READ DATA, {place}, own DMA");
             read_disk(&mut group, &name, &disk, backing, OwnDma::new(&mut memory), &pieces, own_dma);
         }
-        let (name, dma) = ("READ DATA, mapped, 8237A", AtDma::new(&mut memory[..]));
-        read_disk(&mut group, name, &disk, Backing::Mapped, dma, &pieces, through_8237a);
+        let (backing, dma) = (Backing::Mapped, AtDma::new(&mut memory[..]));
+        read_disk(&mut group, "READ DATA, mapped, 8237A", &disk, backing, dma, &pieces, through_8237a);
         group.finish();
 
         let mut group = criterion.benchmark_group(format!("write disk {name}"));
@@ -245,8 +245,8 @@ fn whole_disk(criterion: &mut Criterion) {
             let name = format!("WRITE DATA, {place}, own DMA");
             write_disk(&mut group, &name, &disk, backing, OwnDma::new(&mut memory), &pieces, own_dma);
         }
-        let (name, dma) = ("WRITE DATA, mapped, 8237A", AtDma::new(&mut memory[..]));
-        write_disk(&mut group, name, &disk, Backing::Mapped, dma, &pieces, through_8237a);
+        let (backing, dma) = (Backing::Mapped, AtDma::new(&mut memory[..]));
+        write_disk(&mut group, "WRITE DATA, mapped, 8237A", &disk, backing, dma, &pieces, through_8237a);
         group.finish();
     }
 }
