@@ -61,7 +61,7 @@ impl DriveType {
     }
 
     /// Those for which `is` holds.
-    fn that(is: impl Fn(Self) -> bool) -> Vec<Self> {
+    fn all_that(is: impl Fn(Self) -> bool) -> Vec<Self> {
         Self::ALL.into_iter().filter(|&drive| is(drive)).collect()
     }
 
@@ -365,7 +365,7 @@ impl Head<'_> {
         }
     }
 
-    /// Which disk it is, of all that were in the drive.
+    /// Which disk it is, of all that were in any drive.
     pub(crate) fn disk(&self) -> u64 {
         self.bay.disk()
     }

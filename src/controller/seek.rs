@@ -188,8 +188,8 @@ impl Chip {
         }
     }
 
-    /// Steps at once, or, with timing, from now on; that is when it gives `true`. A seek of the same unit that is under way
-    /// stops where it is, and will not tell how it ended (not established: software has to wait for that).
+    /// Steps at once, or, with timing, from now on. `true` when the steps are still to come. A seek of the same unit that is
+    /// under way stops where it is, and will not tell how it ended (not established: software has to wait for that).
     fn set_out(&mut self, unit: usize, direction: StepDirection, steps: u8, end: Option<SeekEnd>) -> bool {
         let drive = self.selected();
         self.seeks[unit] = None;

@@ -103,7 +103,9 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     /// The controller as it was: from here on it does what the one that was saved would have done.
     ///
     /// `media` gives the medium for a drive, or `None` to have the one that was saved: the file is opened anew, at its path,
-    /// and in memory of the library's own, even if it had been mapped. If the INT pin is high, `interrupt` is told at once.
+    /// and in memory of the library's own, even if it had been mapped. An image that is inside the state, or of which a hash
+    /// is, must be the same as the file, unless it is private; where there is no such file, `media` can make a medium of
+    /// [`MediumState::contents`]. If the INT pin is high, `interrupt` is told at once.
     /// Those who watched commands or media are not in the state.
     ///
     /// # Errors

@@ -157,9 +157,9 @@ const fn usual_gap(rate: DataRate) -> usize {
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Schedule {
-    /// What it waits for comes now.
+    /// The moment at which what it waits for comes.
     pub due: Nanoseconds,
-    /// The data field under the head began now, or will.
+    /// The moment at which the data field under the head begins to pass, or began.
     data: Nanoseconds,
     rate: DataRate,
     encoding: Encoding,
@@ -178,7 +178,7 @@ impl Schedule {
     }
 
     /// What so many bytes take to pass the head.
-    fn bytes(&self, count: usize) -> Nanoseconds {
+    fn time_of(&self, count: usize) -> Nanoseconds {
         let bits = count as Nanoseconds * if self.encoding == Encoding::Fm { 16 } else { 8 };
         (bits * MILLISECOND).div_ceil(self.rate.kbps().into())
     }
@@ -247,7 +247,7 @@ pub(super) struct Timed<'a> {
 impl Timed<'_> {
     /// When the place `bytes` from the index hole passes, from now on.
     fn passes(&self, head: &Head<'_>, bytes: usize) -> Nanoseconds {
-        let (turn, offset) = (turn_of(self.now, head.rpm()), self.schedule.bytes(bytes));
+        let (turn, offset) = (turn_of(self.now, head.rpm()), self.schedule.time_of(bytes));
         let time = index(turn, head.rpm()) + offset;
         if time >= self.now { time } else { index(turn + 1, head.rpm()) + offset }
     }
@@ -276,17 +276,17 @@ impl Pace for Timed<'_> {
 
     fn to_id(&mut self, head: &Head<'_>, track: &Track<'_>, slot: usize) {
         let (start, layout) = self.start(head, track, slot);
-        self.schedule.due = start + self.schedule.bytes(layout.id);
+        self.schedule.due = start + self.schedule.time_of(layout.id);
     }
 
     fn to_data(&mut self, head: &Head<'_>, track: &Track<'_>, slot: usize, count: usize) {
         let (start, layout) = self.start(head, track, slot);
-        self.schedule.data = start + self.schedule.bytes(layout.before_data);
+        self.schedule.data = start + self.schedule.time_of(layout.before_data);
         self.to_byte(count);
     }
 
     fn to_byte(&mut self, count: usize) {
-        self.schedule.due = self.schedule.data + self.schedule.bytes(count);
+        self.schedule.due = self.schedule.data + self.schedule.time_of(count);
     }
 
     fn to_end(&mut self, size: usize) {

@@ -54,7 +54,8 @@ type Observers = Vec<Box<dyn MediaObserver>>;
 
 pub(crate) struct BayState {
     loaded: Option<Loaded>,
-    /// How many media have been in: tells one from the next.
+    /// Tells this medium from every other that was in this drive or another: the drive's number in the upper byte, below it
+    /// how many have been in.
     disk: u64,
     /// The controller is gone.
     closed: bool,
@@ -239,7 +240,7 @@ impl Bay {
         drop(self.vacant()?);
         let (form_factor, cylinders) = (medium.form_factor(), medium.cylinders());
         if !drive_type.takes(form_factor, cylinders) {
-            let suitable = DriveType::that(|drive| drive.takes(form_factor, cylinders));
+            let suitable = DriveType::all_that(|drive| drive.takes(form_factor, cylinders));
             return Err(AttachError::UnsuitableMedium { drive, drive_type, form_factor, cylinders, suitable });
         }
         let (kind, options) = (Attachment::Image, ImageOptions::default());

@@ -177,9 +177,9 @@ impl AttachError {
             source => {
                 let suitable = match &source {
                     ImageError::WrongDrive { candidates, .. } => {
-                        DriveType::that(|drive| candidates.iter().any(|format| drive.accepts(format.layout)))
+                        DriveType::all_that(|drive| candidates.iter().any(|format| drive.accepts(format.layout)))
                     }
-                    ImageError::WrongLayout(layout) => DriveType::that(|drive| drive.accepts(*layout)),
+                    ImageError::WrongLayout(layout) => DriveType::all_that(|drive| drive.accepts(*layout)),
                     _ => Vec::new(),
                 };
                 match kind {
