@@ -13,6 +13,8 @@ use std::{fmt, sync::Arc};
 
 pub use bay::Attachment;
 use bay::{Bay, BayState};
+#[cfg(feature = "capi")]
+pub(crate) use error::WithCauses;
 pub use error::{AttachError, DataLoss, HResult, NoSuchDrive, ReleaseError, SaveError, SwapError};
 pub use event::{MediaEvent, MediaObserver};
 pub use handle::{FloppyDrive, FloppyDrives};

@@ -57,6 +57,8 @@
 //! The host's files are taken to be fallible: what goes wrong with them is a typed error to the manager, and a status
 //! that the data sheet knows to the guest; what the guest wrote is kept. [`media`] says what others can do to a file.
 
+#[cfg(feature = "capi")]
+mod capi;
 pub mod controller;
 pub mod dma;
 pub mod drive;

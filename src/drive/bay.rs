@@ -17,7 +17,7 @@ use log::warn;
 
 use super::{
     AttachError, DataLoss, DriveType, MediaEvent, MediaObserver, MediumState, ReleaseError, RestoreMediumError,
-    SaveError, StateOptions, SwapError, state,
+    SaveError, StateOptions, SwapError, error::WithCauses, state,
 };
 use crate::media::{Access, Flushing, Image, ImageError, ImageOptions, Layout, Medium, MediumError, Source};
 use crate::sync::{
@@ -171,7 +171,7 @@ impl Bay {
         let Some(mut loaded) = loaded else { return };
         if let Some(Err(source)) = loaded.medium.as_mut().map(|medium| medium.flush()) {
             let error = ReleaseError::UnmountFailed { drive: self.number, path: loaded.path.clone(), source };
-            warn!("{}", WithCause(&error));
+            warn!("{}", WithCauses(&error));
         }
         let was_in = loaded.medium.take().is_some();
         self.tell_of_ejection(&mut observers, was_in, loaded.path);
@@ -396,7 +396,7 @@ impl Bay {
             if let Some(ranges) = lost.filter(|lost| !lost.is_empty()) {
                 let source = io::Error::other("the disk was taken out");
                 let loss = DataLoss { drive: self.number, path: loaded.path.clone(), ranges, source };
-                warn!("{}", WithCause(&loss));
+                warn!("{}", WithCauses(&loss));
             }
             let path = loaded.path.clone();
             self.put_back(Loaded { layout: None, ..loaded });
@@ -507,15 +507,5 @@ impl Bay {
         (state.loaded, state.disk) = (loaded, disk);
         self.changed.store(changed, Ordering::Release);
         Ok(())
-    }
-}
-
-/// An error and what caused it, on one line.
-struct WithCause<'a>(&'a dyn std::error::Error);
-
-impl fmt::Display for WithCause<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        self.0.source().map_or(Ok(()), |cause| write!(f, ": {cause}"))
     }
 }

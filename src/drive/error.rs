@@ -1,7 +1,7 @@
 //! The outcomes of the drive layer: an error for each thing that can be asked of it, with the HRESULT that
 //! `IVMFloppyDrive` gives for it.
 
-use std::{fmt, io, ops::Range, path::PathBuf};
+use std::{error::Error, fmt, io, ops::Range, path::PathBuf};
 
 use super::{Attachment, DriveType};
 use crate::media::{CreateError, FormFactor, ImageError, MediumError};
@@ -53,7 +53,7 @@ macro_rules! hresult_of {
     )*};
 }
 
-hresult_of! { AttachError ReleaseError SwapError SaveError NoSuchDrive }
+hresult_of! { AttachError ReleaseError SwapError SaveError CreateError NoSuchDrive }
 
 impl fmt::Display for HResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -330,17 +330,23 @@ impl SaveError {
             Self::Unreadable { source: MediumError::Io(error), .. } if is(error, io::ErrorKind::OutOfMemory) => {
                 HResult::E_OUTOFMEMORY
             }
-            Self::Create { source: CreateError::NoName { .. }, .. } => HResult::ERROR_BAD_PATHNAME,
-            Self::Create { source: CreateError::OutOfMemory, .. } => HResult::E_OUTOFMEMORY,
-            Self::Create { source: CreateError::Io { source, .. }, .. } if is(source, io::ErrorKind::InvalidInput) => {
-                HResult::ERROR_INVALID_NAME
-            }
-            Self::Create { source: CreateError::Io { source, .. }, .. }
-                if is(source, io::ErrorKind::InvalidFilename) =>
-            {
-                HResult::ERROR_BUFFER_OVERFLOW
-            }
-            Self::Unreadable { .. } | Self::Create { .. } => HResult::DISP_E_EXCEPTION,
+            Self::Unreadable { .. } => HResult::DISP_E_EXCEPTION,
+            Self::Create { source, .. } => source.hresult(),
+        }
+    }
+}
+
+impl CreateError {
+    /// The nearest outcome of `IVMFloppyDrive`, which creates nothing.
+    #[must_use]
+    pub fn hresult(&self) -> HResult {
+        match self {
+            Self::NoName { .. } => HResult::ERROR_BAD_PATHNAME,
+            Self::NoFat { .. } | Self::Label { .. } => HResult::E_INVALIDARG,
+            Self::OutOfMemory => HResult::E_OUTOFMEMORY,
+            Self::Io { source, .. } if is(source, io::ErrorKind::InvalidInput) => HResult::ERROR_INVALID_NAME,
+            Self::Io { source, .. } if is(source, io::ErrorKind::InvalidFilename) => HResult::ERROR_BUFFER_OVERFLOW,
+            Self::Exists { .. } | Self::Io { .. } => HResult::DISP_E_EXCEPTION,
         }
     }
 }
@@ -381,6 +387,21 @@ impl fmt::Display for Bytes<'_> {
             0 => f.write_str("bytes"),
             bytes => write!(f, "up to {bytes} bytes"),
         }
+    }
+}
+
+/// An error and what caused it, on one line.
+pub(crate) struct WithCauses<'a>(pub &'a (dyn Error + 'static));
+
+impl fmt::Display for WithCauses<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
     }
 }
 

@@ -1,0 +1,118 @@
+//! What C cannot be made to show: what becomes of a defect of the library, and that the numbers are those of the library.
+
+use std::{ffi::c_void, ptr};
+
+use super::{
+    codes::*,
+    config::{vm_fdc_config_init, vm_fdc_config_t},
+    drive::*,
+    machine::{self, *},
+    *,
+};
+use crate::drive::HResult;
+
+/// A machine with one drive, and a handle of that.
+fn machine() -> (*mut vm_fdc_t, *mut vm_fdc_drive_t) {
+    static mut RAM: [u8; 16] = [0; 16];
+    let (mut vm, mut drive) = (ptr::null_mut(), ptr::null_mut());
+    let mut config = mem::MaybeUninit::<vm_fdc_config_t>::uninit();
+    // SAFETY: as the header asks; the RAM is never used.
+    unsafe {
+        assert_eq!(vm_fdc_config_init(config.as_mut_ptr(), size_of::<vm_fdc_config_t>()), VM_FDC_S_OK);
+        let mut config = config.assume_init();
+        config.drives[0] = VM_FDC_DRIVE_1440K;
+        (config.ram, config.ram_length) = ((&raw mut RAM).cast::<c_void>(), 16);
+        assert_eq!(vm_fdc_new(&raw const config, &raw mut vm), VM_FDC_S_OK);
+        assert_eq!(vm_fdc_drive(vm, 0, &raw mut drive), VM_FDC_S_OK);
+    }
+    (vm, drive)
+}
+
+#[test]
+fn the_codes_are_those_of_the_library() {
+    for (code, result) in [
+        (VM_FDC_S_OK, HResult::S_OK),
+        (VM_FDC_VM_E_VM_UNKNOWN, HResult::VM_E_VM_UNKNOWN),
+        (VM_FDC_VM_E_MEDIA_UNMOUNT_FAIL, HResult::VM_E_MEDIA_UNMOUNT_FAIL),
+        (VM_FDC_VM_E_IMAGE_CAPTURE_FAIL, HResult::VM_E_IMAGE_CAPTURE_FAIL),
+        (VM_FDC_VM_E_NO_MEDIA_CAPTURED, HResult::VM_E_NO_MEDIA_CAPTURED),
+        (VM_FDC_VM_E_DRIVE_IN_USE, HResult::VM_E_DRIVE_IN_USE),
+        (VM_FDC_VM_E_MEDIA_WRONG_TYPE, HResult::VM_E_MEDIA_WRONG_TYPE),
+        (VM_FDC_E_POINTER, HResult::E_POINTER),
+        (VM_FDC_E_INVALIDARG, HResult::E_INVALIDARG),
+        (VM_FDC_E_OUTOFMEMORY, HResult::E_OUTOFMEMORY),
+        (VM_FDC_ERROR_BUFFER_OVERFLOW, HResult::ERROR_BUFFER_OVERFLOW),
+        (VM_FDC_ERROR_INVALID_NAME, HResult::ERROR_INVALID_NAME),
+        (VM_FDC_ERROR_BAD_PATHNAME, HResult::ERROR_BAD_PATHNAME),
+        (VM_FDC_DISP_E_EXCEPTION, HResult::DISP_E_EXCEPTION),
+        (VM_FDC_DISP_E_BADINDEX, HResult::DISP_E_BADINDEX),
+    ] {
+        assert_eq!(HResult(code), result);
+    }
+}
+
+#[test]
+fn image_types_and_attachments_have_the_numbers_of_the_library() {
+    use crate::{drive::Attachment, media::ImageType};
+    for (code, value) in [
+        (VM_FDC_ATTACHMENT_NONE, Attachment::None),
+        (VM_FDC_ATTACHMENT_IMAGE, Attachment::Image),
+        (VM_FDC_ATTACHMENT_HOST_DRIVE, Attachment::HostDrive),
+    ] {
+        assert_eq!(code, value as u32);
+    }
+    for (code, value) in [
+        (VM_FDC_IMAGE_UNKNOWN, ImageType::Unknown),
+        (VM_FDC_IMAGE_LOW_DENSITY, ImageType::LowDensity),
+        (VM_FDC_IMAGE_HIGH_DENSITY, ImageType::HighDensity),
+        (VM_FDC_IMAGE_DMF, ImageType::Dmf),
+        (VM_FDC_IMAGE_LOW_DENSITY_SINGLE_SIDED, ImageType::LowDensitySingleSided),
+        (VM_FDC_IMAGE_MEDIUM_DENSITY, ImageType::MediumDensity),
+        (VM_FDC_IMAGE_HIGH_DENSITY_MSS, ImageType::HighDensityMss),
+    ] {
+        assert_eq!(code, value as u32);
+    }
+}
+
+#[test]
+fn a_panic_is_an_exception_whatever_it_throws() {
+    assert_eq!(border(|| panic!("text")), VM_FDC_DISP_E_EXCEPTION);
+    assert_eq!(border(|| panic!("text {}", 1)), VM_FDC_DISP_E_EXCEPTION);
+    assert_eq!(border(|| std::panic::panic_any(7)), VM_FDC_DISP_E_EXCEPTION);
+}
+
+#[test]
+fn a_machine_that_met_a_defect_answers_so_until_it_is_freed() {
+    let (vm, drive) = machine();
+    let mut data = [0u8; 4];
+    // SAFETY: as the header asks.
+    unsafe {
+        assert_eq!(machine::drives(vm, |_| panic!("a defect")), VM_FDC_DISP_E_EXCEPTION);
+        assert_eq!(vm_fdc_read(vm, 0x3F4, data.as_mut_ptr().cast(), 1), VM_FDC_DISP_E_EXCEPTION);
+        assert_eq!(vm_fdc_reset(vm), VM_FDC_DISP_E_EXCEPTION);
+        assert_eq!(vm_fdc_drive_release_image(drive), VM_FDC_VM_E_NO_MEDIA_CAPTURED);
+        assert_eq!(vm_fdc_free(vm), VM_FDC_S_OK);
+        assert_eq!(vm_fdc_drive_release_image(drive), VM_FDC_VM_E_VM_UNKNOWN);
+        assert_eq!(vm_fdc_drive_free(drive), VM_FDC_S_OK);
+    }
+}
+
+#[test]
+fn a_drive_handle_that_met_a_defect_answers_so_and_its_clone_does_not() {
+    let (vm, drive) = machine();
+    let (mut clone, mut number) = (ptr::null_mut(), 0);
+    // SAFETY: as the header asks.
+    unsafe {
+        assert_eq!(vm_fdc_drive_clone(drive, &raw mut clone), VM_FDC_S_OK);
+        assert_eq!(broken(drive), VM_FDC_DISP_E_EXCEPTION);
+        assert_eq!(vm_fdc_drive_number(drive, &raw mut number), VM_FDC_DISP_E_EXCEPTION);
+        assert_eq!(vm_fdc_drive_number(clone, &raw mut number), VM_FDC_S_OK);
+        let mut needed = 0;
+        assert_eq!(vm_fdc_drive_last_error(drive, ptr::null_mut(), 0, &raw mut needed), VM_FDC_S_OK);
+        assert!(needed > 1);
+        for handle in [drive, clone] {
+            assert_eq!(vm_fdc_drive_free(handle), VM_FDC_S_OK);
+        }
+        assert_eq!(vm_fdc_free(vm), VM_FDC_S_OK);
+    }
+}
