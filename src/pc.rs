@@ -119,8 +119,9 @@ impl<M: GuestMemory, I: Interrupt> PcFloppy<M, I> {
     #[inline]
     pub fn read(&mut self, port: u16, data: &mut [u8]) -> bool {
         let mut claimed = false;
-        for (port, byte) in ports_from(port).zip(data) {
-            let value = self.read_byte(port);
+        for (offset, byte) in (0..=u16::MAX).zip(data) {
+            // An access does not go on from the last port to the first.
+            let value = port.checked_add(offset).and_then(|port| self.read_byte(port));
             claimed |= value.is_some();
             *byte = value.unwrap_or(0xFF);
         }
@@ -132,7 +133,7 @@ impl<M: GuestMemory, I: Interrupt> PcFloppy<M, I> {
     #[inline]
     pub fn write(&mut self, port: u16, data: &[u8]) -> bool {
         let mut claimed = false;
-        for (port, &byte) in ports_from(port).zip(data) {
+        for (port, &byte) in (port..=u16::MAX).zip(data) {
             claimed |= self.write_byte(port, byte);
         }
         claimed
@@ -265,9 +266,4 @@ impl<M: GuestMemory, I: Interrupt> PcFloppy<M, I> {
         let controller = Controller::from_state(controller, interrupt, AtDma::from_state(dma, memory), media)?;
         Ok(Self { controller, wiring: Wiring { base, irq, channel } })
     }
-}
-
-/// The ports of an access, which does not go on from the last one to the first.
-fn ports_from(port: u16) -> RangeInclusive<u16> {
-    port..=u16::MAX
 }

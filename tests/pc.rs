@@ -78,6 +78,7 @@ fn a_wide_access_is_one_of_a_byte_for_each_port() {
     assert!(floppy.read(0x3F4, &mut wide));
     assert_eq!(wide[2], 0xFF);
     // Into the last port that there is, and over neither end.
+    wide = [0; 4];
     assert!(!floppy.read(0xFFFE, &mut wide));
     assert_eq!(wide, [0xFF; 4]);
     assert!(!floppy.write(0xFFFF, &[0; 4]));
