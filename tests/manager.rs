@@ -473,3 +473,18 @@ fn of_two_that_attach_at_once_one_is_told_that_the_drive_is_in_use() {
         assert!(outcomes.contains(&Err(HResult::VM_E_DRIVE_IN_USE)), "{outcomes:?}");
     }
 }
+
+#[test]
+fn observers_go_with_the_controller_whether_or_not_a_disk_is_in() {
+    for with_disk in [true, false] {
+        let (guest, drive) = guest();
+        let events = watched(&drive);
+        if with_disk {
+            drive.attach_medium(SectorDisk::formatted(Geometry::HD_1440K, 0)).unwrap();
+        }
+        drop(guest);
+        assert_eq!(events.iter().count(), if with_disk { 2 } else { 0 });
+        // And none is kept that comes too late.
+        assert_eq!(watched(&drive).iter().count(), 0);
+    }
+}

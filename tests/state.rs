@@ -473,3 +473,71 @@ fn make_the_states_of_this_version() {
         fs::write(fixture(name), serde_json::to_string(&state).unwrap()).unwrap();
     }
 }
+
+// What was found by those who tried to do harm
+
+/// A state that was changed in one place.
+fn changed(state: &PcFloppyState, pointer: &str, value: serde_json::Value) -> PcFloppyState {
+    let mut json = serde_json::to_value(state).unwrap();
+    *json.pointer_mut(pointer).expect(pointer) = value;
+    serde_json::from_value(json).unwrap()
+}
+
+#[test]
+fn a_disk_or_a_medium_that_no_drive_can_have_is_refused() {
+    // §12.1
+    let (_folder, _, floppy, _) = with_image(Access::ReadOnly);
+    let state = floppy.state(StateOptions::new()).unwrap();
+    drop(floppy);
+    for (pointer, value) in [
+        ("/controller/drives/0/disk", serde_json::Value::from(u64::MAX)),
+        ("/controller/drives/0/disk", (1u64 << 56).into()),
+        ("/controller/drives/0/medium/kind", "None".into()),
+        ("/controller/drives/0/medium/layout", serde_json::Value::Null),
+        ("/channel", 4.into()),
+        ("/controller/version", 0.into()),
+    ] {
+        let refused = restore(changed(&state, pointer, value));
+        assert!(matches!(refused, Err(RestoreError::Damaged)), "{pointer}");
+    }
+    let newer = restore(changed(&state, "/controller/version", 2.into()));
+    assert!(matches!(newer, Err(RestoreError::Version { version: 2 })));
+    restore(state).unwrap();
+}
+
+#[test]
+fn a_restored_host_drive_takes_whatever_disk_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("fd0");
+    fs::copy(fixture("dos-1440k.img"), &path).unwrap();
+    let controller = Controller::builder().drive(0, DriveType::Inch3_5Hd).interrupt(interrupt(&Line::default()));
+    let floppy = PcFloppy::new(controller, vec![0; 16], Wiring::PRIMARY).unwrap();
+    floppy.drive(0).unwrap().attach_host_drive(&path, Access::ReadWrite).unwrap();
+    let state = through_json(&floppy);
+    drop(floppy);
+    let restored = restore(state).unwrap();
+    let drive = restored.drive(0).unwrap();
+    assert!(drive.check_host_drive().unwrap());
+    assert_eq!(drive.layout(), Some(Geometry::HD_1440K.into()));
+    fs::write(&path, vec![0x44; 737_280]).unwrap();
+    assert!(drive.check_host_drive().unwrap());
+    assert_eq!(drive.layout(), Some(Geometry::DD_720K.into()));
+}
+
+#[test]
+fn an_image_that_is_given_is_known_by_its_own_path_and_has_what_was_private() {
+    let (folder, path, floppy, _) = with_image(Access::Private);
+    let image = fs::read(&path).unwrap();
+    let state = through_json(&floppy);
+    drop(floppy);
+    let elsewhere = folder.path().join("elsewhere.img");
+    fs::write(&elsewhere, vec![7; 1_474_560]).unwrap();
+    let give = |_: u8, _: &_| {
+        let options = ImageOptions::new(Access::Private).geometry(Geometry::HD_1440K);
+        Some(Box::new(vm_fdc::media::Image::open(&elsewhere, options).unwrap()) as Box<dyn Medium>)
+    };
+    let restored = PcFloppy::from_state(state, interrupt(&Line::default()), vec![0; 16], give).unwrap();
+    let drive = restored.drive(0).unwrap();
+    assert_eq!(drive.image_file(), Some(elsewhere.clone()));
+    assert!(drive.release_medium().unwrap().raw_image().unwrap() == image);
+}

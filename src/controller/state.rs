@@ -105,7 +105,8 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     /// `media` gives the medium for a drive, or `None` to have the one that was saved: the file is opened anew, at its path,
     /// and in memory of the library's own, even if it had been mapped. An image that is inside the state, or of which a hash
     /// is, must be the same as the file, unless it is private; where there is no such file, `media` can make a medium of
-    /// [`MediumState::contents`]. If the INT pin is high, `interrupt` is told at once.
+    /// [`MediumState::contents`]. An [`Image`](crate::media::Image) that `media` gives is known by its own path from then on,
+    /// and if it is private, gets the bytes that were in the state. If the INT pin is high, `interrupt` is told at once.
     /// Those who watched commands or media are not in the state.
     ///
     /// # Errors
@@ -126,6 +127,9 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
         }
         for (number, (place, state)) in (0..).zip(chip.drives.iter_mut().zip(drives)) {
             if let Some(state) = state {
+                if !state.is_sound(number) {
+                    return Err(RestoreError::Damaged);
+                }
                 let drive = Drive::from_state(number, state, |medium| media(number, medium));
                 *place = Some(drive.map_err(|source| RestoreError::Medium { drive: number, source })?);
             }

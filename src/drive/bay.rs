@@ -168,7 +168,7 @@ impl Bay {
         state.closed = true;
         let loaded = state.loaded.take();
         drop(state);
-        let Some(mut loaded) = loaded else { return };
+        let Some(mut loaded) = loaded else { return observers.clear() };
         if let Some(Err(source)) = loaded.medium.as_mut().map(|medium| medium.flush()) {
             let error = ReleaseError::UnmountFailed { drive: self.number, path: loaded.path.clone(), source };
             warn!("{}", WithCauses(&error));
@@ -179,7 +179,11 @@ impl Bay {
     }
 
     pub(super) fn observe(&self, observer: Box<dyn MediaObserver>) {
-        self.manage().push(observer);
+        let mut observers = self.manage();
+        // Of a controller that is gone there is nothing to tell.
+        if !self.lock().closed {
+            observers.push(observer);
+        }
     }
 
     fn tell(observers: &mut Observers, event: &MediaEvent) {
@@ -474,7 +478,9 @@ impl Bay {
             }
         }
         let (path, layout, access, durability) = (path.clone(), *layout, image.access(), image.durability_chosen());
-        let medium = MediumState { kind: *kind, path, access, durability, layout, contents, hash };
+        let (named, boot_sector) = image.detection();
+        let kind = *kind;
+        let medium = MediumState { kind, path, access, durability, layout, named, boot_sector, contents, hash };
         Ok((self.changed(), disk, Some(medium)))
     }
 
@@ -490,8 +496,19 @@ impl Bay {
             None => None,
             Some(saved) => {
                 let was_in = saved.path.is_none() || saved.layout.is_some();
+                let (mut kind, mut path, mut layout) = (saved.kind, saved.path.clone(), saved.layout);
                 let medium: Option<Box<dyn Medium>> = match given(&saved) {
-                    Some(given) => Some(given),
+                    Some(mut given) => {
+                        if let Some(image) = (&mut *given as &mut dyn Any).downcast_mut::<Image>() {
+                            if let Some(contents) = &saved.contents {
+                                image.replace(contents); // Unless it is not private.
+                            }
+                            (path, layout) = (Some(image.path().to_owned()), Some(image.layout()));
+                        } else {
+                            (kind, path, layout) = (Attachment::Image, None, None);
+                        }
+                        Some(given)
+                    }
                     None if was_in => Some(Box::new(saved.open()?)),
                     None => None,
                 };
@@ -500,7 +517,7 @@ impl Bay {
                     return Err(RestoreMediumError::Unsuitable);
                 }
                 let options = saved.options();
-                Some(Loaded { medium, kind: saved.kind, path: saved.path, options, layout: saved.layout })
+                Some(Loaded { medium, kind, path, options, layout })
             }
         };
         let mut state = self.lock();

@@ -43,6 +43,9 @@ pub struct MediumState {
     pub(super) access: Access,
     pub(super) durability: Durability,
     pub(super) layout: Option<Layout>,
+    /// The layout that was named, and whether the boot sector may break a tie: for the disks to come in a host drive.
+    pub(super) named: Option<Layout>,
+    pub(super) boot_sector: bool,
     pub(super) contents: Option<Vec<u8>>,
     pub(super) hash: Option<u64>,
 }
@@ -72,20 +75,32 @@ impl MediumState {
         self.contents.as_deref()
     }
 
-    pub(super) const fn options(&self) -> ImageOptions {
-        let options = ImageOptions::new(self.access).durability(self.durability);
-        match self.layout {
-            Some(layout) => options.layout(layout),
-            None => options,
+    /// It is one that a drive can have.
+    fn is_sound(&self) -> bool {
+        match self.kind {
+            Attachment::None => false,
+            Attachment::Image => self.path.is_some() == self.layout.is_some(),
+            Attachment::HostDrive => self.path.is_some(),
         }
+    }
+
+    /// As it was attached.
+    pub(super) const fn options(&self) -> ImageOptions {
+        let mut options = ImageOptions::new(self.access).durability(self.durability);
+        if let Some(layout) = self.named {
+            options = options.layout(layout);
+        }
+        if self.boot_sector { options.trust_boot_sector() } else { options }
     }
 
     /// The image that was saved.
     pub(super) fn open(&self) -> Result<Image, RestoreMediumError> {
         let Some(path) = &self.path else { return Err(RestoreMediumError::NotGiven) };
         let source = if self.kind == Attachment::HostDrive { Source::HostDrive } else { Source::File };
-        let open = Image::open_for(path, self.options(), source, |_| true);
+        let options = self.layout.map_or_else(|| self.options(), |layout| self.options().layout(layout));
+        let open = Image::open_for(path, options, source, |_| true);
         let mut image = open.map_err(|source| RestoreMediumError::Open { path: path.clone(), source })?;
+        image.distrust();
         match &self.contents {
             Some(contents) if self.access == Access::Private => {
                 if !image.replace(contents) {
@@ -158,6 +173,13 @@ pub(crate) struct DriveState {
 }
 
 impl DriveState {
+    /// It is one that drive `number` can have.
+    pub(crate) fn is_sound(&self, number: u8) -> bool {
+        // A disk of one drive never has the number of one of another.
+        let disk = self.disk >> 56 == u64::from(number) && self.disk & 0xFF_FFFF_FFFF_FFFF < 1 << 55;
+        disk && self.medium.as_ref().is_none_or(MediumState::is_sound)
+    }
+
     pub(crate) fn medium(&self) -> Option<&MediumState> {
         self.medium.as_ref()
     }

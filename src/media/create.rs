@@ -17,7 +17,8 @@ pub enum IfExists {
     /// It stays, and nothing is created.
     #[default]
     Fail,
-    /// The new file takes its place. Whoever has the old one open keeps that.
+    /// The new file takes its place, with its permissions. Whoever has the old one open keeps that. Of a symbolic link it takes
+    /// the place of the link.
     Replace,
 }
 
@@ -170,14 +171,11 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8], if_exists: IfExists) -> Resu
         _ => Err(failed(error)),
     })?;
     let (temporary, file) = create_temporary(directory).map_err(failed)?;
-    let written = fill(file, bytes).and_then(|()| match if_exists {
-        IfExists::Replace => {
-            // The one that takes its place is no more readable.
-            if let Ok(old) = fs::metadata(&path) {
-                fs::set_permissions(&temporary, old.permissions())?;
-            }
-            fs::rename(&temporary, &path)
-        }
+    // What takes the place of a file is no more readable, from the start.
+    let old = fs::metadata(&path).ok().filter(|_| if_exists == IfExists::Replace);
+    let permitted = old.map_or(Ok(()), |old| file.set_permissions(old.permissions()));
+    let written = permitted.and_then(|()| fill(file, bytes)).and_then(|()| match if_exists {
+        IfExists::Replace => fs::rename(&temporary, &path),
         IfExists::Fail => name_new(&temporary, &path),
     });
     match written {
@@ -217,7 +215,11 @@ fn fill(mut file: File, bytes: &[u8]) -> io::Result<()> {
 /// Gives a file another name, which nothing may have.
 fn name_new(from: &Path, to: &Path) -> io::Result<()> {
     match fs::hard_link(from, to) {
-        Ok(()) => fs::remove_file(from),
+        Ok(()) => {
+            // It is there whole, whatever becomes of the other name.
+            _ = fs::remove_file(from);
+            Ok(())
+        }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
         // A file system without links. The name is taken with an empty file, which then is replaced.
         Err(_) => {

@@ -10,6 +10,8 @@ use std::{
 
 use log::debug;
 
+use crate::sync::atomic::{AtomicU32, Ordering};
+
 use super::{Access, ImageError, host};
 
 /// What a path has to lead to.
@@ -74,6 +76,10 @@ impl LockedFile {
 
     pub(super) fn access(&self) -> Access {
         self.access
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The size of the file in bytes, as it was when it was opened.
@@ -141,6 +147,30 @@ impl LockedFile {
     /// What it takes to see whether it is still there, without the lock.
     pub(super) fn presence(&self) -> Presence {
         Presence { file: self.handle(), length: self.length, regular: self.regular }
+    }
+}
+
+/// How often the host has failed to bring a file to its disk. It tells of each failure once, to one of those who wait, and
+/// each has to be one for all of them.
+#[derive(Clone, Debug)]
+pub(super) struct SyncFailures(Arc<AtomicU32>);
+
+impl SyncFailures {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(AtomicU32::new(0)))
+    }
+
+    pub(super) fn count(&self) -> u32 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Waits until the host's disk has what was handed over, to which it had failed `before` times.
+    pub(super) fn sync(&self, file: &File, before: u32) -> io::Result<()> {
+        file.sync_data().inspect_err(|_| _ = self.0.fetch_add(1, Ordering::AcqRel))?;
+        if self.count() != before {
+            return Err(io::Error::other("the host has failed to save the file meanwhile"));
+        }
+        Ok(())
     }
 }
 

@@ -118,6 +118,11 @@ impl ImageOptions {
     pub(crate) const fn durability_chosen(&self) -> Durability {
         self.durability
     }
+
+    /// The layout that was named, and whether the boot sector may break a tie.
+    pub(crate) const fn detection(&self) -> (Option<Layout>, bool) {
+        (self.layout, self.boot_sector)
+    }
 }
 
 impl From<Access> for ImageOptions {
@@ -280,6 +285,20 @@ impl Image {
     #[must_use]
     pub fn access(&self) -> Access {
         self.file().access()
+    }
+
+    /// The path by which it was opened.
+    pub(crate) fn path(&self) -> &Path {
+        self.file().path()
+    }
+
+    /// Another process has written to the file, and may not have brought that to the host's disk.
+    pub(crate) fn distrust(&mut self) {
+        if let Store::Memory(memory) = &mut self.store
+            && memory.file().access() == Access::ReadWrite
+        {
+            memory.distrust();
+        }
     }
 
     /// Makes all bytes of a private image what they were. `false` when they are not as many.

@@ -8,7 +8,11 @@ use memmap2::{MmapOptions, MmapRaw};
 
 use crate::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Access, Durability, Flushing, MediumError, file::LockedFile, host};
+use super::{
+    Access, Durability, Flushing, MediumError,
+    file::{LockedFile, SyncFailures},
+    host,
+};
 
 /// No host has smaller pages.
 const SMALLEST_PAGE: usize = 4096;
@@ -26,6 +30,9 @@ pub(super) struct Mapping {
     dirty: bool,
     /// A flush has begun, and not come to a good end.
     flushing: Arc<AtomicBool>,
+    failures: SyncFailures,
+    /// Failures after which all was handed over again.
+    mended: u32,
 }
 
 impl Mapping {
@@ -35,7 +42,8 @@ impl Mapping {
             fill_holes(&file)?;
         }
         let flushing = Arc::new(AtomicBool::new(false));
-        Ok(Self { map: Some(map(&file)?), file, durability, written: false, dirty: false, flushing })
+        let (map, failures) = (Some(map(&file)?), SyncFailures::new());
+        Ok(Self { map, file, durability, written: false, dirty: false, flushing, failures, mended: 0 })
     }
 
     pub(super) fn file(&self) -> &LockedFile {
@@ -81,19 +89,20 @@ impl Mapping {
         }
         self.file.check_length()?;
         let Some(map) = &mut self.map else { return Ok(Flushing::done()) };
-        if self.flushing.swap(true, Ordering::AcqRel) {
+        let before = self.failures.count();
+        if self.flushing.load(Ordering::Acquire) || before != self.mended {
             write_again(map);
         }
-        self.written = false;
+        (self.written, self.mended) = (false, before);
         // There, what was written to a mapping is synced with the file.
         if !cfg!(target_os = "linux") {
             map.flush()?;
         }
         // One that still waits says nothing of what was written since.
         self.flushing = Arc::new(AtomicBool::new(true));
-        let (file, flushing) = (self.file.handle(), Arc::clone(&self.flushing));
+        let (file, flushing, failures) = (self.file.handle(), Arc::clone(&self.flushing), self.failures.clone());
         Ok(Flushing::until(move || {
-            file.sync_data()?;
+            failures.sync(&file, before)?;
             flushing.store(false, Ordering::Release);
             Ok(())
         }))
@@ -101,7 +110,8 @@ impl Mapping {
 
     /// The guest may have written something that does not last yet.
     pub(super) fn is_written(&self) -> bool {
-        self.file.access() == Access::ReadWrite && (self.written || self.flushing.load(Ordering::Acquire))
+        let failed = self.flushing.load(Ordering::Acquire) || self.failures.count() != self.mended;
+        self.file.access() == Access::ReadWrite && (self.written || failed)
     }
 
     /// Unmaps the file, and unlocks it. If that fails, it is mapped again, with all that is in it. What is private is unmapped

@@ -1,13 +1,16 @@
 //! The bytes of an image in memory of the library's own, next to the file that they come from and go to. Nothing that
 //! others do to the file can end the process then, or take from the guest what it has read or written.
 
-use std::{fs::File, io, ops::Range, sync::Arc};
+use std::{io, ops::Range, sync::Arc};
 
 use log::warn;
 
-use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Access, Durability, Flushing, MediumError, file::LockedFile};
+use super::{
+    Access, Durability, Flushing, MediumError,
+    file::{LockedFile, SyncFailures},
+};
 
 /// What is known of a block of the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +53,11 @@ pub(super) struct Memory {
     durability: Durability,
     /// The last flush has come to a good end.
     flushed: Arc<AtomicBool>,
-    /// How often the host has failed to bring something to its disk. It tells that once for all who wait.
-    failures: Arc<AtomicU32>,
+    failures: SyncFailures,
+    /// A flush took over what a command had written that has not ended.
+    taken: bool,
+    /// The file has writes of another process that may not last yet.
+    unsynced: bool,
 }
 
 impl Memory {
@@ -74,7 +80,9 @@ impl Memory {
             file,
             durability,
             flushed: Arc::new(AtomicBool::new(false)),
-            failures: Arc::new(AtomicU32::new(0)),
+            failures: SyncFailures::new(),
+            taken: false,
+            unsynced: false,
         };
         if now {
             // What the host cannot read now is tried again when the guest asks for it.
@@ -224,7 +232,8 @@ impl Memory {
     pub(super) fn end_of_command(&mut self) -> io::Result<()> {
         let dirty = std::mem::take(&mut self.dirty);
         let own = self.runs(dirty, |block| block == Block::Dirty);
-        if own.is_empty() {
+        let taken = std::mem::take(&mut self.taken);
+        if own.is_empty() && !taken {
             return Ok(());
         }
         self.written = true;
@@ -234,9 +243,13 @@ impl Memory {
                 return Ok(());
             }
             Durability::AtRelease => self.hand_over(&own, Block::Written),
-            Durability::EveryCommand => self.hand_over(&own, Block::Written).and_then(|()| {
-                sync(&self.file.handle(), &self.failures).inspect_err(|_| self.turn(Block::Flushing, Block::Written))
-            }),
+            Durability::EveryCommand => {
+                let before = self.failures.count();
+                self.hand_over(&own, Block::Written).and_then(|()| {
+                    let synced = self.failures.sync(&self.file.handle(), before);
+                    synced.inspect_err(|_| self.turn(Block::Flushing, Block::Written))
+                })
+            }
         };
         match handed_over {
             // What the host did not take before it may take now. That is not this command's affair.
@@ -284,30 +297,34 @@ impl Memory {
 
     /// Hands over all that was written and is not known to last, and gives what is left to wait for.
     pub(super) fn begin_flush(&mut self) -> io::Result<Flushing> {
-        if self.flushed.swap(false, Ordering::AcqRel) {
+        if self.flushed.load(Ordering::Acquire) {
             self.turn(Block::Flushing, Block::Saved);
+            self.unsynced = false;
         }
-        self.written |= !self.dirty.is_empty();
+        // One that still waits has another flag from now on, and says nothing of what comes.
+        self.turn(Block::Flushing, Block::Written);
+        self.flushed = Arc::new(AtomicBool::new(false));
+        self.taken |= !self.dirty.is_empty();
+        self.written |= self.taken;
         if !self.written {
             return Ok(Flushing::done());
         }
         self.file.check_name()?;
         let all = match self.file.check_length() {
             // What is in the file already stays there.
-            Ok(()) if self.unsaved_blocks().is_empty() => return Ok(Flushing::done()),
+            Ok(()) if self.unsaved_blocks().is_empty() && !self.unsynced => return Ok(Flushing::done()),
             Ok(()) => self.all(|block| !matches!(block, Block::Absent | Block::Clean | Block::Saved)),
             Err(error) => {
                 self.cut();
                 return Err(error);
             }
         };
+        let before = self.failures.count();
         self.hand_over(&all, Block::Flushing)?;
         (self.dirty, self.late) = (0..0, false);
-        // One that still waits has another flag, and says nothing of what was written since.
-        self.flushed = Arc::new(AtomicBool::new(false));
-        let (file, flushed, failures) = (self.file.handle(), Arc::clone(&self.flushed), Arc::clone(&self.failures));
+        let (file, flushed, failures) = (self.file.handle(), Arc::clone(&self.flushed), self.failures.clone());
         Ok(Flushing::until(move || {
-            sync(&file, &failures)?;
+            failures.sync(&file, before)?;
             flushed.store(true, Ordering::Release);
             Ok(())
         }))
@@ -325,6 +342,11 @@ impl Memory {
         written.map(|run| self.bytes_of(&run)).map(|bytes| bytes.start as u64..bytes.end as u64).collect()
     }
 
+    /// Another process has written to the file, and may not have brought that to the host's disk.
+    pub(super) fn distrust(&mut self) {
+        (self.written, self.unsynced) = (true, true);
+    }
+
     /// What was written belongs nowhere any more.
     pub(super) fn forget(&mut self) {
         (self.dirty, self.late, self.written) = (0..0, false, false);
@@ -333,17 +355,6 @@ impl Memory {
     pub(super) fn unlock(&mut self) -> io::Result<()> {
         self.file.unlock()
     }
-}
-
-/// Waits until the host's disk has what was written to the file. An error is told to one of those who wait, and counts for
-/// all of them.
-fn sync(file: &File, failures: &AtomicU32) -> io::Result<()> {
-    let before = failures.load(Ordering::Acquire);
-    file.sync_data().inspect_err(|_| _ = failures.fetch_add(1, Ordering::AcqRel))?;
-    if failures.load(Ordering::Acquire) != before {
-        return Err(io::Error::other("the host has failed to save the file meanwhile"));
-    }
-    Ok(())
 }
 
 impl Drop for Memory {
