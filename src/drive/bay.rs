@@ -1,9 +1,9 @@
 //! The bay that a drive and its managers share: what is in it, and how that changes.
 //!
-//! Two locks. The state is held by the guest for one transfer, by a manager for as long as it takes to look, to change
-//! what is in, or to hand bytes over to the host; never while a file is opened or a host's disk waited for. The other is
+//! Three locks. The state is held by the guest for one transfer, by a manager for as long as it takes to look, to change
+//! what is in, or to hand bytes over to the host; never while a file is opened or a host's disk waited for. The second is
 //! held by whoever changes the medium, from start to end: managers wait for each other there, and no guest ever takes it. It
-//! is taken first.
+//! is taken first. The third keeps what is attached for those who only ask, and is taken last, for as long as a copy takes.
 
 use std::{
     any::Any,
@@ -46,8 +46,18 @@ pub(crate) struct Bay {
     /// The latch behind the disk-change line. Changed with the state locked, and looked at without.
     changed: AtomicBool,
     state: Mutex<BayState>,
+    /// What is attached, for those who only ask: they do not wait for the guest's transfer.
+    label: Mutex<Label>,
     /// Held by whoever changes the medium.
     manager: Mutex<Observers>,
+}
+
+/// What is attached, as far as a manager can ask.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Label {
+    pub kind: Attachment,
+    pub path: Option<PathBuf>,
+    pub layout: Option<Layout>,
 }
 
 type Observers = Vec<Box<dyn MediaObserver>>;
@@ -74,7 +84,7 @@ struct Loaded {
 
 impl fmt::Debug for Bay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { number, drive_type, changed, state, manager: _ } = self;
+        let Self { number, drive_type, changed, state, label: _, manager: _ } = self;
         f.debug_struct("Bay")
             .field("number", number)
             .field("drive_type", drive_type)
@@ -115,10 +125,6 @@ impl BayState {
     pub(super) fn path(&self) -> Option<&Path> {
         self.loaded.as_ref().and_then(|loaded| loaded.path.as_deref())
     }
-
-    pub(super) fn layout(&self) -> Option<Layout> {
-        self.loaded.as_ref().and_then(|loaded| loaded.layout)
-    }
 }
 
 impl Bay {
@@ -127,7 +133,8 @@ impl Bay {
         let changed = AtomicBool::new(true);
         // No disk of one drive has the number of one of another.
         let state = BayState { loaded: None, disk: u64::from(number) << 56, closed: false };
-        Self { number, drive_type, changed, state: Mutex::new(state), manager: Mutex::default() }
+        let (state, label) = (Mutex::new(state), Mutex::new(Label::default()));
+        Self { number, drive_type, changed, state, label, manager: Mutex::default() }
     }
 
     pub(super) fn number(&self) -> u8 {
@@ -142,6 +149,18 @@ impl Bay {
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, BayState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is attached.
+    pub(super) fn label(&self) -> Label {
+        self.label.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What is attached has changed.
+    fn relabel(&self, state: &BayState) {
+        let (kind, path) = (state.attachment(), state.path().map(Path::to_owned));
+        let layout = state.loaded.as_ref().and_then(|loaded| loaded.layout);
+        *self.label.lock().unwrap_or_else(PoisonError::into_inner) = Label { kind, path, layout };
     }
 
     /// Whoever holds this changes the medium.
@@ -167,6 +186,7 @@ impl Bay {
         let mut state = self.lock();
         state.closed = true;
         let loaded = state.loaded.take();
+        self.relabel(&state);
         drop(state);
         let Some(mut loaded) = loaded else { return observers.clear() };
         if let Some(Err(source)) = loaded.medium.as_mut().map(|medium| medium.flush()) {
@@ -279,10 +299,11 @@ impl Bay {
         let mut state = self.vacant()?;
         state.loaded = Some(loaded);
         state.disk += 1;
+        self.relabel(&state);
         Ok(())
     }
 
-    /// The door opens. What was in comes out, if something was.
+    /// The door opens. What was in comes out, if something was. It counts as attached until it is known to stay out.
     fn take_out(&self) -> Option<Loaded> {
         let mut state = self.lock();
         let loaded = state.loaded.take();
@@ -292,7 +313,9 @@ impl Bay {
 
     /// What was taken out goes back: the guest has seen the door open and close.
     fn put_back(&self, loaded: Loaded) {
-        self.lock().loaded = Some(loaded);
+        let mut state = self.lock();
+        state.loaded = Some(loaded);
+        self.relabel(&state);
     }
 
     /// Brings what was written to the host's disk while the guest goes on.
@@ -317,7 +340,10 @@ impl Bay {
         // Most of the waiting is done with the medium still in, and the rest when the guest cannot write any more.
         self.flush_attached(Some(kind))?;
         let Some(mut loaded) = self.take_out() else { return Ok(None) };
-        let Some(medium) = &mut loaded.medium else { return Ok(Some(loaded)) };
+        let Some(medium) = &mut loaded.medium else {
+            self.relabel(&self.lock());
+            return Ok(Some(loaded));
+        };
         if let Err(source) = medium.flush() {
             self.put_back(loaded);
             return Err(self.unsaved(source));
@@ -327,6 +353,7 @@ impl Bay {
             self.put_back(loaded);
             return Err(ReleaseError::UnlockFailed { drive, path, source });
         }
+        self.relabel(&self.lock());
         Ok(Some(loaded))
     }
 
@@ -347,6 +374,7 @@ impl Bay {
         _ = self.flush_attached(None);
         drop(self.occupied(None)?);
         let Some(mut loaded) = self.take_out() else { return Ok(None) };
+        self.relabel(&self.lock());
         let flushed = loaded.medium.as_mut().map_or(Ok(()), |medium| medium.flush());
         let loss = flushed.err().map(|source| {
             let ranges = loaded.medium.as_ref().map_or_else(Vec::new, |medium| medium.unsaved());
@@ -413,6 +441,7 @@ impl Bay {
         let mut state = self.lock();
         state.loaded = Some(found);
         state.disk += 1;
+        self.relabel(&state);
         drop(state);
         self.tell_of_insertion(&mut observers, Some(path));
         Ok(true)
@@ -522,6 +551,7 @@ impl Bay {
         };
         let mut state = self.lock();
         (state.loaded, state.disk) = (loaded, disk);
+        self.relabel(&state);
         self.changed.store(changed, Ordering::Release);
         Ok(())
     }

@@ -17,9 +17,9 @@ use crate::media::{self, IfExists, ImageOptions, ImageType, Layout, Medium};
 /// `IVMFloppyDrive`, and a few more.
 ///
 /// No method waits for the guest to do something, and the guest waits for none of them longer than it takes to hand bytes
-/// over to the host: files are opened, and the host's disk is waited for, while the guest goes on. A method waits for the
-/// transfer that is under way, and, where [every command](crate::media::Durability::EveryCommand) is to last, for the disk
-/// that this waits for. Two methods that change what is attached wait for each other.
+/// over to the host: files are opened, and the host's disk is waited for, while the guest goes on. What only asks waits
+/// for nobody. What changes something waits for the transfer that is under way, and, where [every
+/// command](crate::media::Durability::EveryCommand) is to last, for the disk that this waits for. Two methods that change what is attached wait for each other.
 ///
 /// ```
 /// use vm_fdc::{Controller, drive::{Attachment, DriveType}, media::Access};
@@ -57,7 +57,7 @@ impl FloppyDrive {
     /// What is attached. Nothing is, once the controller is gone.
     #[must_use]
     pub fn attachment(&self) -> Attachment {
-        self.bay.lock().attachment()
+        self.bay.label().kind
     }
 
     /// The absolute path of the attached image, as it was at the attach; `None` when no image file is attached.
@@ -73,15 +73,15 @@ impl FloppyDrive {
     }
 
     fn attached_path(&self, kind: Attachment) -> Option<PathBuf> {
-        let state = self.bay.lock();
-        state.path().filter(|_| state.attachment() == kind).map(Path::to_owned)
+        let label = self.bay.label();
+        label.path.filter(|_| label.kind == kind)
     }
 
     /// How the sectors lie on the disk of the attached image or host drive; `None` without one, and for a medium that the
     /// embedder made.
     #[must_use]
     pub fn layout(&self) -> Option<Layout> {
-        self.bay.lock().layout()
+        self.bay.label().layout
     }
 
     /// What kind of disk the attached image or host drive holds; [`ImageType::Unknown`] without one.
