@@ -1,0 +1,255 @@
+//! A host whose calls fail: reads, syncs and unlocks that answer with an error, once or always, as those of a worn disk do.
+//! The calls of the C library that std uses are those of this file, which go on to the kernel where nothing else was
+//! planned. On Linux with x86-64, where they are known.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![allow(unsafe_code)] // To stand in for the C library.
+
+#[path = "kit/floppy.rs"]
+mod floppy;
+mod kit;
+
+use std::{
+    ffi::{c_int, c_void},
+    fs::{self, OpenOptions},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
+    thread,
+    time::Duration,
+};
+
+use floppy::{Backing, SECTOR, byte_of, failure, fill, guest, numbered, read};
+use tempfile::TempDir;
+use vm_fdc::{
+    drive::{ReleaseError, SaveError},
+    media::{Access, Durability, IfExists, ImageOptions},
+};
+
+/// What the host does instead of what it is asked for.
+#[derive(Default)]
+struct Plan {
+    /// Places in a file that cannot be read, and how often.
+    unreadable: Vec<(i64, u32)>,
+    /// The next syncs: what they wait for in milliseconds, and whether they fail.
+    syncs: Vec<(u64, bool)>,
+    /// How many unlocks fail.
+    unlocks: u32,
+}
+
+static PLAN: Mutex<Plan> = Mutex::new(Plan { unreadable: Vec::new(), syncs: Vec::new(), unlocks: 0 });
+static SYNCS: AtomicU32 = AtomicU32::new(0);
+
+fn plan() -> MutexGuard<'static, Plan> {
+    PLAN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One test at a time has the host.
+fn host() -> MutexGuard<'static, ()> {
+    static HOST: Mutex<()> = Mutex::new(());
+    let host = HOST.lock().unwrap_or_else(PoisonError::into_inner);
+    *plan() = Plan::default();
+    host
+}
+
+fn fails() -> c_int {
+    // SAFETY: it is this thread's own.
+    unsafe { *libc::__errno_location() = libc::EIO };
+    -1
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn pread64(file: c_int, bytes: *mut c_void, count: usize, offset: i64) -> isize {
+    let bad = plan().unreadable.iter_mut().any(|(place, times)| {
+        let meant = (offset..offset + count as i64).contains(place) && *times > 0;
+        *times -= u32::from(meant && *times < u32::MAX);
+        meant
+    });
+    // SAFETY: what the caller promises, in its order.
+    if bad {
+        fails() as isize
+    } else {
+        unsafe { libc::syscall(libc::SYS_pread64, file, bytes, count, offset) as isize }
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn fdatasync(file: c_int) -> c_int {
+    let next = {
+        let mut plan = plan();
+        if plan.syncs.is_empty() { (0, false) } else { plan.syncs.remove(0) }
+    };
+    thread::sleep(Duration::from_millis(next.0));
+    SYNCS.fetch_add(1, SeqCst);
+    // SAFETY: as above.
+    if next.1 { fails() } else { unsafe { libc::syscall(libc::SYS_fdatasync, file) as c_int } }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn flock(file: c_int, operation: c_int) -> c_int {
+    let mut plan = plan();
+    if operation == libc::LOCK_UN && plan.unlocks > 0 {
+        plan.unlocks -= 1;
+        return fails();
+    }
+    drop(plan);
+    // SAFETY: as above.
+    unsafe { libc::syscall(libc::SYS_flock, file, operation) as c_int }
+}
+
+fn folder() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.img");
+    numbered(&path);
+    (folder, path)
+}
+
+fn in_file(path: &Path, sector: usize) -> Vec<u8> {
+    fs::read(path).unwrap()[sector * SECTOR..][..SECTOR].to_vec()
+}
+
+/// The host has lost what was in a sector, as it does with a page that it could not write.
+fn lose(path: &Path, sector: usize) {
+    let file = OpenOptions::new().write(true).open(path).unwrap();
+    file.write_all_at(&[0; SECTOR], (sector * SECTOR) as u64).unwrap();
+}
+
+fn every_command(backing: Backing) -> ImageOptions {
+    backing.of(ImageOptions::new(Access::ReadWrite).durability(Durability::EveryCommand))
+}
+
+#[test]
+fn what_a_failed_release_had_handed_over_is_handed_over_again() {
+    let _host = host();
+    let (_folder, path) = folder();
+    let (mut guest, drive) = guest();
+    drive.attach_image(&path, Access::ReadWrite).unwrap();
+    fill(&mut guest, 3, 0xFB).unwrap();
+    plan().syncs = vec![(0, true)];
+    assert!(matches!(drive.release_image(), Err(ReleaseError::UnmountFailed { .. })));
+    lose(&path, 3);
+    drive.release_image().unwrap();
+    assert_eq!(in_file(&path, 3), [0xFB; SECTOR]);
+}
+
+#[test]
+fn a_command_that_is_to_last_fails_with_its_sync_and_is_tried_again() {
+    let _host = host();
+    for backing in [Backing::Memory, Backing::Mapped] {
+        let (_folder, path) = folder();
+        let (mut guest, drive) = guest();
+        drive.attach_image(&path, every_command(backing)).unwrap();
+        plan().syncs = vec![(0, true)];
+        assert_eq!(failure(fill(&mut guest, 3, 0xFB)), [0x40, 0x20, 0x00], "{backing:?}");
+        let before = SYNCS.load(SeqCst);
+        drive.release_image().unwrap();
+        assert!(SYNCS.load(SeqCst) > before, "{backing:?}");
+        assert_eq!(in_file(&path, 3), [0xFB; SECTOR], "{backing:?}");
+    }
+}
+
+#[test]
+fn an_error_that_the_guest_is_told_is_one_for_the_manager_who_waits() {
+    let _host = host();
+    for backing in [Backing::Memory, Backing::Mapped] {
+        let (_folder, path) = folder();
+        let (mut guest, drive) = guest();
+        drive.attach_image(&path, every_command(backing)).unwrap();
+        plan().syncs = vec![(0, true), (400, false), (0, true)];
+        failure(fill(&mut guest, 3, 0xFB));
+        let manager = drive.clone();
+        let flush = thread::spawn(move || manager.flush());
+        thread::sleep(Duration::from_millis(100));
+        failure(fill(&mut guest, 2000, 0xFC));
+        flush.join().unwrap().unwrap_err();
+        // And the other way round: what fails for the manager is not forgotten over a command that ended well meanwhile.
+        plan().syncs = vec![(400, true), (0, false)];
+        let manager = drive.clone();
+        let flush = thread::spawn(move || manager.flush());
+        thread::sleep(Duration::from_millis(100));
+        fill(&mut guest, 2001, 0xFD).unwrap();
+        flush.join().unwrap().unwrap_err();
+        let before = SYNCS.load(SeqCst);
+        drive.release_image().unwrap();
+        assert!(SYNCS.load(SeqCst) > before, "{backing:?}");
+        assert_eq!(in_file(&path, 3), [0xFB; SECTOR], "{backing:?}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_unlocked_stays_attached_with_all_that_is_in_it() {
+    let _host = host();
+    for (backing, access) in [
+        (Backing::Memory, Access::Private),
+        (Backing::Mapped, Access::Private),
+        (Backing::Memory, Access::ReadWrite),
+        (Backing::Mapped, Access::ReadWrite),
+    ] {
+        let (folder, path) = folder();
+        let (mut guest, drive) = guest();
+        drive.attach_image(&path, backing.of(access.into())).unwrap();
+        fill(&mut guest, 3, 0xFB).unwrap();
+        plan().unlocks = 1;
+        assert!(matches!(drive.release_image(), Err(ReleaseError::UnlockFailed { drive: 0, path: Some(_), .. })));
+        assert_eq!(read(&mut guest, 3).unwrap(), [0xFB; SECTOR], "{backing:?}, {access:?}");
+        let saved = folder.path().join("saved.img");
+        drive.save_image(&saved, IfExists::Fail).unwrap();
+        assert_eq!(in_file(&saved, 3), [0xFB; SECTOR], "{backing:?}, {access:?}");
+        drive.release_image().unwrap();
+    }
+}
+
+#[test]
+fn a_sector_that_the_host_reads_at_the_third_try_does_not_hide_one_that_it_never_reads() {
+    // §4.12
+    let _host = host();
+    let (folder, path) = folder();
+    let (mut guest, drive) = guest();
+    drive.attach_host_drive(&path, Access::ReadOnly).unwrap();
+    plan().unreadable = vec![(5 * 512, 2), (9 * 512, u32::MAX)];
+    let saved = folder.path().join("saved.img");
+    assert!(matches!(drive.save_image(&saved, IfExists::Fail), Err(SaveError::Unreadable { drive: 0, .. })));
+    assert_eq!(failure(read(&mut guest, 9)), [0x40, 0x20, 0x20]);
+    assert_eq!(read(&mut guest, 5).unwrap(), [byte_of(5); SECTOR]);
+    plan().unreadable.clear();
+    drive.save_image(&saved, IfExists::Fail).unwrap();
+    assert_eq!(in_file(&saved, 9), [byte_of(9); SECTOR]);
+}
+
+#[test]
+fn a_block_of_an_image_that_cannot_be_read_at_the_attach_fails_by_itself() {
+    // §4.12
+    let _host = host();
+    let (_folder, path) = folder();
+    let (mut guest, drive) = guest();
+    plan().unreadable = vec![(9 * 512, u32::MAX)];
+    drive.attach_image(&path, Access::ReadOnly).unwrap();
+    assert_eq!(failure(read(&mut guest, 9)), [0x40, 0x20, 0x20]);
+    for sector in [0, 8, 10, 2879] {
+        assert_eq!(read(&mut guest, sector).unwrap(), [byte_of(sector); SECTOR]);
+    }
+}
+
+#[test]
+fn the_guest_goes_on_while_a_release_waits_for_the_host() {
+    let _host = host();
+    for backing in [Backing::Memory, Backing::Mapped] {
+        let (_folder, path) = folder();
+        let (mut guest, drive) = guest();
+        drive.attach_image(&path, backing.of(Access::ReadWrite.into())).unwrap();
+        fill(&mut guest, 3, 0xFB).unwrap();
+        plan().syncs = vec![(1_500, false)];
+        let manager = drive.clone();
+        let release = thread::spawn(move || manager.release_image());
+        thread::sleep(Duration::from_millis(100));
+        // All of these are done before the sync is.
+        for sector in 0..100 {
+            fill(&mut guest, sector, 0xEE).unwrap();
+        }
+        assert!(!release.is_finished());
+        release.join().unwrap().unwrap();
+        assert_eq!(in_file(&path, 99), [0xEE; SECTOR], "{backing:?}");
+    }
+}
