@@ -47,6 +47,10 @@
 //! | [`dma`] | the channel that the chip uses, and the 8237A as one implementor |
 //! | [`media`] | what a disk surface is, and the image in a file as one |
 //! | [`firmware`] | what the CMOS, a BIOS and ACPI tables say of the drives; nothing above needs it |
+//! | `rust_vmm` | with the feature `vm-memory`: guest memory of the rust-vmm crates, and an example of their bus |
+//!
+//! A C interface is in `include/vm_fdc.h` (feature `capi`); saved states can be written in any format of serde (feature
+//! `serde`); `acpi` and `fat` add to [`firmware`] and [`media`].
 //!
 //! A run of sectors goes from the bytes of the image to guest memory, or back, in one copy: the chip asks the drive for the
 //! run as a slice, and hands that slice to the DMA channel.
