@@ -350,8 +350,9 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
         self.drive_pins();
     }
 
-    /// How much time may pass until [`advance`](Self::advance) would have something to do; `None` for any. A VM monitor
-    /// with [`Timing::Authentic`] sets a timer by it after each access.
+    /// How much time may pass until [`advance`](Self::advance) would have something to do; `None` for any. It can be another
+    /// after each access, each `advance`, and a restore: a VM monitor sets its timer by it then. To come later is allowed; with
+    /// [`Timing::Authentic`] an interrupt is late by as much, and a guest that moves data without DMA can meet an overrun.
     #[must_use]
     pub fn next_event(&self) -> Option<Duration> {
         self.chip.next_event()

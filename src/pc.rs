@@ -6,8 +6,8 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use crate::{
     controller::{
-        BuildError, Controller, ControllerBuilder, ControllerState, Interrupt, NoInterrupt, Register, RestoreError,
-        SaveStateError,
+        BuildError, Controller, ControllerBuilder, ControllerState, Interrupt, Metrics, NoInterrupt, Register,
+        RestoreError, SaveStateError,
     },
     dma::{AtDma, AtDmaState, GuestMemory, NoDma},
     drive::{FloppyDrive, FloppyDrives, MediumState, NoSuchDrive, StateOptions},
@@ -41,8 +41,8 @@ impl Default for Wiring {
 
 /// A controller with its drives, the DMA controllers of a PC/AT, and guest memory behind them.
 ///
-/// The VM monitor hands it each access of the guest to its [`ports`](Self::ports), of any width, and with
-/// [`Timing::Authentic`](crate::Timing::Authentic) the time.
+/// The VM monitor hands it each access of the guest to its [`ports`](Self::ports), of any width, and the time whenever
+/// [`next_event`](Self::next_event) has some.
 ///
 /// ```
 /// use vm_fdc::{Controller, drive::DriveType, media::Access, pc::{PcFloppy, Wiring}};
@@ -181,6 +181,11 @@ impl<M: GuestMemory, I: Interrupt> PcFloppy<M, I> {
         claimed
     }
 
+    /// Tells `metrics` of each command from now on; see [`Controller::set_metrics`].
+    pub fn set_metrics(&mut self, metrics: impl Metrics + 'static) {
+        self.controller.set_metrics(metrics);
+    }
+
     /// Time passes; see [`Controller::advance`].
     pub fn advance(&mut self, elapsed: Duration) {
         self.controller.advance(elapsed);
@@ -217,7 +222,8 @@ impl<M: GuestMemory, I: Interrupt> PcFloppy<M, I> {
     }
 }
 
-/// The floppy subsystem of a PC at a moment; see [`PcFloppy::state`].
+/// The floppy subsystem of a PC at a moment; see [`PcFloppy::state`]. With the feature `serde` it can be written and read in
+/// any format.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PcFloppyState {

@@ -85,6 +85,8 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     /// the media is in it.
     ///
     /// What the guest has written is handed over to the host first, so that the files hold what a restored controller expects.
+    /// This controller goes on. An image that it writes is its own until it is dropped or has released it, and the one that is
+    /// restored cannot have it before.
     ///
     /// # Errors
     ///

@@ -61,7 +61,8 @@ impl fmt::Display for HResult {
     }
 }
 
-/// Why a medium was not attached. The drive is as it was before.
+/// Why a medium was not attached. The drive is as it was before. What it prints says what failed; why is in
+/// [`source`](std::error::Error::source).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AttachError {

@@ -195,7 +195,8 @@ impl FloppyDrive {
     }
 
     /// Releases the attached image and attaches another. The guest sees the door open and close. When the new one cannot be
-    /// had, the old one stays, and the guest sees nothing.
+    /// had, the old one stays, and the guest sees nothing. The same image cannot be had again while it is in: release it, and
+    /// attach it then.
     ///
     /// # Errors
     ///
