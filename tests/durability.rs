@@ -8,24 +8,16 @@ mod kit;
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
     thread,
     time::Duration,
 };
 
-use floppy::{BYTES, Backing, SECTOR, SECTORS, byte_of, fill, guest, numbered, read};
-use tempfile::TempDir;
+use floppy::{BYTES, Backing, SECTOR, SECTORS, byte_of, fill, folder, guest, read};
 use vm_fdc::media::{Access, Durability, ImageOptions};
 
 const ALL: [Durability; 3] = [Durability::AtRelease, Durability::EveryCommand, Durability::OnFlush];
-
-fn folder() -> (TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.img");
-    numbered(&path);
-    (folder, path)
-}
 
 fn options(backing: Backing, durability: Durability) -> ImageOptions {
     backing.of(ImageOptions::new(Access::ReadWrite).durability(durability))

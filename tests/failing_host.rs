@@ -12,7 +12,7 @@ use std::{
     ffi::{c_int, c_void},
     fs::{self, OpenOptions},
     os::unix::fs::FileExt,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering::SeqCst},
@@ -21,8 +21,7 @@ use std::{
     time::Duration,
 };
 
-use floppy::{Backing, SECTOR, byte_of, failure, fill, guest, numbered, read};
-use tempfile::TempDir;
+use floppy::{Backing, SECTOR, byte_of, failure, fill, folder, guest, read};
 use vm_fdc::{
     drive::{ReleaseError, SaveError},
     media::{Access, Durability, IfExists, ImageOptions},
@@ -97,13 +96,6 @@ extern "C" fn flock(file: c_int, operation: c_int) -> c_int {
     drop(plan);
     // SAFETY: as above.
     unsafe { libc::syscall(libc::SYS_flock, file, operation) as c_int }
-}
-
-fn folder() -> (TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.img");
-    numbered(&path);
-    (folder, path)
 }
 
 fn in_file(path: &Path, sector: usize) -> Vec<u8> {

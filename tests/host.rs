@@ -13,7 +13,7 @@ use std::{
     process::Command,
 };
 
-use floppy::{BYTES, Backing, SECTOR, byte_of, failure, fill, guest, numbered, read, sparse};
+use floppy::{BYTES, Backing, SECTOR, byte_of, failure, fill, folder, guest, read, sparse};
 use tempfile::TempDir;
 use vm_fdc::{
     drive::{Attachment, HResult, ReleaseError},
@@ -23,13 +23,6 @@ use vm_fdc::{
 /// DE in ST1 and DD in ST2, or DE alone for a write: the host failed (§4.12).
 const UNREADABLE: [u8; 3] = [0x40, 0x20, 0x20];
 const UNWRITABLE: [u8; 3] = [0x40, 0x20, 0x00];
-
-fn folder() -> (TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.img");
-    numbered(&path);
-    (folder, path)
-}
 
 fn truncate(path: &Path, length: u64) {
     OpenOptions::new().write(true).open(path).unwrap().set_len(length).unwrap();

@@ -193,8 +193,7 @@ impl Bay {
             let error = ReleaseError::UnmountFailed { drive: self.number, path: loaded.path.clone(), source };
             warn!("{}", WithCauses(&error));
         }
-        let was_in = loaded.medium.take().is_some();
-        self.tell_of_ejection(&mut observers, was_in, loaded.path);
+        self.discard(&mut observers, loaded);
         observers.clear();
     }
 
@@ -251,7 +250,7 @@ impl Bay {
         drop(self.vacant()?);
         let loaded = self.open(path, options, kind)?;
         let told = loaded.medium.is_some().then(|| loaded.path.clone());
-        self.put_in(loaded)?;
+        self.put_in(self.vacant()?, loaded);
         if let Some(path) = told {
             self.tell_of_insertion(&mut observers, path);
         }
@@ -268,7 +267,7 @@ impl Bay {
             return Err(AttachError::UnsuitableMedium { drive, drive_type, form_factor, cylinders, suitable });
         }
         let (kind, options) = (Attachment::Image, ImageOptions::default());
-        self.put_in(Loaded { medium: Some(medium), kind, path: None, options, layout: None })?;
+        self.put_in(self.vacant()?, Loaded { medium: Some(medium), kind, path: None, options, layout: None });
         self.tell_of_insertion(&mut observers, None);
         Ok(())
     }
@@ -295,12 +294,10 @@ impl Bay {
     }
 
     /// The door shuts. The change latch stays as it is: set, since the drive was empty.
-    fn put_in(&self, loaded: Loaded) -> Result<(), AttachError> {
-        let mut state = self.vacant()?;
+    fn put_in(&self, mut state: MutexGuard<'_, BayState>, loaded: Loaded) {
         state.loaded = Some(loaded);
         state.disk += 1;
         self.relabel(&state);
-        Ok(())
     }
 
     /// The door opens. What was in comes out, if something was. It counts as attached until it is known to stay out.
@@ -316,6 +313,13 @@ impl Bay {
         let mut state = self.lock();
         state.loaded = Some(loaded);
         self.relabel(&state);
+    }
+
+    /// Lets go of what was taken out, and says so if a medium was in it.
+    fn discard(&self, observers: &mut Observers, loaded: Loaded) {
+        let was_in = loaded.medium.is_some();
+        drop(loaded.medium);
+        self.tell_of_ejection(observers, was_in, loaded.path);
     }
 
     /// Brings what was written to the host's disk while the guest goes on.
@@ -380,8 +384,7 @@ impl Bay {
             let ranges = loaded.medium.as_ref().map_or_else(Vec::new, |medium| medium.unsaved());
             DataLoss { drive: self.number, path: loaded.path.clone(), ranges, source }
         });
-        let was_in = loaded.medium.take().is_some();
-        self.tell_of_ejection(&mut observers, was_in, loaded.path);
+        self.discard(&mut observers, loaded);
         Ok(loss)
     }
 
@@ -390,11 +393,10 @@ impl Bay {
         drop(self.occupied(Some(Attachment::Image)).map_err(SwapError::Release)?);
         let new = self.open(path, options, Attachment::Image).map_err(SwapError::Attach)?;
         if let Some(old) = self.eject(Attachment::Image, true).map_err(SwapError::Release)? {
-            drop(old.medium);
-            self.tell_of_ejection(&mut observers, true, old.path);
+            self.discard(&mut observers, old);
         }
         let path = new.path.clone();
-        self.put_in(new).map_err(SwapError::Attach)?;
+        self.put_in(self.vacant().map_err(SwapError::Attach)?, new);
         self.tell_of_insertion(&mut observers, path);
         Ok(())
     }
@@ -438,11 +440,7 @@ impl Bay {
         if found.medium.is_none() {
             return Ok(false);
         }
-        let mut state = self.lock();
-        state.loaded = Some(found);
-        state.disk += 1;
-        self.relabel(&state);
-        drop(state);
+        self.put_in(self.lock(), found);
         self.tell_of_insertion(&mut observers, Some(path));
         Ok(true)
     }
@@ -502,8 +500,10 @@ impl Bay {
             drop(medium.begin_flush()?);
             if path.is_some() {
                 let private = image.access() == Access::Private;
-                contents = if private || options.contents { Some(medium.raw_image()?) } else { None };
-                hash = if options.hash { Some(state::hash(&medium.raw_image()?)) } else { None };
+                let with_contents = private || options.contents;
+                let whole = if with_contents || options.hash { Some(medium.raw_image()?) } else { None };
+                hash = whole.as_deref().filter(|_| options.hash).map(state::hash);
+                contents = whole.filter(|_| with_contents);
             }
         }
         let (path, layout, access, durability) = (path.clone(), *layout, image.access(), image.durability_chosen());

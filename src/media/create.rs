@@ -157,19 +157,17 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8], if_exists: IfExists) -> Resu
     }
     let path = absolute(path).map_err(|source| CreateError::Io { path: path.to_owned(), source })?;
     let (Some(_), Some(directory)) = (path.file_name(), path.parent()) else { return Err(no_name()) };
-    // Looked at first to spare the work, and again when the name is taken.
-    if if_exists == IfExists::Fail && path.symlink_metadata().is_ok() {
-        return Err(CreateError::Exists { path });
-    }
     let failed = |source: io::Error| match source.kind() {
         ErrorKind::AlreadyExists => CreateError::Exists { path: path.clone() },
         _ => CreateError::Io { path: path.clone(), source },
     };
-    // No more than can be a name at all.
-    fs::symlink_metadata(&path).map(drop).or_else(|error| match error.kind() {
-        ErrorKind::NotFound => Ok(()),
-        _ => Err(failed(error)),
-    })?;
+    // Looked at first to spare the work, and again when the name is taken.
+    match path.symlink_metadata() {
+        Ok(_) if if_exists == IfExists::Fail => return Err(failed(ErrorKind::AlreadyExists.into())),
+        // It cannot be a name at all.
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
     let (temporary, file) = create_temporary(directory).map_err(failed)?;
     // What takes the place of a file is no more readable, from the start.
     let old = fs::metadata(&path).ok().filter(|_| if_exists == IfExists::Replace);

@@ -273,10 +273,11 @@ impl Memory {
 
     /// Writes blocks to the file, as many as the host takes. The error is the first.
     fn hand_over(&mut self, runs: &[Range<usize>], state: Block) -> io::Result<()> {
-        if let Err(error) = self.file.check_length() {
-            self.cut();
-            return Err(error);
-        }
+        self.check_length()?;
+        self.write_out(runs, state)
+    }
+
+    fn write_out(&mut self, runs: &[Range<usize>], state: Block) -> io::Result<()> {
         let mut outcome = Ok(());
         for run in runs {
             let bytes = self.bytes_of(run);
@@ -288,11 +289,13 @@ impl Memory {
         outcome
     }
 
-    /// Another program has changed the length of the file: nothing is known to be in it any more.
-    fn cut(&mut self) {
-        self.turn(Block::Clean, Block::Cut);
-        self.turn(Block::Saved, Block::Written);
-        self.turn(Block::Flushing, Block::Written);
+    /// When another program has changed the length of the file, nothing is known to be in it any more.
+    fn check_length(&mut self) -> io::Result<()> {
+        self.file.check_length().inspect_err(|_| {
+            self.turn(Block::Clean, Block::Cut);
+            self.turn(Block::Saved, Block::Written);
+            self.turn(Block::Flushing, Block::Written);
+        })
     }
 
     /// Hands over all that was written and is not known to last, and gives what is left to wait for.
@@ -310,17 +313,14 @@ impl Memory {
             return Ok(Flushing::done());
         }
         self.file.check_name()?;
-        let all = match self.file.check_length() {
-            // What is in the file already stays there.
-            Ok(()) if self.unsaved_blocks().is_empty() && !self.unsynced => return Ok(Flushing::done()),
-            Ok(()) => self.all(|block| !matches!(block, Block::Absent | Block::Clean | Block::Saved)),
-            Err(error) => {
-                self.cut();
-                return Err(error);
-            }
-        };
+        self.check_length()?;
+        // What is in the file already stays there.
+        if self.unsaved_blocks().is_empty() && !self.unsynced {
+            return Ok(Flushing::done());
+        }
+        let all = self.all(|block| !matches!(block, Block::Absent | Block::Clean | Block::Saved));
         let before = self.failures.count();
-        self.hand_over(&all, Block::Flushing)?;
+        self.write_out(&all, Block::Flushing)?;
         (self.dirty, self.late) = (0..0, false);
         let (file, flushed, failures) = (self.file.handle(), Arc::clone(&self.flushed), self.failures.clone());
         Ok(Flushing::until(move || {

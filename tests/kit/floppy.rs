@@ -1,7 +1,12 @@
 //! A guest with a 1.44M drive, sector by sector, and the files that managers put into it.
 #![allow(dead_code)] // Each user needs a part of it.
 
-use std::{fs::File, path::Path};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use tempfile::TempDir;
 
 use super::kit::{CCR, DriverError, Guest, Sectors};
 use vm_fdc::{FloppyDrive, drive::DriveType, media::ImageOptions};
@@ -22,6 +27,14 @@ pub fn guest() -> (Guest, FloppyDrive) {
 pub fn numbered(path: &Path) {
     let bytes: Vec<_> = (0..SECTORS).flat_map(|sector| [byte_of(sector); SECTOR]).collect();
     std::fs::write(path, bytes).expect("the image can be written");
+}
+
+/// A folder with such an image in it, and the path of that.
+pub fn folder() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("the host has room for a folder");
+    let path = folder.path().join("a.img");
+    numbered(&path);
+    (folder, path)
 }
 
 pub fn byte_of(sector: usize) -> u8 {
