@@ -52,7 +52,7 @@ fn guest<D: Dma>(disk: &NamedTempFile, dma: D, backing: Backing) -> Guest<D> {
     let options = ImageOptions::new(Access::ReadWrite);
     // SAFETY: nothing writes to the temporary file or truncates it.
     #[allow(unsafe_code)]
-    let options = if backing == Backing::Mapped { unsafe { options.mapped() } } else { options };
+    let options = if backing == Backing::Mapped { unsafe { options.with_mapping() } } else { options };
     drive.attach_image(disk.path(), options).expect("the image attaches");
     guest.bus.write(kit::CCR, 0);
     guest.command(&[0x13, 0x00, 0x60, 0x00]);

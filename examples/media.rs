@@ -1,6 +1,6 @@
-//! What the manager of a virtual machine does with a floppy drive while the guest runs: creates an image, attaches it, lets
-//! the guest write, swaps it, meets a release that fails, and gets everything back. Each outcome is printed with its name,
-//! its message and its HRESULT.
+//! Management of the media of a floppy drive while the guest runs: create an image, attach it, let the guest write,
+//! swap it, handle a release that fails, and save the data elsewhere. Each outcome is printed with its HRESULT, its
+//! name and its message.
 //!
 //! ```sh
 //! cargo run --example media
@@ -31,20 +31,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     BlankImage::new(Geometry::HD_1440K).create(&first, IfExists::Fail)?;
     BlankImage::new(Geometry::HD_1440K).create(&second, IfExists::Fail)?;
     BlankImage::new(Geometry::ED_2880K).create(&large, IfExists::Fail)?;
-    say("attach first.img", drive.attach_image(&first, Access::ReadWrite));
+    report("attach first.img", drive.attach_image(&first, Access::ReadWrite));
     println!(
         "  it is {:?}, {}",
         drive.image_type(),
         drive.layout().map_or_else(String::new, |layout| layout.to_string())
     );
     guest.write(0x11)?;
-    say("attach second.img as well", drive.attach_image(&second, Access::ReadWrite));
-    say("release the host drive", drive.release_host_drive());
+    report("attach second.img as well", drive.attach_image(&second, Access::ReadWrite));
+    report("release the host drive", drive.release_host_drive());
 
     println!("Swap");
-    say("swap for what is not there", drive.swap_image("missing.img", Access::ReadWrite));
-    say("swap for large.img", drive.swap_image(&large, Access::ReadWrite));
-    say("swap for second.img", drive.swap_image(&second, Access::ReadWrite));
+    report("swap for a missing file", drive.swap_image("missing.img", Access::ReadWrite));
+    report("swap for large.img", drive.swap_image(&large, Access::ReadWrite));
+    report("swap for second.img", drive.swap_image(&second, Access::ReadWrite));
     guest.write(0x22)?;
     println!("  first.img has {:#04x} in its first sector", first_byte(&first)?);
 
@@ -55,19 +55,19 @@ fn main() -> Result<(), Box<dyn Error>> {
         "  the guest writes: {}",
         guest.write(0x33).map_or_else(|error| error.to_string(), |()| "done".to_owned())
     );
-    say("release second.img", drive.release_image());
+    report("release second.img", drive.release_image());
     println!("  still attached: {:?}", drive.attachment());
-    say("save it as saved.img", drive.save_image(&saved, IfExists::Fail));
+    report("save it as saved.img", drive.save_image(&saved, IfExists::Fail));
     println!("  saved.img has {:#04x} in its first sector", first_byte(&saved)?);
     fs::OpenOptions::new().write(true).open(&second)?.set_len(Geometry::HD_1440K.bytes())?;
-    say("release it again, with its size restored", drive.release_image());
+    report("release it again, with its size restored", drive.release_image());
     println!("  second.img has {:#04x} in its first sector", first_byte(&second)?);
-    say("release once more", drive.release_image());
+    report("release once more", drive.release_image());
 
-    println!("The virtual machine goes");
+    println!("The virtual machine is shut down");
     drop(guest);
-    say("attach first.img", drive.attach_image(&first, Access::ReadWrite));
-    say_number(&drive);
+    report("attach first.img", drive.attach_image(&first, Access::ReadWrite));
+    print_number(&drive);
 
     println!("Events");
     for event in events.try_iter() {
@@ -78,15 +78,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Prints an outcome: its name, its message with what caused it, and its HRESULT.
-fn say<E: Error>(what: &str, outcome: Result<(), E>)
+/// Prints an outcome: its HRESULT, its name, and its message with all causes.
+fn report<E: Error>(what: &str, outcome: Result<(), E>)
 where
     for<'e> HResult: From<&'e E>,
 {
     let Err(error) = outcome else {
         return println!("  {what}: {} S_OK", HResult::S_OK);
     };
-    // The name of the variant is what a `Debug` form begins with.
+    // The `Debug` form begins with the name of the variant.
     let debug = format!("{error:?}");
     let name = debug.split([' ', '(', '{']).find(|word| !["Attach", "Release"].contains(word)).unwrap_or_default();
     print!("  {what}: {} {name}: {error}", HResult::from(&error));
@@ -98,7 +98,7 @@ where
     println!();
 }
 
-fn say_number(drive: &FloppyDrive) {
+fn print_number(drive: &FloppyDrive) {
     println!("  drive_number still answers: {}", drive.drive_number());
 }
 
@@ -106,7 +106,7 @@ fn first_byte(path: &Path) -> Result<u8, Box<dyn Error>> {
     fs::read(path)?.first().copied().ok_or_else(|| "the file is empty".into())
 }
 
-/// A machine with one 1.44M drive, and what its driver does.
+/// A machine with one 1.44M drive, and the driver of the guest.
 struct Guest {
     fdc: Controller<fn(bool), AtDma<Vec<u8>>>,
 }
@@ -124,7 +124,7 @@ impl Guest {
         Ok(Self { fdc })
     }
 
-    /// WRITE DATA of the first sector, filled with `value`.
+    /// Performs WRITE DATA of the first sector, filled with `value`.
     fn write(&mut self, value: u8) -> Result<(), Box<dyn Error>> {
         self.fdc.dma_mut().memory_mut()[..SECTOR].fill(value);
         for (port, value) in

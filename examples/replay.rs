@@ -1,15 +1,15 @@
-//! Records a conversation between a guest and the controller in a text file, and replays it: each access and each
-//! nanosecond again, bit for bit.
+//! Records the accesses of a guest to the controller in a text file, and replays them: the same accesses and times give
+//! the same results, bit for bit.
 //!
 //! ```text
-//! cargo run --example replay                     records one in a temporary file, and replays that
-//! cargo run --example replay -- record FILE      records it in FILE
-//! cargo run --example replay -- replay FILE      replays FILE, and says where the controller differs
+//! cargo run --example replay                     records to a temporary file and replays it
+//! cargo run --example replay -- record FILE      records to FILE
+//! cargo run --example replay -- replay FILE      replays FILE and reports the first difference
 //! ```
 //!
-//! A line is what the guest does (`out PORT VALUE`, `in PORT = VALUE`, `pass NANOSECONDS`) or what it sees of it (`int up`,
-//! `int down`, `memory HASH`). A line that begins with `#` says something to the reader. Numbers are hexadecimal but for
-//! times.
+//! A line is an action of the guest (`out PORT VALUE`, `in PORT = VALUE`, `pass NANOSECONDS`) or an effect that it
+//! observes (`int up`, `int down`, `memory HASH`). A line that begins with `#` is a comment. Numbers are hexadecimal,
+//! times are decimal.
 
 use std::{
     env,
@@ -31,7 +31,7 @@ use vm_fdc::{
 
 const MEMORY: usize = 0x1_0000;
 
-/// What a guest does.
+/// An action of the guest.
 #[derive(Clone, Copy, Debug)]
 enum Action {
     Out(u16, u8),
@@ -55,12 +55,12 @@ impl FromStr for Action {
                 let nanoseconds = nanoseconds.parse().map_err(|error| format!("{nanoseconds}: {error}"))?;
                 Ok(Self::Pass(Duration::from_nanos(nanoseconds)))
             }
-            _ => Err("not what a guest does".to_owned()),
+            _ => Err("the line is no action of a guest".to_owned()),
         }
     }
 }
 
-/// A PC with a 1.44M drive that takes its time, and a disk in it whose sectors all differ.
+/// A PC with a 1.44M drive and authentic timing. All sectors of its disk differ.
 struct Machine {
     fdc: Controller<NoInterrupt, AtDma<Vec<u8>>>,
     interrupt: bool,
@@ -82,13 +82,13 @@ impl Machine {
         Ok(machine)
     }
 
-    /// FNV-1a of guest memory.
+    /// Returns the FNV-1a hash of guest memory.
     fn hash(&self) -> u64 {
         let step = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
         self.fdc.dma().memory().iter().fold(0xCBF2_9CE4_8422_2325, step)
     }
 
-    /// Does what the guest does. Gives what it reads, and the lines for all that it sees.
+    /// Performs an action. Returns the value that the guest reads, and the lines of the action and its effects.
     fn perform(&mut self, action: Action) -> (u8, Vec<String>) {
         let mut value = 0xFF;
         let mut lines = vec![match action {
@@ -121,7 +121,7 @@ impl Machine {
     }
 }
 
-/// A guest that reads two sectors as a BIOS does, and writes down all that is said.
+/// A guest that reads two sectors as a BIOS does, and records all accesses.
 struct Recorder {
     machine: Machine,
     text: String,
@@ -134,15 +134,15 @@ impl Recorder {
         value
     }
 
-    fn remark(&mut self, remark: &str) {
-        writeln!(self.text, "# {remark}").expect("a string takes all");
+    fn comment(&mut self, comment: &str) {
+        writeln!(self.text, "# {comment}").expect("a string takes all");
     }
 
     fn out(&mut self, port: u16, value: u8) {
         self.act(Action::Out(port, value));
     }
 
-    /// Waits for the controller to ask for a byte, or to have one.
+    /// Polls the MSR until RQM and DIO are `status`: 0x80 to write a byte, 0xC0 to read one.
     fn wait(&mut self, status: u8) {
         while self.act(Action::In(0x3F4)) & 0xC0 != status {
             self.act(Action::Pass(Duration::from_micros(100)));
@@ -169,8 +169,9 @@ impl Recorder {
         }
     }
 
-    fn converse(mut self) -> String {
-        self.remark("reset, motor 0 on, 500 kb/s");
+    /// Runs the guest and returns the recording.
+    fn run(mut self) -> String {
+        self.comment("reset, motor 0 on, 500 kb/s");
         self.out(0x3F2, 0x1C);
         self.out(0x3F7, 0x00);
         self.wait_for_interrupt();
@@ -178,7 +179,7 @@ impl Recorder {
             self.command(&[0x08]);
             self.result(2);
         }
-        self.remark("SPECIFY, RECALIBRATE, SEEK");
+        self.comment("SPECIFY, RECALIBRATE, SEEK");
         self.command(&[0x03, 0xDF, 0x02]);
         for seek in [&[0x07, 0x00][..], &[0x0F, 0x00, 0x05]] {
             self.command(seek);
@@ -186,7 +187,7 @@ impl Recorder {
             self.command(&[0x08]);
             self.result(2);
         }
-        self.remark("READ DATA of two sectors to memory at 0x1000");
+        self.comment("READ DATA of two sectors to memory at 0x1000");
         for (port, value) in
             [(0x0A, 6), (0x0C, 0), (0x0B, 0x46), (0x04, 0), (0x04, 0x10), (0x81, 0), (0x05, 0xFF), (0x05, 3)]
         {
@@ -200,10 +201,10 @@ impl Recorder {
     }
 }
 
-/// Where a replay differs from the file.
+/// A difference between a replay and its file.
 #[derive(Debug)]
 struct Difference {
-    /// From 1.
+    /// Line number, from 1.
     line: usize,
     recorded: String,
     replayed: String,
@@ -215,7 +216,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Does again what the guest did in `text`. Gives the number of lines, and the first that differs.
+/// Replays the actions in `text`. Returns the number of equal lines, and the first difference.
 fn replay(text: &str) -> Result<(usize, Option<Difference>), Box<dyn Error>> {
     let mut machine = Machine::new()?;
     let recorded = text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
@@ -230,7 +231,7 @@ fn replay(text: &str) -> Result<(usize, Option<Difference>), Box<dyn Error>> {
             }
             lines += 1;
         }
-        // The file can tell of more than there is now.
+        // The file can have an effect that the replay does not have.
         if let Some(&(line, recorded)) =
             recorded.peek().filter(|(_, line)| line.starts_with("int ") || line.starts_with("memory "))
         {
@@ -242,13 +243,13 @@ fn replay(text: &str) -> Result<(usize, Option<Difference>), Box<dyn Error>> {
 }
 
 fn record_in(file: &Path) -> Result<(), Box<dyn Error>> {
-    let text = Recorder { machine: Machine::new()?, text: String::new() }.converse();
+    let text = Recorder { machine: Machine::new()?, text: String::new() }.run();
     fs::write(file, &text).map_err(|error| format!("{}: {error}", file.display()))?;
     println!("{} lines recorded in {}", text.lines().count(), file.display());
     Ok(())
 }
 
-/// `true` when nothing differs.
+/// Replays a file. Returns `true` if there is no difference.
 fn replay_from(file: &Path) -> Result<bool, Box<dyn Error>> {
     let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let (lines, difference) = replay(&text)?;

@@ -1,95 +1,42 @@
-//! The controller as an embedder holds it: the chip with its pins wired to an interrupt line and a DMA channel.
+//! The controller as a VM monitor holds it: the chip, with its pins wired to an interrupt line and a DMA channel.
 
 mod chip;
 mod command;
-mod execution;
+mod config;
+mod data;
 mod fifo;
-mod format;
+mod interrupt;
+mod mechanics;
 mod metrics;
+mod register_file;
 mod registers;
 mod seek;
-mod signals;
-mod state;
-mod timing;
-mod transfer;
+mod settings;
+mod snapshot;
+mod time;
+mod track_layout;
 
-use chip::{Chip, Options};
-pub use metrics::{CommandEnd, Counters, Counts, Metrics};
-pub use registers::Register;
-pub use signals::InterfaceMode;
-pub use state::{ControllerState, RestoreError, SaveStateError};
-pub use timing::Timing;
+use chip::Chip;
+use config::Config;
+pub use config::{BuildError, EmptyDrive, InterfaceMode, Timing};
+pub use interrupt::{Interrupt, NoInterrupt, OnRise};
+pub use metrics::{CommandCompletion, Counters, Metrics, Statistics};
+pub use registers::{ReadRegister, WriteRegister};
+pub use snapshot::{
+    ConfigStateV1, ControllerState, ControllerStateV1, ExecutionStateV1, FifoStateV1, MechanicsStateV1,
+    MediumIdStateV1, OperationStateV1, PhaseStateV1, ProgressStateV1, RegistersStateV1, RestoreError, SaveStateError,
+    ScheduleStateV1, SeekEndStateV1, SeekStateV1, SettingsStateV1, UnitStateV1,
+};
 
 use std::time::Duration;
 
 use crate::{
     dma::{DmaChannel, NoDma},
-    drive::{Drive, DriveType, FloppyDrive, FloppyDrives, NoSuchDrive},
+    drive::{
+        Attachments, Drive, DriveType, FloppyDrive, FloppyDrives, MediumStateV1, NoSuchDrive, RestoreMedium,
+        StateOptions,
+    },
 };
-
-/// The INT pin, as it leaves the controller: IRQ 6 of a PC.
-///
-/// Implemented for closures that take the level. To name the type of a controller, box the closure:
-/// `Controller<Box<dyn FnMut(bool) + Send>, D>`. A controller is `Send` if its parts are.
-pub trait Interrupt {
-    /// The pin changed to `high`. A new cause while the pin is high makes it fall and rise, for controllers that see
-    /// edges.
-    fn set_level(&mut self, high: bool);
-}
-
-impl<F: FnMut(bool)> Interrupt for F {
-    fn set_level(&mut self, high: bool) {
-        self(high);
-    }
-}
-
-/// An INT pin of which only the rising edges count: the closure is called for each, as an event for an irqfd or a trigger of
-/// `vm-superio` is.
-#[derive(Clone, Copy, Debug)]
-pub struct OnRise<F>(pub F);
-
-impl<F: FnMut()> Interrupt for OnRise<F> {
-    fn set_level(&mut self, high: bool) {
-        if high {
-            (self.0)();
-        }
-    }
-}
-
-/// The INT pin is wired to nothing: the embedder asks [`Controller::interrupt_level`].
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoInterrupt;
-
-impl Interrupt for NoInterrupt {
-    fn set_level(&mut self, _high: bool) {}
-}
-
-/// What becomes of a data command when no disk turns in the selected drive: none is in, or the motor is off.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum EmptyDrive {
-    /// It fails at once with ST1.MA, as if two index pulses had passed. No firmware waits for its time-out.
-    #[default]
-    Fail,
-    /// It waits for an index pulse, as the data sheet has it: until a disk turns, or the controller is reset. DOS then
-    /// reports "not ready" after the time-out of its BIOS.
-    Hang,
-}
-
-/// Why a controller could not be built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// Drives are numbered 0 to 3.
-    #[error("drive {0}: a controller has drives 0 to 3")]
-    DriveNumber(u8),
-    /// A drive was given twice.
-    #[error("drive {0} is there already")]
-    DriveTwice(u8),
-    /// The floppy controller is wired to one of the 8-bit DMA channels, 0 to 3.
-    #[error("DMA channel {0}: there are 0 to 3")]
-    DmaChannel(u8),
-}
 
 /// Puts a [`Controller`] together. See [`Controller::builder`].
 #[derive(Clone, Debug)]
@@ -97,7 +44,7 @@ pub enum BuildError {
 pub struct ControllerBuilder<I = NoInterrupt, D = NoDma> {
     /// Number, kind, and where the head stands.
     drives: Vec<(u8, DriveType, u8)>,
-    options: Options,
+    config: Config,
     base: u16,
     interrupt: I,
     dma: D,
@@ -118,26 +65,26 @@ impl<I, D> ControllerBuilder<I, D> {
 
     /// Which register file the chip has. [`InterfaceMode::At`] unless chosen.
     pub fn interface(mut self, mode: InterfaceMode) -> Self {
-        self.options.mode = mode;
+        self.config.mode = mode;
         self
     }
 
     /// What becomes of a data command when no disk turns. [`EmptyDrive::Fail`] unless chosen.
     pub fn empty_drive(mut self, empty_drive: EmptyDrive) -> Self {
-        self.options.empty_drive = empty_drive;
+        self.config.empty_drive = empty_drive;
         self
     }
 
     /// Whether what the guest asks for takes time. [`Timing::Immediate`] unless chosen.
     pub fn timing(mut self, timing: Timing) -> Self {
-        self.options.timing = timing;
+        self.config.timing = timing;
         self
     }
 
     /// Whether SCAN EQUAL, SCAN LOW OR EQUAL and SCAN HIGH OR EQUAL execute, as on an 8272A. Off unless chosen: the
     /// chips that were tried answer that there is no such command, though the opcodes stand in the data sheet.
     pub fn scan_commands(mut self, scan: bool) -> Self {
-        self.options.scan = scan;
+        self.config.scan_commands = scan;
         self
     }
 
@@ -150,14 +97,14 @@ impl<I, D> ControllerBuilder<I, D> {
 
     /// Wires the INT pin.
     pub fn interrupt<J: Interrupt>(self, interrupt: J) -> ControllerBuilder<J, D> {
-        let Self { drives, options, base, interrupt: _, dma } = self;
-        ControllerBuilder { drives, options, base, interrupt, dma }
+        let Self { drives, config, base, interrupt: _, dma } = self;
+        ControllerBuilder { drives, config, base, interrupt, dma }
     }
 
     /// Wires DRQ, DACK and TC.
     pub fn dma<E: DmaChannel>(self, dma: E) -> ControllerBuilder<I, E> {
-        let Self { drives, options, base, interrupt, dma: _ } = self;
-        ControllerBuilder { drives, options, base, interrupt, dma }
+        let Self { drives, config, base, interrupt, dma: _ } = self;
+        ControllerBuilder { drives, config, base, interrupt, dma }
     }
 
     /// The controller, as after its RESET pin fell: held in reset until software writes the DOR.
@@ -167,15 +114,16 @@ impl<I, D> ControllerBuilder<I, D> {
     /// A [`BuildError`] for a drive that cannot be wired.
     pub fn build(self) -> Result<Controller<I, D>, BuildError> {
         let mut drives = [const { None }; 4];
+        let attachments = Attachments::default();
         for (number, drive_type, cylinder) in self.drives {
             match drives.get_mut(usize::from(number)) {
-                Some(place @ None) => *place = Some(Drive::new(number, drive_type, cylinder)),
+                Some(place @ None) => *place = Some(Drive::new(number, drive_type, cylinder, &attachments)),
                 Some(Some(_)) => return Err(BuildError::DriveTwice(number)),
                 None => return Err(BuildError::DriveNumber(number)),
             }
         }
         Ok(Controller {
-            chip: Chip::new(drives, self.options),
+            chip: Chip::new(drives, self.config),
             base: self.base,
             interrupt: self.interrupt,
             dma: self.dma,
@@ -190,13 +138,13 @@ impl<I, D> ControllerBuilder<I, D> {
 /// ends within the access that starts it, as far as the DMA channel keeps up, unless [`Timing`] says otherwise.
 ///
 /// ```
-/// use vm_fdc::{Controller, Register, drive::DriveType};
+/// use vm_fdc::{Controller, ReadRegister, WriteRegister, drive::DriveType};
 ///
 /// let mut fdc = Controller::builder().drive(0, DriveType::Inch3_5Hd).build()?;
-/// fdc.write(Register::DigitalOutput, 0x0C); // out of reset
-/// assert_eq!(fdc.read(Register::MainStatus), 0x80); // ready for a command
-/// fdc.write(Register::Fifo, 0x10); // VERSION
-/// assert_eq!(fdc.read(Register::Fifo), 0x90);
+/// fdc.write(WriteRegister::DigitalOutput, 0x0C); // out of reset
+/// assert_eq!(fdc.read(ReadRegister::MainStatus), 0x80); // ready for a command
+/// fdc.write(WriteRegister::Fifo, 0x10); // VERSION
+/// assert_eq!(fdc.read(ReadRegister::Fifo), 0x90);
 /// # Ok::<(), vm_fdc::BuildError>(())
 /// ```
 #[derive(Debug)]
@@ -217,7 +165,7 @@ impl Controller {
     pub fn builder() -> ControllerBuilder {
         ControllerBuilder {
             drives: Vec::new(),
-            options: Options::default(),
+            config: Config::default(),
             base: Self::PRIMARY,
             interrupt: NoInterrupt,
             dma: NoDma,
@@ -241,75 +189,77 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
         FloppyDrives::new(self.chip.drives.iter().flatten().map(Drive::handle))
     }
 
-    /// The guest reads a register. Only reads of the FIFO change anything, and in Model 30 mode those of DIR.
+    /// Reads a register for the guest (§1). Only reads of the FIFO, and in Model 30 mode those of DIR, change anything.
     #[inline]
-    pub fn read(&mut self, register: Register) -> u8 {
-        if register == Register::MainStatus {
+    pub fn read(&mut self, register: ReadRegister) -> u8 {
+        if register == ReadRegister::MainStatus {
             return self.chip.main_status();
         }
-        if register != Register::Fifo {
+        if register != ReadRegister::Fifo {
             return self.chip.read_register(register);
         }
         let (value, pins_may_change) = self.chip.read_fifo(&mut self.dma);
         if pins_may_change {
-            self.drive_pins();
+            self.sync_outputs();
         }
         value
     }
 
-    /// The guest writes a register.
+    /// Writes a register for the guest (§1).
     #[inline]
-    pub fn write(&mut self, register: Register, value: u8) {
+    pub fn write(&mut self, register: WriteRegister, value: u8) {
         let pins_may_change = match register {
-            Register::Fifo => self.chip.write_fifo(value, &mut self.dma),
+            WriteRegister::Fifo => self.chip.write_fifo(value, &mut self.dma),
             _ => {
                 self.chip.write_register(register, value, &mut self.dma);
                 true
             }
         };
         if pins_may_change {
-            self.drive_pins();
+            self.sync_outputs();
         }
     }
 
     /// The guest reads a port; `None` when the port is not the controller's.
     ///
-    /// Of [`Register::DigitalInput`] the bits outside [`Register::driven_bits`] belong to the hard disk, if there is
+    /// Of [`ReadRegister::DigitalInput`] the bits outside [`ReadRegister::driven_bits`] belong to the hard disk, if there is
     /// one.
     #[inline]
     pub fn read_port(&mut self, port: u16) -> Option<u8> {
-        let register = Register::at(port.wrapping_sub(self.base))?;
+        let register = ReadRegister::at(port.wrapping_sub(self.base))?;
         Some(self.read(register))
     }
 
     /// The guest writes a port; `false` when the port is not the controller's.
     #[inline]
     pub fn write_port(&mut self, port: u16, value: u8) -> bool {
-        let register = Register::at(port.wrapping_sub(self.base));
-        if let Some(register) = register {
+        let offset = port.wrapping_sub(self.base);
+        if let Some(register) = WriteRegister::at(offset) {
             self.write(register, value);
+            return true;
         }
-        register.is_some()
+        // SRA and SRB are the controller's, and cannot be written.
+        ReadRegister::at(offset).is_some()
     }
 
     /// The guest reads the FIFO with a string instruction (`rep insb`), in the execution phase of a transfer without DMA.
     /// Fills `data` from its start, and gives how many bytes went: fewer than `data` has room for when the guest would
     /// have to look at the MSR again, because the transfer is over; 0 when the disk has no byte for it. What is left of
-    /// the instruction are reads of [`Register::Fifo`], one by one.
+    /// the instruction are reads of the FIFO, one by one.
     ///
     /// Bytes, status and INT are what they are after as many reads of one byte, but that INT falls and rises once at most:
     /// no guest can be interrupted in between.
     ///
     /// ```
-    /// use vm_fdc::{Controller, Register, drive::DriveType, media::Access};
+    /// use vm_fdc::{Controller, WriteRegister, drive::DriveType, media::Access};
     ///
     /// let mut fdc = Controller::builder().drive(0, DriveType::Inch3_5Hd).build()?;
     /// fdc.drive(0)?.attach_image("fixtures/dos-1440k.img", Access::ReadOnly)?;
-    /// fdc.write(Register::DigitalOutput, 0x1C); // out of reset, motor 0 on
-    /// fdc.write(Register::ConfigurationControl, 0); // 500 kb/s
+    /// fdc.write(WriteRegister::DigitalOutput, 0x1C); // out of reset, motor 0 on
+    /// fdc.write(WriteRegister::ConfigurationControl, 0); // 500 kb/s
     /// // SPECIFY without DMA, then READ DATA of the first track.
     /// for byte in [0x03, 0xAF, 0x03, 0x46, 0, 0, 0, 1, 2, 18, 0x1B, 0xFF] {
-    ///     fdc.write(Register::Fifo, byte);
+    ///     fdc.write(WriteRegister::Fifo, byte);
     /// }
     /// let mut track = [0; 18 * 512];
     /// assert_eq!(fdc.read_string(&mut track), track.len());
@@ -318,7 +268,7 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     /// ```
     pub fn read_string(&mut self, data: &mut [u8]) -> usize {
         let bytes = self.chip.read_string(data, &mut self.dma);
-        self.drive_pins();
+        self.sync_outputs();
         bytes
     }
 
@@ -326,7 +276,7 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     /// DMA. Gives how many bytes of `data` went, as [`read_string`](Self::read_string) does.
     pub fn write_string(&mut self, data: &[u8]) -> usize {
         let bytes = self.chip.write_string(data, &mut self.dma);
-        self.drive_pins();
+        self.sync_outputs();
         bytes
     }
 
@@ -343,11 +293,11 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
         let mut left = elapsed;
         while let Some(event) = self.next_event().filter(|&event| event <= left) {
             self.chip.advance(event, &mut self.dma);
-            self.drive_pins();
+            self.sync_outputs();
             left -= event;
         }
         self.chip.advance(left, &mut self.dma);
-        self.drive_pins();
+        self.sync_outputs();
     }
 
     /// How much time may pass until [`advance`](Self::advance) would have something to do; `None` for any. It can be another
@@ -365,7 +315,7 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     pub fn service_dma(&mut self) {
         if self.chip.is_executing() {
             self.chip.proceed(&mut self.dma);
-            self.drive_pins();
+            self.sync_outputs();
         }
     }
 
@@ -373,26 +323,26 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     /// do the heads.
     pub fn reset(&mut self) {
         self.chip.hardware_reset();
-        self.drive_pins();
+        self.sync_outputs();
     }
 
     /// Tells `metrics` of each command from now on, and nobody else.
     ///
     /// ```
-    /// use vm_fdc::{Controller, Register, controller::CommandEnd};
+    /// use vm_fdc::{Controller, WriteRegister, controller::CommandCompletion};
     ///
     /// let mut fdc = Controller::builder().build()?;
     /// let (sender, lines) = std::sync::mpsc::channel();
-    /// fdc.set_metrics(move |command: &CommandEnd<'_>| _ = sender.send(command.to_string()));
-    /// fdc.write(Register::DigitalOutput, 0x0C);
-    /// fdc.write(Register::Fifo, 0x10);
+    /// fdc.add_metrics(move |command: &CommandCompletion<'_>| _ = sender.send(command.to_string()));
+    /// fdc.write(WriteRegister::DigitalOutput, 0x0C);
+    /// fdc.write(WriteRegister::Fifo, 0x10);
     /// assert_eq!(lines.recv()?, "VERSION -> VERSION=90");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// The same lines go to the `log` at trace level, where that is on.
-    pub fn set_metrics(&mut self, metrics: impl Metrics + 'static) {
-        self.chip.metrics.0 = Some(Box::new(metrics));
+    pub fn add_metrics(&mut self, metrics: impl Metrics + 'static) {
+        self.chip.tracer.add(Box::new(metrics));
     }
 
     /// The level of the INT pin.
@@ -416,10 +366,82 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
         &mut self.dma
     }
 
+    /// Returns the state of the controller and its drives at this moment, in the middle of whatever command and phase.
+    /// `options` says how much of the media is in it.
+    ///
+    /// What the guest has written is handed over to the host first, so that the files hold what a restored controller expects.
+    /// This controller goes on. An image that it writes stays locked until the controller is dropped or has released it, and
+    /// the one that is restored cannot open it before.
+    ///
+    /// # Errors
+    ///
+    /// A [`SaveStateError`] names the drive whose medium cannot be saved.
+    pub fn state(&self, options: StateOptions) -> Result<ControllerState, SaveStateError> {
+        Ok(ControllerState::V1(Box::new(self.state_v1(options)?)))
+    }
+
+    /// The same, without the version.
+    pub(crate) fn state_v1(&self, options: StateOptions) -> Result<ControllerStateV1, SaveStateError> {
+        let mut drives = [const { None }; 4];
+        for (number, (place, drive)) in (0..).zip(drives.iter_mut().zip(&self.chip.drives)) {
+            if let Some(drive) = drive {
+                let state = drive.save(options);
+                *place = Some(state.map_err(|source| SaveStateError::Medium { drive: number, source })?);
+            }
+        }
+        Ok(snapshot::save(&self.chip, self.base, drives))
+    }
+
+    /// Restores the controller: from here on it does what the one that was saved would have done.
+    ///
+    /// `media` says for each drive where its medium comes from; see [`RestoreMedium`]. If the INT pin is high, `interrupt` is
+    /// told at once. Receivers of metrics and observers of media are not in the state.
+    ///
+    /// # Errors
+    ///
+    /// A [`RestoreError`]: the state is of a later version, a field of it is invalid, or a medium cannot be had. No state,
+    /// however damaged, does worse.
+    pub fn from_state(
+        state: ControllerState,
+        interrupt: I,
+        dma: D,
+        media: impl FnMut(u8, &MediumStateV1) -> RestoreMedium,
+    ) -> Result<Self, RestoreError> {
+        match state {
+            ControllerState::V1(state) => Self::from_state_v1(*state, interrupt, dma, media),
+            ControllerState::Unknown { version } => Err(RestoreError::Version { version }),
+        }
+    }
+
+    /// The same, of version 1.
+    pub(crate) fn from_state_v1(
+        state: ControllerStateV1,
+        interrupt: I,
+        dma: D,
+        mut media: impl FnMut(u8, &MediumStateV1) -> RestoreMedium,
+    ) -> Result<Self, RestoreError> {
+        let base = state.base;
+        let (mut chip, states) = snapshot::restore(state)?;
+        let attachments = Attachments::default();
+        for (number, (place, state)) in (0..).zip(chip.drives.iter_mut().zip(states)) {
+            if let Some(state) = state {
+                let drive = Drive::restore(number, state, &attachments, |medium| media(number, medium));
+                *place = Some(drive.map_err(|error| RestoreError::of_drive(number, error))?);
+            }
+        }
+        let mut controller = Self { chip, base, interrupt, dma };
+        let [_, outputs] = controller.chip.update_outputs();
+        if outputs.interrupt {
+            controller.interrupt.set_level(true);
+        }
+        controller.dma.set_request(outputs.dma_request);
+        Ok(controller)
+    }
+
     /// Puts on the pins what the chip wants there.
     #[inline(never)]
-    fn drive_pins(&mut self) {
-        let [before, now] = self.chip.settle();
+    fn sync_outputs(&mut self) {
+        let [before, now] = self.chip.update_outputs();
         let edge = std::mem::take(&mut self.chip.interrupt_edge);
         if before.interrupt && (edge || !now.interrupt) {
             self.interrupt.set_level(false);

@@ -1,8 +1,9 @@
-//! What the firmware of a PC tells about the floppy drives: in the CMOS, through INT 1Eh and INT 13h, and, with the feature
-//! `acpi`, in the ACPI tables.
+//! The description of the floppy drives that the firmware of a PC gives to guests (§13): in the CMOS, through INT 1Eh
+//! and INT 13h, and, with the feature `acpi`, in the ACPI tables.
 //!
-//! Nothing here touches the chip: a VM monitor, or the BIOS that it brings, puts these values where guests look for them.
-//! The layouts are those of the IBM PC AT and its BIOS; what ACPI says of floppy drives is the same once more.
+//! This module does not access the controller. A VM monitor, or its BIOS, writes these values to the places where
+//! guests read them. The layouts are those of the IBM PC AT and its BIOS (§9.1, §9.3); ACPI has the same information
+//! once more.
 //!
 //! ```
 //! use vm_fdc::{Controller, drive::DriveType, firmware::{self, DriveParameters, InstalledDrives}};
@@ -12,8 +13,8 @@
 //!
 //! let mut cmos = [0; 128];
 //! cmos[firmware::CMOS_DRIVE_TYPES] = installed.cmos_drive_types();
-//! cmos[firmware::CMOS_EQUIPMENT] = installed.merge_equipment(0x06); // a mouse and an FPU, too
-//! assert_eq!(cmos[0x10], 0x40); // A is a 1.44M drive, B is not there
+//! cmos[firmware::CMOS_EQUIPMENT] = installed.merge_equipment(0x06); // also a mouse and an FPU
+//! assert_eq!(cmos[0x10], 0x40); // drive A is 1.44M, no drive B
 //! assert_eq!(cmos[0x14], 0x07);
 //!
 //! for (number, drive) in installed.iter() {
@@ -23,8 +24,8 @@
 //! # Ok::<(), vm_fdc::BuildError>(())
 //! ```
 //!
-//! A machine without floppy drives had better say so everywhere: `InstalledDrives::default()` gives a CMOS without drives and
-//! no ACPI device. A guest that hears of a controller but of no drive can search for seconds.
+//! A machine without floppy drives should state that in all places: `InstalledDrives::default()` results in a CMOS
+//! without drives and in no ACPI device. A guest that finds a controller without a drive can search for seconds (§13).
 
 #[cfg(feature = "acpi")]
 mod acpi;
@@ -37,49 +38,49 @@ use crate::{
     media::Geometry,
 };
 
-/// The CMOS register of the drive types: A in bits 7 to 4, B in bits 3 to 0. The CMOS checksum (registers 0x2E and 0x2F)
-/// covers it.
+/// CMOS register of the drive types: drive A in bits 7..4, drive B in bits 3..0 (§9.1). The CMOS checksum (registers
+/// 0x2E and 0x2F) covers it.
 pub const CMOS_DRIVE_TYPES: usize = 0x10;
 
-/// The CMOS register of the equipment, of which the bits of [`EQUIPMENT_MASK`] are about floppy drives. The CMOS checksum
-/// (registers 0x2E and 0x2F) covers it. A BIOS copies it to the low byte of its equipment word, at 0040:0010.
+/// CMOS register of the equipment byte, in which the bits of [`EQUIPMENT_MASK`] describe floppy drives (§9.1). The CMOS
+/// checksum (registers 0x2E and 0x2F) covers it. A BIOS copies it to the low byte of its equipment word at 0040:0010.
 pub const CMOS_EQUIPMENT: usize = 0x14;
 
-/// The bits of the equipment byte that are about floppy drives: bit 0 when there are any, bits 7 and 6 their number less
+/// Bits of the equipment byte that describe floppy drives: bit 0 is 1 if there is any, bits 7..6 are their number less
 /// one.
 pub const EQUIPMENT_MASK: u8 = 0b1100_0001;
 
-/// Which floppy drives a machine has, by their number: 0 is A.
+/// Floppy drives of a machine by number, 0 to 3. Drive 0 is A.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct InstalledDrives {
     drives: [Option<DriveType>; 4],
 }
 
 impl InstalledDrives {
-    /// The drives 0 to 3, `None` where there is none.
+    /// Creates the set of drives from the types of the drives 0 to 3; `None` for no drive.
     #[must_use]
     pub const fn new(drives: [Option<DriveType>; 4]) -> Self {
         Self { drives }
     }
 
-    /// The drive of this number; `None` when there is none.
+    /// Returns the type of drive `number`; `None` if there is no such drive.
     #[must_use]
     pub fn get(&self, number: u8) -> Option<DriveType> {
         self.drives.get(usize::from(number)).copied().flatten()
     }
 
-    /// The drives that are there, with their numbers, from the lowest on.
+    /// Iterates over the drives with their numbers, in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = (u8, DriveType)> + use<> {
         (0..).zip(self.drives).filter_map(|(number, drive)| Some((number, drive?)))
     }
 
-    /// How many there are, 0 to 4: what INT 13h AH=08h reports in DL.
+    /// Returns the number of drives, 0 to 4: DL of INT 13h AH=08h.
     #[must_use]
     pub fn count(&self) -> u8 {
         self.iter().fold(0, |count, _| count + 1)
     }
 
-    /// The value of [`CMOS_DRIVE_TYPES`]. It has no room for the drives 2 and 3.
+    /// Returns the value of the CMOS register [`CMOS_DRIVE_TYPES`]. It does not include the drives 2 and 3.
     ///
     /// ```
     /// use vm_fdc::{drive::DriveType, firmware::InstalledDrives};
@@ -93,15 +94,16 @@ impl InstalledDrives {
         a << 4 | b
     }
 
-    /// The bits of [`EQUIPMENT_MASK`] in [`CMOS_EQUIPMENT`]; the others are 0.
+    /// Returns the bits of [`EQUIPMENT_MASK`] for the CMOS register [`CMOS_EQUIPMENT`]; all other bits are 0.
     ///
-    /// Drives are counted, whatever their numbers are, as the BIOS of an AT does.
+    /// The number of drives counts, whatever their drive numbers are, as in the BIOS of an AT.
     #[must_use]
     pub fn equipment(&self) -> u8 {
         self.count().checked_sub(1).map_or(0, |further| further << 6 | 1)
     }
 
-    /// The equipment byte `other` with the bits of [`EQUIPMENT_MASK`] set to [`equipment`](Self::equipment).
+    /// Returns the equipment byte `other` with the bits of [`EQUIPMENT_MASK`] replaced by
+    /// [`equipment`](Self::equipment).
     ///
     /// ```
     /// use vm_fdc::{drive::DriveType, firmware::InstalledDrives};
@@ -133,9 +135,10 @@ impl From<&FloppyDrives> for InstalledDrives {
     }
 }
 
-/// What INT 13h AH=08h reports of a drive, with the largest disk that it takes.
+/// Result of INT 13h AH=08h for a drive with the largest disk that it takes (§9.3).
 ///
-/// The cylinders are those that a BIOS reports, 40 or 80, not the few more that the head [reaches](DriveType::cylinders).
+/// The number of cylinders is 40 or 80, as a BIOS reports it, and not the few more that the head
+/// [reaches](DriveType::cylinders).
 ///
 /// ```
 /// use vm_fdc::{drive::DriveType, firmware::DriveParameters};
@@ -149,20 +152,20 @@ impl From<&FloppyDrives> for InstalledDrives {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DriveParameters {
-    /// The type, in BL and in the CMOS: 1 is 360K, 2 is 1.2M, 3 is 720K, 4 is 1.44M, 5 is 2.88M.
+    /// Drive type in BL and in the CMOS: 1 is 360K, 2 is 1.2M, 3 is 720K, 4 is 1.44M, 5 is 2.88M.
     pub drive_type: u8,
-    /// The highest cylinder number, in CH: 39 or 79.
+    /// Highest cylinder number in CH: 39 or 79.
     pub max_cylinder: u8,
-    /// The highest sector number, in CL: 9 to 36. Sectors are numbered from 1.
+    /// Highest sector number in CL: 9 to 36. Sector numbers start at 1.
     pub max_sector: u8,
-    /// The highest head number, in DH: 1.
+    /// Highest head number in DH: 1.
     pub max_head: u8,
-    /// The table at ES:DI.
+    /// Diskette parameter table at ES:DI.
     pub table: DisketteParameters,
 }
 
 impl DriveParameters {
-    /// The parameters of this kind of drive.
+    /// Returns the parameters of a drive of this type.
     #[must_use]
     pub const fn of(drive: DriveType) -> Self {
         let row = row(drive);
@@ -176,47 +179,47 @@ impl DriveParameters {
     }
 }
 
-/// The diskette parameter table to which the vector of INT 1Eh points: 11 bytes, by which a BIOS drives the controller.
+/// Diskette parameter table of INT 1Eh: 11 bytes with which a BIOS programs the controller (§9.3).
 ///
-/// The values are those of the BIOS of an AT, and for 2.88M, which came later, those in use.
+/// The values are those of the BIOS of an AT. For 2.88M, which came later, they are those in use.
 ///
 /// ```
 /// use vm_fdc::{drive::DriveType, firmware::DisketteParameters, media::Geometry};
 ///
-/// let table = DisketteParameters::of(DriveType::Inch3_5Hd, &Geometry::HD_1440K).expect("such a disk goes in");
+/// let table = DisketteParameters::of(DriveType::Inch3_5Hd, &Geometry::HD_1440K).expect("the drive reads this disk");
 /// assert_eq!(table.to_bytes(), [0xAF, 0x02, 0x25, 0x02, 0x12, 0x1B, 0xFF, 0x6C, 0xF6, 0x0F, 0x08]);
 /// assert_eq!(DisketteParameters::of(DriveType::Inch3_5Hd, &Geometry::ED_2880K), None);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DisketteParameters {
-    /// The first parameter of SPECIFY: the step rate (SRT) in bits 7 to 4, the head unload time (HUT) in bits 3 to 0. What
-    /// they mean depends on the data rate.
+    /// First parameter of SPECIFY: the step rate (SRT) in bits 7..4, the head unload time (HUT) in bits 3..0. Their
+    /// units depend on the data rate (§7.1).
     pub specify_1: u8,
-    /// The second: the head load time (HLT) in bits 7 to 1, and in bit 0 whether transfers do without DMA (ND).
+    /// Second parameter of SPECIFY: the head load time (HLT) in bits 7..1. Bit 0 (ND) is 1 for transfers without DMA.
     pub specify_2: u8,
-    /// How long the motor runs on after an access, in ticks of the PC's clock (55 ms).
+    /// Time that the motor stays on after an access, in ticks of the PC clock (55 ms).
     pub motor_off_delay: u8,
     /// N: a sector has `128 << N` bytes.
     pub size_code: u8,
     /// EOT: the last sector of a track, 9 to 36.
     pub end_of_track: u8,
-    /// GPL of a command that reads or writes: the gap between sectors, in bytes.
+    /// GPL of commands that read or write: the gap between sectors in bytes.
     pub gap_length: u8,
-    /// DTL: 0xFF, as of no meaning when N is not 0.
+    /// DTL: 0xFF, because it has no meaning if N is not 0.
     pub data_length: u8,
-    /// GPL of FORMAT TRACK, in bytes.
+    /// GPL of FORMAT TRACK in bytes.
     pub format_gap_length: u8,
-    /// What FORMAT TRACK fills sectors with.
+    /// Byte with which FORMAT TRACK fills sectors.
     pub format_filler: u8,
-    /// How long the head takes to settle after a seek, in milliseconds.
+    /// Settling time of the head after a seek in milliseconds.
     pub head_settle_time: u8,
-    /// How long the motor takes to get up to speed, in eighths of a second.
+    /// Start time of the motor in eighths of a second.
     pub motor_start_time: u8,
 }
 
 impl DisketteParameters {
-    /// The table for `disk` in a drive of this kind; `None` when it does not go in or cannot be read there, or is none that
-    /// a BIOS has a table for. Those are [360K](Geometry::DD_360K), [720K](Geometry::DD_720K),
+    /// Returns the table for `disk` in a drive of this type. Returns `None` if the drive cannot read the disk, or if a
+    /// BIOS has no table for it. A BIOS has tables for [360K](Geometry::DD_360K), [720K](Geometry::DD_720K),
     /// [1.2M](Geometry::HD_1200K), [1.44M](Geometry::HD_1440K) and [2.88M](Geometry::ED_2880K).
     #[must_use]
     pub fn of(drive: DriveType, disk: &Geometry) -> Option<Self> {
@@ -224,7 +227,7 @@ impl DisketteParameters {
         drive.accepts(row.disk.into()).then(|| row.table())
     }
 
-    /// The table as it lies in memory.
+    /// Returns the bytes of the table in the order of memory.
     #[must_use]
     pub const fn to_bytes(&self) -> [u8; 11] {
         [
@@ -243,7 +246,7 @@ impl DisketteParameters {
     }
 }
 
-/// What is different from one table to the next.
+/// Values that differ between the tables.
 struct Row {
     disk: Geometry,
     specify_1: u8,
@@ -272,28 +275,28 @@ impl Row {
     }
 }
 
-/// The disk for which a drive was made: the largest that it takes.
+/// Returns the values for a drive with the largest disk that it takes.
 const fn row(drive: DriveType) -> Row {
     let (disk, specify_1, gap_length, format_gap_length) = match drive {
-        // In a 1.2M drive, too, where Linux has a gap of 0x23. The chip does not look at it.
+        // Also used in a 1.2M drive, where Linux has a gap of 0x23. The controller ignores GPL here.
         DriveType::Inch5_25Dd => (Geometry::DD_360K, 0xDF, 0x2A, 0x50),
         DriveType::Inch5_25Hd => (Geometry::HD_1200K, 0xDF, 0x1B, 0x54),
         DriveType::Inch3_5Dd => (Geometry::DD_720K, 0xDF, 0x2A, 0x50),
         DriveType::Inch3_5Hd => (Geometry::HD_1440K, 0xAF, 0x1B, 0x6C),
-        // A format gap of 0x53 is in use, too; 0x54 is that of Linux. Not established.
+        // 0x54 is the format gap of Linux. 0x53 is in use, too. Not established.
         DriveType::Inch3_5Ed => (Geometry::ED_2880K, 0xAF, 0x1B, 0x54),
     };
     Row { disk, specify_1, gap_length, format_gap_length }
 }
 
-/// The type of a drive, as the CMOS and INT 13h have it.
+/// Returns the number of a drive type in the CMOS and INT 13h (§9.1).
 const fn cmos_drive_type(drive: DriveType) -> u8 {
     match drive {
         DriveType::Inch5_25Dd => 1,
         DriveType::Inch5_25Hd => 2,
         DriveType::Inch3_5Dd => 3,
         DriveType::Inch3_5Hd => 4,
-        // 6 in a few BIOSes; to SeaBIOS that is a drive of 160K.
+        // A few BIOSes use 6, which is a 160K drive for SeaBIOS.
         DriveType::Inch3_5Ed => 5,
     }
 }

@@ -48,6 +48,7 @@
 //! | [`media`] | what a disk surface is, and the image in a file as one |
 //! | [`firmware`] | what the CMOS, a BIOS and ACPI tables say of the drives; nothing above needs it |
 //! | `rust_vmm` | with the feature `vm-memory`: guest memory of the rust-vmm crates, and an example of their bus |
+//! | `conformance` | with the feature `conformance`: checks of an embedder's own media and DMA channels, for its tests |
 //!
 //! A C interface is in `include/vm_fdc.h` (feature `capi`); saved states can be written in any format of serde (feature
 //! `serde`); `acpi` and `fat` add to [`firmware`] and [`media`].
@@ -63,6 +64,8 @@
 
 #[cfg(feature = "capi")]
 mod capi;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod controller;
 pub mod dma;
 pub mod drive;
@@ -71,13 +74,15 @@ pub mod media;
 pub mod pc;
 #[cfg(feature = "vm-memory")]
 pub mod rust_vmm;
+mod saved_state;
 mod sync;
 
 pub use controller::{
-    BuildError, Controller, ControllerBuilder, EmptyDrive, InterfaceMode, Interrupt, NoInterrupt, OnRise, Register,
-    Timing,
+    BuildError, Controller, ControllerBuilder, EmptyDrive, InterfaceMode, Interrupt, NoInterrupt, OnRise, ReadRegister,
+    Timing, WriteRegister,
 };
 pub use drive::FloppyDrive;
+pub use saved_state::InvalidField;
 
 /// The examples of the README, compiled.
 #[cfg(doctest)]

@@ -1,5 +1,5 @@
-//! The locks and atomics of the library: the standard library's, or, with `--cfg vm_fdc_shuttle`, those of a scheduler that tries how
-//! threads can come between each other.
+//! The locks and atomics of the library: those of the standard library, or, with `--cfg vm_fdc_shuttle`, those of a scheduler
+//! for tests that tries the interleavings of threads.
 
 #[cfg(vm_fdc_shuttle)]
 pub(crate) use shuttle::sync::{Mutex, MutexGuard, atomic};

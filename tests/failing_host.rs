@@ -1,11 +1,9 @@
 //! A host whose calls fail: reads, syncs and unlocks that answer with an error, once or always, as those of a worn disk do.
 //! The calls of the C library that std uses are those of this file, which go on to the kernel where nothing else was
-//! planned. On Linux with x86-64, where they are known.
+//! planned. On Linux with x86-64, where they are known. A binary of its own, because the replacement is for a whole process.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #![allow(unsafe_code)] // To stand in for the C library.
 
-#[path = "kit/floppy.rs"]
-mod floppy;
 mod kit;
 
 use std::{
@@ -21,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use floppy::{Backing, SECTOR, byte_of, failure, fill, folder, guest, read};
+use kit::floppy::{Backing, SECTOR, byte_of, failure, fill, folder, guest, read};
 use vm_fdc::{
     drive::{ReleaseError, SaveError},
     media::{Access, Durability, IfExists, ImageOptions},
@@ -109,7 +107,7 @@ fn lose(path: &Path, sector: usize) {
 }
 
 fn every_command(backing: Backing) -> ImageOptions {
-    backing.of(ImageOptions::new(Access::ReadWrite).durability(Durability::EveryCommand))
+    backing.of(ImageOptions::new(Access::ReadWrite).with_durability(Durability::EveryCommand))
 }
 
 #[test]

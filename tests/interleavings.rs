@@ -1,5 +1,6 @@
 //! The locks between a guest and the managers of its drive, in thousands of interleavings of their steps. Built with
 //! `RUSTFLAGS="--cfg vm_fdc_shuttle"` only, which puts the locks under a scheduler that finds deadlocks, too.
+//! A binary of its own, because those locks work under that scheduler alone.
 #![cfg(vm_fdc_shuttle)]
 
 mod kit;
@@ -48,7 +49,7 @@ impl Medium for Disk {
     }
 
     fn track(&self, cylinder: u8, head: u8) -> Option<Track<'_>> {
-        Some(Track::regular(DataRate::Kbps500, SectorId { cylinder, head, record: 1, size_code: 2 }, 1))
+        Some(Track::regular(DataRate::Kbps500, SectorId { cylinder, head, sector: 1, size_code: 2 }, 1))
     }
 
     fn read(&mut self, _: u8, _: u8, _: usize, _: usize) -> Result<&[u8], MediumError> {

@@ -1,5 +1,6 @@
 //! The example `kvm`, run as a user runs it: SeaBIOS and what it boots, on a real processor. A host without KVM or without
-//! the images skips what needs them, and says so.
+//! the images skips what needs them, and says so. A binary of its own, because the guests measure time and other tests beside
+//! them would make them late.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 #[path = "../examples/kvm/selftest.rs"]

@@ -1,4 +1,4 @@
-// The main job in C++: handles that free themselves, guest memory behind functions, and a manager on a thread of its own that
+// The same in C++: handles that free themselves, guest memory behind functions, and a manager on another thread that
 // changes disks while the guest reads the boot sector through the registers.
 //
 //     c++ -std=c++11 -Iinclude examples/c/boot_sector.cpp target/release/libvm_fdc.a -lpthread -ldl -lm -o boot_sector
@@ -30,7 +30,7 @@ struct FreeDrive {
 };
 using Machine = std::unique_ptr<vm_fdc_t, FreeMachine>;
 
-/// What failed, with what the library says of it.
+/// Throws an exception with the code and the message of a failure.
 [[noreturn]] void fail(vm_fdc_result_t result, const std::string &message)
 {
     char code[16];
@@ -38,7 +38,7 @@ using Machine = std::unique_ptr<vm_fdc_t, FreeMachine>;
     throw std::runtime_error(code + message);
 }
 
-/// The guest's memory, which C++ has in a vector.
+/// Guest memory in a vector.
 class Memory {
 public:
     static void read(void *context, std::uint64_t address, std::uint8_t *data, std::size_t length)
@@ -59,7 +59,7 @@ public:
     std::vector<std::uint8_t> bytes = std::vector<std::uint8_t>(1 << 20);
 };
 
-/// A drive, for its manager.
+/// A drive handle, for the manager of its media.
 class Drive {
 public:
     Drive(vm_fdc_t *vm, std::uint32_t number)
@@ -101,7 +101,7 @@ private:
     std::unique_ptr<vm_fdc_drive_t, FreeDrive> handle;
 };
 
-/// What a guest does with ports.
+/// A machine and the driver of its guest.
 class Guest {
 public:
     explicit Guest(Memory &memory) : memory(memory)
@@ -120,10 +120,10 @@ public:
 
     vm_fdc_t *machine() const { return vm.get(); }
 
-    /// READ DATA of the first sector. Nothing while no disk is in.
+    /// Performs READ DATA of the first sector. Returns nothing if no disk is in the drive.
     std::vector<std::uint8_t> boot_sector()
     {
-        out(0x3F2, 0x18); // a reset, for a drive that had none
+        out(0x3F2, 0x18); // reset the controller
         out(0x3F2, 0x1C);
         for (int drive = 0; drive < 4; drive++) { // SENSE INTERRUPT STATUS for each
             out(0x3F5, 0x08);
@@ -183,16 +183,16 @@ void run(const std::string &image, const std::string &blank)
 
     try {
         drive.attach("no such file.img", VM_FDC_ACCESS_READ_WRITE);
-        throw std::logic_error("what is not there was attached");
+        throw std::logic_error("a missing file was attached");
     } catch (const std::runtime_error &error) {
         std::cout << error.what() << '\n';
     }
 
     drive.attach(image, VM_FDC_ACCESS_PRIVATE);
     if (guest.boot_sector() != expected)
-        throw std::logic_error("the boot sector is another");
+        throw std::logic_error("the boot sector differs from that of the file");
 
-    // The manager has its drive, and the guest its machine; neither waits for the other.
+    // The manager uses the drive handle and the guest uses the machine. Neither waits for the other.
     std::atomic<bool> done{false};
     std::string failure;
     std::thread manager([&] {
@@ -217,7 +217,7 @@ void run(const std::string &image, const std::string &blank)
     if (!failure.empty())
         throw std::logic_error(failure);
     if (others || guest.boot_sector() != expected)
-        throw std::logic_error("a boot sector is none of those that were in");
+        throw std::logic_error("a boot sector is of none of the disks");
     drive.release();
     std::cout << "read the boot sector while " << events << " events came: as the files have it\n";
     if (events != 2 + 20 * 4)

@@ -1,4 +1,4 @@
-//! The command: which disk is booted, and what is said of the run.
+//! The command line: the options, the boot disk, and the report of the run.
 
 use std::{
     error::Error,
@@ -23,32 +23,32 @@ use crate::{
     vmm::{End, Machine},
 };
 
-/// Of Debian's package `seabios`.
+/// Firmware of the Debian package `seabios`.
 const BIOS: &str = "/usr/share/seabios/bios.bin";
 
-/// What the host does not have is no failure. The status by which test harnesses know a test that was skipped.
+/// Exit status if the host lacks something: the status by which test harnesses recognize a skipped test.
 const SKIPPED: u8 = 77;
 
 /// Boots SeaBIOS from a floppy image, in a VM monitor on KVM with an emulated 82077AA.
 #[derive(Parser)]
 #[command(name = "kvm")]
 struct Options {
-    /// The image to boot from, which is not changed; unless named, one that tests the drive
+    /// Image to boot from, which is not changed [default: a disk that tests the drive]
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
-    /// With --image: what the guest is to print; unless named, the guest is to halt
+    /// With --image: text that the guest must print [default: the guest must halt]
     #[arg(long, value_name = "TEXT", requires = "image")]
     expect: Option<String>,
-    /// The firmware: SeaBIOS, as built for QEMU
+    /// Firmware: SeaBIOS as built for QEMU
     #[arg(long, value_name = "FILE", default_value = BIOS)]
     bios: PathBuf,
-    /// The floppy drive takes the time of a real one
+    /// Run the floppy drive with the timing of a real drive
     #[arg(long)]
     authentic: bool,
-    /// Print what SeaBIOS says of itself, on standard error
+    /// Print the debug messages of SeaBIOS on standard error
     #[arg(long)]
     verbose: bool,
-    /// After how many seconds the guest has failed
+    /// Seconds after which the guest has failed
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     time_limit: u64,
 }
@@ -71,7 +71,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// What the host must have.
+/// Opens KVM and reads the firmware. The error says what the host lacks.
 fn host(options: &Options) -> Result<(Kvm, Vec<u8>), String> {
     let kvm = Kvm::new().map_err(|error| format!("/dev/kvm: {error}"))?;
     let bios = &options.bios;
@@ -94,22 +94,22 @@ fn run(options: &Options, kvm: &Kvm, firmware: &[u8]) -> Result<(), Box<dyn Erro
 
     let (exits, accesses) = (machine.exits(), machine.floppy().accesses());
     let newline = if machine.text().ends_with('\n') { "" } else { "\n" };
-    say(&format!("{newline}{time:.3} s, {exits} exits, {accesses} of them for the floppy drive"))?;
+    print_line(&format!("{newline}{time:.3} s, {exits} exits, {accesses} of them for the floppy drive"))?;
     match (end, &options.expect) {
         (End::Printed, _) | (End::Halted, None) => {}
         (End::Halted, Some(text)) => return Err(format!("the guest halted before it printed {text:?}").into()),
-        (End::Reset, _) => return Err("the guest wanted a reset".into()),
+        (End::Reset, _) => return Err("the guest requested a reset".into()),
         (End::TimeLimit, _) => return Err(format!("the guest was not done after {} s", options.time_limit).into()),
     }
     if options.image.is_none() {
         check_selftest(machine.text(), disk.path())?;
-        say("the sector that the guest wrote is in the image, and the others are as they were")?;
+        print_line("the sector that the guest wrote is in the image, and the others are as they were")?;
     }
     Ok(())
 }
 
-/// Prints a line. Whoever reads may stop before the end.
-fn say(line: &str) -> io::Result<()> {
+/// Prints a line. Ignores a reader that closed the pipe.
+fn print_line(line: &str) -> io::Result<()> {
     match writeln!(io::stdout(), "{line}") {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
         _ => Ok(()),
@@ -121,12 +121,12 @@ fn check_selftest(text: &str, image: &Path) -> Result<(), Box<dyn Error>> {
         return Err("the self-test failed".into());
     }
     if fs::read(image)? != selftest::disk_afterwards() {
-        return Err("the image is not what the guest was to leave".into());
+        return Err("the image differs from what the self-test writes".into());
     }
     Ok(())
 }
 
-/// The disk to boot from.
+/// The boot disk.
 struct Disk {
     file: File,
     access: Access,
@@ -146,13 +146,13 @@ impl Disk {
         };
         let bytes = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?.len();
         let file = match drive_for(bytes) {
-            // Boot disks are often cut off behind the last byte that they need.
+            // Images of boot disks are often truncated after the last byte in use.
             None if bytes < Geometry::HD_1440K.bytes() => {
                 let mut disk = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
                 disk.resize(Geometry::HD_1440K.bytes() as usize, 0);
                 File::Temporary(temporary(&disk)?)
             }
-            // What is no disk at all, the drive will refuse.
+            // The drive refuses a file that is not an image of a disk.
             _ => File::Named(path.clone()),
         };
         Ok(Self { file, access: Access::Private, drive_type: drive_for(bytes).unwrap_or(DriveType::Inch3_5Hd) })
@@ -166,7 +166,7 @@ impl Disk {
     }
 }
 
-/// The drive made for disks of this size.
+/// Returns the drive for disks of this size; `None` if no format has this size.
 fn drive_for(bytes: u64) -> Option<DriveType> {
     let format = Format::of_size(bytes).next()?;
     DriveType::ALL.into_iter().find(|drive| drive.accepts(format.layout))
@@ -179,7 +179,7 @@ fn temporary(disk: &[u8]) -> Result<NamedTempFile, Box<dyn Error>> {
     Ok(file)
 }
 
-/// An error with all that caused it.
+/// Returns the message of an error and of all its causes in one line.
 fn one_line(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut source = error.source();

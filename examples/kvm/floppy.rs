@@ -1,5 +1,5 @@
-//! All that a VM monitor does for the floppy drive: it gives the library guest memory and an interrupt line, hands it the
-//! guest's port accesses and the time, and asks when to come again.
+//! All that a VM monitor does for a floppy drive: it gives guest memory and an interrupt line to the library, forwards
+//! the port accesses of the guest, advances the time, and asks for the time of the next event.
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
@@ -14,21 +14,21 @@ use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
 
 use crate::vmm::pic::Pics;
 
-/// Guest memory as the DMA controller sees it. A clone shares it.
-struct Ram(GuestMemoryMmap);
+/// Guest memory for the DMA controllers. A clone of `GuestMemoryMmap` shares the memory.
+struct VmMemory(GuestMemoryMmap);
 
-impl GuestMemory for Ram {
+impl GuestMemory for VmMemory {
     fn write(&mut self, address: u64, data: &[u8]) {
-        let _ = self.0.write(data, GuestAddress(address)); // where there is no memory, it is dropped
+        let _ = self.0.write(data, GuestAddress(address)); // dropped at addresses that have no memory
     }
 
     fn read(&mut self, address: u64, data: &mut [u8]) {
-        let there = self.0.read(data, GuestAddress(address)).unwrap_or(0);
-        data[there..].fill(0xFF);
+        let bytes = self.0.read(data, GuestAddress(address)).unwrap_or(0);
+        data[bytes..].fill(0xFF);
     }
 }
 
-/// The line from the controller's INT pin to the interrupt controllers.
+/// The line from the INT pin to the interrupt controllers.
 struct Irq {
     pics: Rc<RefCell<Pics>>,
     number: u8,
@@ -42,14 +42,14 @@ impl Interrupt for Irq {
 
 /// The floppy subsystem on the bus of this machine.
 pub struct Floppy {
-    pc: PcFloppy<Ram, Irq>,
-    /// Until when the library was told the time.
-    told: Duration,
+    pc: PcFloppy<VmMemory, Irq>,
+    /// Time to which the library was advanced.
+    advanced_to: Duration,
     accesses: u64,
 }
 
 impl Floppy {
-    /// With drive A: of this type, and no disk in it.
+    /// Creates the subsystem with one drive, A:, of type `drive_type` and without a disk.
     pub fn new(
         drive_type: DriveType,
         timing: Timing,
@@ -59,22 +59,22 @@ impl Floppy {
         let wiring = Wiring::PRIMARY;
         let controller =
             Controller::builder().drive(0, drive_type).timing(timing).interrupt(Irq { pics, number: wiring.irq });
-        let pc = PcFloppy::new(controller, Ram(memory), wiring)?;
-        Ok(Self { pc, told: Duration::ZERO, accesses: 0 })
+        let pc = PcFloppy::new(controller, VmMemory(memory), wiring)?;
+        Ok(Self { pc, advanced_to: Duration::ZERO, accesses: 0 })
     }
 
-    /// Drive A:, to put disks in while the guest runs: from here or any other thread.
+    /// Returns a handle to drive A:, with which any thread can attach and release disks while the guest runs.
     pub fn drive(&self) -> Result<FloppyDrive, NoSuchDrive> {
         self.pc.drive(0)
     }
 
-    /// What the CMOS memory of the machine says of the drives, in its register 0x10.
+    /// Returns the value of CMOS register 0x10, the drive types.
     pub fn cmos_types(&self) -> u8 {
         InstalledDrives::from(&self.pc.drives()).cmos_drive_types()
     }
 
-    /// `IN`, or `REP INS` when `data` holds more than one access of `width` bytes. `false` when the port is another
-    /// device's.
+    /// Performs `IN`, or `REP INS` if `data` has more than one access of `width` bytes. Returns `false` if the port
+    /// belongs to another device.
     pub fn read(&mut self, now: Duration, port: u16, width: usize, data: &mut [u8]) -> bool {
         self.advance(now);
         let claimed = self.pc.read_string(port, width, data);
@@ -82,7 +82,8 @@ impl Floppy {
         claimed
     }
 
-    /// `OUT`, or `REP OUTS`, as [`read`](Self::read) reads.
+    /// Performs `OUT`, or `REP OUTS` if `data` has more than one access of `width` bytes. Returns `false` if the port
+    /// belongs to another device.
     pub fn write(&mut self, now: Duration, port: u16, width: usize, data: &[u8]) -> bool {
         self.advance(now);
         let claimed = self.pc.write_string(port, width, data);
@@ -90,18 +91,18 @@ impl Floppy {
         claimed
     }
 
-    /// It is `now`, since the machine was switched on.
+    /// Advances the subsystem to `now`, the time since the machine was switched on.
     pub fn advance(&mut self, now: Duration) {
-        self.pc.advance(now.saturating_sub(self.told));
-        self.told = self.told.max(now);
+        self.pc.advance(now.saturating_sub(self.advanced_to));
+        self.advanced_to = self.advanced_to.max(now);
     }
 
-    /// When [`advance`](Self::advance) must be called at the latest.
+    /// Returns the time of the next event: the latest time for a call of [`advance`](Self::advance).
     pub fn deadline(&self) -> Option<Duration> {
-        Some(self.told + self.pc.next_event()?)
+        Some(self.advanced_to + self.pc.next_event()?)
     }
 
-    /// How many accesses there were so far.
+    /// Returns the number of accesses so far.
     pub fn accesses(&self) -> u64 {
         self.accesses
     }

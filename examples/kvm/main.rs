@@ -1,13 +1,13 @@
-//! A small VM monitor on Linux' KVM, in which SeaBIOS boots from a floppy image through this library.
+//! A small VM monitor for KVM on Linux. SeaBIOS boots in it from a floppy image, through this library.
 //!
 //! ```sh
-//! cargo run --release --example kvm                # a disk of our own, that tests the drive through INT 13h
-//! cargo run --release --example kvm -- --authentic # the same in the time of a real drive
+//! cargo run --release --example kvm                # a disk that tests the drive through INT 13h
+//! cargo run --release --example kvm -- --authentic # the same with the timing of a real drive
 //! cargo run --release --example kvm -- --image /usr/lib/grub-rescue/grub-rescue-floppy.img --expect "GNU GRUB"
 //! ```
 //!
-//! All that a VM monitor has to do for a floppy drive is in [`floppy`]. The rest is the machine around it, no more of it
-//! than SeaBIOS asks for.
+//! The module [`floppy`] has all that a VM monitor does for a floppy drive. The other modules are the machine around
+//! it, with only what SeaBIOS requires.
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod app;

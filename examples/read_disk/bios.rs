@@ -1,47 +1,47 @@
-//! The floppy services of a BIOS, as far as reading goes. All that they know of the disk they learn from its ID fields:
-//! the data rate, the sides, the sectors and the cylinders.
+//! The floppy services of a BIOS that read. They determine the format of the disk from its ID fields: the data rate,
+//! the heads, the sectors and the cylinders.
 
 use vm_fdc::media::{DataRate, SectorId};
 
 use crate::kit::{BUFFER, CCR, DMA_READ_FLOPPY, DriverError, FIFO, Guest, MSR};
 
 const DRIVE: u8 = 0;
-/// What the 8237A reaches without a change of its page register.
+/// Bytes that the 8237A reaches without a change of its page register.
 const PAGE: usize = 0x1_0000;
-/// More than any drive reaches.
+/// Upper limit of cylinders, above that of every drive.
 const MOST_CYLINDERS: u8 = 100;
 
-/// How the bytes of a sector get into memory.
+/// How the bytes of a sector are moved to memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transfer {
     /// The 8237A moves them.
     Dma,
-    /// The processor does, one by one.
+    /// The processor moves them one by one.
     Programmed,
 }
 
-/// Why a disk could not be read.
+/// The error for a disk that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum BiosError {
-    #[error("the controller does not do what a BIOS waits for")]
+    #[error("the controller does not respond as a BIOS expects")]
     Controller(#[from] DriverError),
-    #[error("the drive does not find cylinder {0}")]
+    #[error("the drive cannot seek to cylinder {0}")]
     Seek(u8),
-    #[error("no sector can be found at any data rate")]
+    #[error("no sector was found at any data rate")]
     NotFormatted,
-    #[error("the sectors of a track are not numbered from 1, or not of one size")]
+    #[error("the sectors of a track are not numbered from 1, or differ in size")]
     Irregular,
 }
 
-/// What a disk looks like.
+/// Format of a disk.
 #[derive(Clone, Copy, Debug)]
 pub struct Layout {
     pub rate: DataRate,
-    /// Steps from one cylinder of the disk to the next: 2 for one of 40 cylinders in a drive of 80.
+    /// Steps from one cylinder of the disk to the next: 2 for a disk of 40 cylinders in a drive of 80 cylinders.
     pub steps: u8,
     pub cylinders: u8,
     pub heads: u8,
-    /// Sectors on a side, numbered from 1.
+    /// Sectors on a track, numbered from 1.
     pub sectors: u8,
     pub size_code: u8,
     pub sector_size: usize,
@@ -53,12 +53,12 @@ impl Layout {
     }
 }
 
-/// A disk that has been read.
+/// Contents of a disk.
 pub struct Disk {
     pub layout: Layout,
-    /// Its sectors in the order of cylinder, head and number.
+    /// Sectors in the order of cylinder, head and sector number.
     pub bytes: Vec<u8>,
-    /// The sectors that could not be read, counted in that order. Their bytes are 0.
+    /// Sectors that could not be read, counted from 0 in that order. Their bytes are 0.
     pub bad: Vec<usize>,
 }
 
@@ -68,17 +68,17 @@ pub struct Bios {
 }
 
 impl Bios {
-    /// Sets the controller up for the transfer and the head to cylinder 0.
+    /// Programs the controller for the transfer and moves the head to cylinder 0.
     pub fn new(mut guest: Guest, transfer: Transfer) -> Result<Self, BiosError> {
         guest.use_dma(transfer == Transfer::Dma);
-        // One RECALIBRATE makes 79 steps at most, which is not all of the way.
+        // One RECALIBRATE makes at most 79 steps, which may not reach cylinder 0.
         if guest.recalibrate() != [0x20, 0] && guest.recalibrate() != [0x20, 0] {
             return Err(BiosError::Seek(0));
         }
         Ok(Self { guest, transfer })
     }
 
-    /// Media typing, and then more than a BIOS has to find out, which knows a few formats only.
+    /// Determines the format of the disk. A BIOS does only a part of this, because it knows only a few formats.
     pub fn find_layout(&mut self) -> Result<Layout, BiosError> {
         let rate = self.find_rate()?;
         let heads = if self.read_id(1)?.is_some() { 2 } else { 1 };
@@ -88,7 +88,7 @@ impl Bios {
         Ok(Layout { rate, steps, cylinders, heads, sectors, size_code, sector_size })
     }
 
-    /// The data rate at which an ID field can be read.
+    /// Returns the data rate at which an ID field can be read.
     fn find_rate(&mut self) -> Result<DataRate, BiosError> {
         for rate in (0..4).map(DataRate::from_bits) {
             self.guest.bus.write(CCR, rate as u8);
@@ -99,10 +99,10 @@ impl Bios {
         Err(BiosError::NotFormatted)
     }
 
-    /// How many sectors pass in one turn of the disk, and their size as a code and in bytes.
+    /// Returns the number of sectors on a track, their size code, and their size in bytes.
     fn find_sectors(&mut self) -> Result<(u8, u8, usize), BiosError> {
         let first = self.read_id(0)?.ok_or(BiosError::NotFormatted)?;
-        let mut records = vec![first.record];
+        let mut records = vec![first.sector];
         while let Some(id) = self.read_id(0)?
             && id != first
             && records.len() < 0xFF
@@ -110,7 +110,7 @@ impl Bios {
             if (id.cylinder, id.head, id.size_code) != (first.cylinder, first.head, first.size_code) {
                 return Err(BiosError::Irregular);
             }
-            records.push(id.record);
+            records.push(id.sector);
         }
         records.sort_unstable();
         let size = first.size().filter(|size| size * records.len() <= PAGE).ok_or(BiosError::Irregular)?;
@@ -120,13 +120,14 @@ impl Bios {
         }
     }
 
-    /// The second step of the head leads to cylinder 2, or only to cylinder 1.
+    /// Returns the steps from one cylinder of the disk to the next: after two steps the head is at cylinder 2 or 1.
     fn find_steps(&mut self) -> Result<u8, BiosError> {
         self.seek(2)?;
         Ok(if self.read_id(0)?.is_some_and(|id| id.cylinder == 1) { 2 } else { 1 })
     }
 
-    /// Beyond the last cylinder there is nothing, or the head is stuck where it can go no further.
+    /// Returns the number of cylinders. Beyond the last one there are no IDs, or the head is at its stop and finds
+    /// other IDs.
     fn find_cylinders(&mut self, steps: u8) -> Result<u8, BiosError> {
         let mut cylinders = 0;
         while cylinders < MOST_CYLINDERS {
@@ -139,7 +140,7 @@ impl Bios {
         Ok(cylinders)
     }
 
-    /// Reads all sectors, track by track, into the buffer in guest memory and collects them from there.
+    /// Reads all sectors, track by track, through the buffer in guest memory. Calls `track_read` after each track.
     pub fn read_disk(&mut self, layout: Layout, mut track_read: impl FnMut()) -> Result<Disk, BiosError> {
         let mut disk = Disk { layout, bytes: Vec::new(), bad: Vec::new() };
         for cylinder in 0..layout.cylinders {
@@ -152,17 +153,17 @@ impl Bios {
         Ok(disk)
     }
 
-    /// A track by one command; one by one the sectors of a track that fails.
+    /// Reads a track with one command. If that fails, reads its sectors one by one.
     fn read_track(&mut self, cylinder: u8, head: u8, disk: &mut Disk) -> Result<(), BiosError> {
         let Layout { sectors, size_code, sector_size, .. } = disk.layout;
-        let first = SectorId { cylinder, head, record: 1, size_code };
+        let first = SectorId { cylinder, head, sector: 1, size_code };
         let length = usize::from(sectors) * sector_size;
         if self.read(first, sectors, length)? {
             disk.bytes.extend_from_slice(self.guest.buffer(length));
             return Ok(());
         }
         for record in 1..=sectors {
-            if self.read(SectorId { record, ..first }, record, sector_size)? {
+            if self.read(SectorId { sector: record, ..first }, record, sector_size)? {
                 disk.bytes.extend_from_slice(self.guest.buffer(sector_size));
             } else {
                 disk.bad.push(disk.bytes.len() / sector_size);
@@ -172,9 +173,9 @@ impl Bios {
         Ok(())
     }
 
-    /// READ DATA from the sector `first` to the sector `last` of the same track; `false` when it failed.
+    /// Performs READ DATA from sector `first` to sector `last` of the same track. Returns `false` if it failed.
     fn read(&mut self, first: SectorId, last: u8, length: usize) -> Result<bool, DriverError> {
-        let SectorId { cylinder, head, record, size_code } = first;
+        let SectorId { cylinder, head, sector: record, size_code } = first;
         let command = [0x46, head << 2 | DRIVE, cylinder, head, record, size_code, last, 0x1B, 0xFF];
         if self.transfer == Transfer::Dma {
             self.guest.program_dma(DMA_READ_FLOPPY, BUFFER, length);
@@ -187,16 +188,15 @@ impl Bios {
             return Err(DriverError::NoInterrupt);
         }
         let expected = match self.transfer {
-            // Terminal count came with the last byte: normal end, and the ID of the sector that would be next.
+            // Terminal count came with the last byte: normal end, and the ID of the sector that follows (§4.2).
             Transfer::Dma => [head << 2 | DRIVE, 0, 0, cylinder + 1, head, 1, size_code],
-            // Nothing tells the controller that this was all. It reports the end of the track as an error.
+            // Without terminal count the controller reports the end of the track as an error (§4.2).
             Transfer::Programmed => [0x40 | head << 2 | DRIVE, 0x80, 0, cylinder, head, last, size_code],
         };
         Ok(self.guest.reply() == expected)
     }
 
-    /// Moves data from the FIFO to the buffer, for as long as there is some: a command that fails goes over to its
-    /// result.
+    /// Moves data from the FIFO to the buffer while there is data: a command that fails enters its result phase.
     fn fetch_data(&mut self, length: usize) {
         for place in 0..length {
             if self.guest.bus.read(MSR) != 0xF0 {
@@ -207,12 +207,12 @@ impl Bios {
         }
     }
 
-    /// The next ID field that passes; `None` when none can be read.
+    /// Performs READ ID. Returns the next ID that passes the head; `None` if no ID can be read.
     fn read_id(&mut self, head: u8) -> Result<Option<SectorId>, DriverError> {
         self.guest.send(&[0x4A, head << 2 | DRIVE])?;
         Ok(match *self.guest.reply() {
             [st0, 0, 0, cylinder, head, record, size_code] if st0 & 0xC0 == 0 => {
-                Some(SectorId { cylinder, head, record, size_code })
+                Some(SectorId { cylinder, head, sector: record, size_code })
             }
             _ => None,
         })

@@ -1,5 +1,5 @@
-//! Reads a whole floppy disk as a BIOS does, through the registers of the controller and the 8237A into guest memory,
-//! and shows what arrived there.
+//! Reads a whole floppy disk as a BIOS does, through the registers of the controller and the 8237A, and shows what
+//! arrived in guest memory.
 //!
 //! `cargo run --release --example read_disk -- IMAGE [--pio]`
 
@@ -36,14 +36,14 @@ const DEFAULT_IMAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/dos-1
 #[derive(Parser)]
 #[command(name = "read_disk")]
 struct Options {
-    /// A raw image of a floppy disk; it is not changed
-    // Even an empty path is one for the drive to refuse.
+    /// Raw image of a floppy disk, which is not changed
+    // An empty path is valid here: the drive refuses it.
     #[arg(value_parser = OsStringValueParser::new().map(PathBuf::from), default_value = DEFAULT_IMAGE)]
     image: PathBuf,
     /// Read byte by byte, without DMA
     #[arg(long)]
     pio: bool,
-    /// The drive to put the disk into; unless named, the one made for disks of this size
+    /// Drive for the disk [default: the drive for disks of this size]
     #[arg(long, value_name = "360k|1.2m|720k|1.44m|2.88m", value_parser = drive_type)]
     drive: Option<DriveType>,
 }
@@ -70,7 +70,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// `true` when all that is in the file has arrived.
+/// Reads the disk and prints the report. Returns `true` if guest memory has the bytes of the file.
 fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
     let drive_type = options.drive.unwrap_or_else(|| drive_for(&options.image));
     let (guest, drive) = Guest::with_drive(drive_type);
@@ -87,14 +87,14 @@ fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
     let file = fs::read(&options.image)?;
     let report = Report { image: &options.image, drive_type, transfer, disk: &disk, file: &file };
     match write!(io::stdout().lock(), "{report}") {
-        // Whoever reads the report may stop before its end.
+        // The reader of the report can close the pipe before the end.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(disk.bytes == file),
     }
 }
 
-/// The drive made for disks of the image's format; where several share the size, for the commonest, which is listed
-/// first. What else is wrong with the file will be said when it is attached.
+/// Returns the drive for the format of the image. If several formats have the size of the file, it is the drive for the
+/// most common format, which is the first candidate. Other errors are reported when the image is attached.
 fn drive_for(image: &Path) -> DriveType {
     let layout = match Image::open(image, Access::ReadOnly) {
         Ok(image) => Some(image.layout()),
@@ -105,14 +105,14 @@ fn drive_for(image: &Path) -> DriveType {
     drive.unwrap_or(DriveType::Inch3_5Hd)
 }
 
-/// A bar on standard error; it hides itself where that is no terminal.
+/// Creates a progress bar on standard error. It is hidden if standard error is no terminal.
 fn progress_bar(tracks: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("Reading   [{bar:40}] {pos} of {len} tracks");
     let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ");
     ProgressBar::new(tracks as u64).with_style(style)
 }
 
-/// An error with all that caused it.
+/// Returns the message of an error and of all its causes in one line.
 fn one_line(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut source = error.source();

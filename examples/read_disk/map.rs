@@ -1,4 +1,4 @@
-//! A map of a disk that was read: one character a track, in a row for each head.
+//! A map of a disk: one character for each track, one line for each head.
 
 use std::{
     fmt::{self, Display, Formatter},
@@ -7,7 +7,7 @@ use std::{
 
 use crate::bios::{Disk, Layout};
 
-/// Cylinders in a row, and in a group of a row.
+/// Cylinders in a row, and in a group of columns.
 const ROW: u8 = 40;
 const GROUP: u8 = 10;
 
@@ -17,16 +17,16 @@ pub struct Map<'a> {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sector {
-    /// It holds something.
+    /// The sector has data.
     Used,
-    /// All of its bytes are alike, as formatting leaves them.
+    /// All bytes of the sector are equal, as after formatting.
     Blank,
-    /// It could not be read.
+    /// The sector could not be read.
     Bad,
 }
 
 impl Map<'_> {
-    /// All sectors, in the order of cylinder, head and number.
+    /// Returns the states of all sectors, in the order of cylinder, head and sector number.
     fn sectors(&self) -> Vec<Sector> {
         let Disk { layout, bytes, bad } = self.disk;
         let sectors = bytes.chunks(layout.sector_size).enumerate().map(|(number, data)| {
@@ -40,7 +40,7 @@ impl Map<'_> {
         sectors.collect()
     }
 
-    /// The cylinders of `row`, under a scale: a line for each head.
+    /// Writes the cylinders of `row`: a scale, and a line for each head.
     fn write_row(&self, f: &mut Formatter<'_>, row: Range<u8>, tracks: &[char]) -> fmt::Result {
         let heads = self.disk.layout.heads;
         let width = usize::from(GROUP);
@@ -74,7 +74,7 @@ impl Display for Map<'_> {
     }
 }
 
-/// What a track is shown as.
+/// Returns the character for a track.
 fn symbol(track: &[Sector]) -> char {
     let has = |state| track.contains(&state);
     match (has(Sector::Bad), has(Sector::Used), has(Sector::Blank)) {

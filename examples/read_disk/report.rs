@@ -1,5 +1,4 @@
-//! What there is to say about a disk that was read: how it was read, its root directory, a map, and whether it is what
-//! the file holds.
+//! The report: how the disk was read, its root directory, a map, and whether it equals the file.
 
 use std::{
     fmt::{self, Display, Formatter},
@@ -16,16 +15,16 @@ use crate::{
     map::Map,
 };
 
-/// Directory entries that are shown, so that a report fits on a screen.
+/// Directory entries that are shown. The report then fits on a screen.
 const ENTRIES: usize = 20;
 
 pub struct Report<'a> {
     pub image: &'a Path,
     pub drive_type: DriveType,
     pub transfer: Transfer,
-    /// What arrived in guest memory.
+    /// Contents of guest memory.
     pub disk: &'a Disk,
-    /// What is in the image.
+    /// Contents of the image.
     pub file: &'a [u8],
 }
 
@@ -59,7 +58,7 @@ impl Display for Layout {
     }
 }
 
-/// The root directory of the file system on a disk; one line for a disk that has none.
+/// Writes the root directory of the file system; one line if the disk has no file system.
 fn write_directory(f: &mut Formatter<'_>, disk: &[u8]) -> fmt::Result {
     let Ok(volume) = FatVolume::open(Cursor::new(disk)) else {
         return writeln!(f, "Root dir  none: this is no FAT file system");
@@ -85,7 +84,7 @@ fn write_entry(f: &mut Formatter<'_>, entry: &FileEntry) -> fmt::Result {
     writeln!(f, "          {year}-{month:02}-{day:02} {hour:02}:{minute:02} {size:>8}  {name}")
 }
 
-/// A name as it may go to a terminal.
+/// Replaces the control characters of a name, so that it can be printed on a terminal.
 fn printable(name: &str) -> String {
     name.replace(char::is_control, "?")
 }

@@ -1,89 +1,107 @@
-//! The numbers of the interface.
-#![allow(dead_code)] // Some are for C alone.
+//! The numbers of the C interface, and the values of the library that they stand for.
+#![allow(dead_code)] // Some are used by C only.
 
 use crate::{
     EmptyDrive, InterfaceMode, Timing,
-    drive::DriveType,
+    drive::{DriveType, HResult},
     media::{Access, DataRate, Durability, FormFactor, IfExists},
 };
 
 use super::Failure;
 
-/// Where the bytes of an image are while it is attached.
+/// Place of the bytes of an attached image.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Backing {
-    /// In memory of the library's own.
+    /// Memory of the library.
     Memory,
-    /// In the file.
+    /// The mapped file.
     Mapped,
 }
 
-/// The outcome of a function, an HRESULT: bit 31 is set if it failed, and then nothing has changed unless the function says
-/// otherwise.
+/// Outcome of a function: an HRESULT. Bit 31 is set if the function failed. A function that failed changed nothing,
+/// unless its description says otherwise.
 pub type vm_fdc_result_t = u32;
 
-/// It worked; where the function asks something, the answer is yes.
-pub const VM_FDC_S_OK: u32 = 0x0000_0000;
-/// It worked, and the answer is no, or there is nothing to answer.
-pub const VM_FDC_S_FALSE: u32 = 0x0000_0001;
-/// 0xA0040207: the virtual machine of the drive is gone.
-pub const VM_FDC_VM_E_VM_UNKNOWN: u32 = 0xA004_0207;
-/// 0xA0040508: what the guest wrote could not be brought to the host's file.
-pub const VM_FDC_VM_E_MEDIA_UNMOUNT_FAIL: u32 = 0xA004_0508;
-/// 0xA0040650: the image could not be attached: missing, unreadable, not a floppy image, in use.
-pub const VM_FDC_VM_E_IMAGE_CAPTURE_FAIL: u32 = 0xA004_0650;
-/// 0xA0040652: nothing is attached.
-pub const VM_FDC_VM_E_NO_MEDIA_CAPTURED: u32 = 0xA004_0652;
-/// 0xA0040727: something is attached already.
-pub const VM_FDC_VM_E_DRIVE_IN_USE: u32 = 0xA004_0727;
-/// 0xA0040728: an image is attached where a host drive was to be released, or the other way round.
-pub const VM_FDC_VM_E_MEDIA_WRONG_TYPE: u32 = 0xA004_0728;
-/// 0x80004003: an argument is null.
-pub const VM_FDC_E_POINTER: u32 = 0x8000_4003;
-/// 0x80070057: an argument is not usable, or the function was called from where it must not be.
-pub const VM_FDC_E_INVALIDARG: u32 = 0x8007_0057;
-/// 0x8007000E: out of memory.
-pub const VM_FDC_E_OUTOFMEMORY: u32 = 0x8007_000E;
-/// 0x8007006F: the path is too long; or the buffer for a text is too short.
-pub const VM_FDC_ERROR_BUFFER_OVERFLOW: u32 = 0x8007_006F;
-/// 0x8007007B: the path is none that the host can have.
-pub const VM_FDC_ERROR_INVALID_NAME: u32 = 0x8007_007B;
-/// 0x800700A1: the path is empty.
-pub const VM_FDC_ERROR_BAD_PATHNAME: u32 = 0x8007_00A1;
-/// 0x80020009: any other failure. After a defect of the library all functions answer so to the handle that it was met with;
-/// free it.
-pub const VM_FDC_DISP_E_EXCEPTION: u32 = 0x8002_0009;
-/// 0x8002000B: there is no drive of that number.
-pub const VM_FDC_DISP_E_BADINDEX: u32 = 0x8002_000B;
+/// The function succeeded. Where it is a question, the answer is yes.
+pub const VM_FDC_S_OK: u32 = S_OK;
+/// The function succeeded. The answer is no, or there is nothing to return.
+pub const VM_FDC_S_FALSE: u32 = S_FALSE;
+/// The virtual machine of the drive no longer exists.
+pub const VM_FDC_VM_E_VM_UNKNOWN: u32 = VM_E_VM_UNKNOWN;
+/// Writes of the guest could not be saved to the file or drive of the host.
+pub const VM_FDC_VM_E_MEDIA_UNMOUNT_FAIL: u32 = VM_E_MEDIA_UNMOUNT_FAIL;
+/// The image could not be attached: it is missing, unreadable, not a floppy image, or in use.
+pub const VM_FDC_VM_E_IMAGE_CAPTURE_FAIL: u32 = VM_E_IMAGE_CAPTURE_FAIL;
+/// Nothing is attached to the drive.
+pub const VM_FDC_VM_E_NO_MEDIA_CAPTURED: u32 = VM_E_NO_MEDIA_CAPTURED;
+/// An image or a host drive is already attached to the drive.
+pub const VM_FDC_VM_E_DRIVE_IN_USE: u32 = VM_E_DRIVE_IN_USE;
+/// The release of a host drive was requested, but an image is attached, or the reverse.
+pub const VM_FDC_VM_E_MEDIA_WRONG_TYPE: u32 = VM_E_MEDIA_WRONG_TYPE;
+/// An argument is null.
+pub const VM_FDC_E_POINTER: u32 = E_POINTER;
+/// An argument is not usable, or the function must not be called from where it was called.
+pub const VM_FDC_E_INVALIDARG: u32 = E_INVALIDARG;
+/// The host is out of memory.
+pub const VM_FDC_E_OUTOFMEMORY: u32 = E_OUTOFMEMORY;
+/// The path is too long, or the buffer for a text is too small.
+pub const VM_FDC_ERROR_BUFFER_OVERFLOW: u32 = ERROR_BUFFER_OVERFLOW;
+/// The path contains a character that the host does not allow.
+pub const VM_FDC_ERROR_INVALID_NAME: u32 = ERROR_INVALID_NAME;
+/// The path is empty.
+pub const VM_FDC_ERROR_BAD_PATHNAME: u32 = ERROR_BAD_PATHNAME;
+/// Any other failure. After a defect of the library (a panic), all functions return this code for the handle of that
+/// call. Free the handle.
+pub const VM_FDC_DISP_E_EXCEPTION: u32 = DISP_E_EXCEPTION;
+/// The machine has no drive of this number.
+pub const VM_FDC_DISP_E_BADINDEX: u32 = DISP_E_BADINDEX;
+
+/// Defines HRESULTs by the names that `cbindgen.toml` replaces with hexadecimal numbers: `cbindgen` writes decimal
+/// ones.
+macro_rules! hresults {
+    ($($name:ident)*) => {$(
+        #[doc = concat!("`", stringify!($name), "`")]
+        const $name: u32 = HResult::$name.0;
+    )*};
+}
+
+hresults! {
+    S_OK VM_E_VM_UNKNOWN VM_E_MEDIA_UNMOUNT_FAIL VM_E_IMAGE_CAPTURE_FAIL VM_E_NO_MEDIA_CAPTURED VM_E_DRIVE_IN_USE
+    VM_E_MEDIA_WRONG_TYPE E_POINTER E_INVALIDARG E_OUTOFMEMORY ERROR_BUFFER_OVERFLOW ERROR_INVALID_NAME
+    ERROR_BAD_PATHNAME DISP_E_EXCEPTION DISP_E_BADINDEX
+}
+
+/// `S_FALSE`, which no error has.
+const S_FALSE: u32 = 1;
 
 /// No drive.
 pub const VM_FDC_DRIVE_NONE: u32 = 0;
-/// A 5.25" drive of 360K, without a change line. The numbers of the types are those of the CMOS of a PC.
+/// 5.25" drive, 360K, without a change line. The numbers of the drive types are those of the CMOS of a PC.
 pub const VM_FDC_DRIVE_360K: u32 = 1;
-/// A 5.25" drive of 1.2M.
+/// 5.25" drive, 1.2M.
 pub const VM_FDC_DRIVE_1200K: u32 = 2;
-/// A 3.5" drive of 720K.
+/// 3.5" drive, 720K.
 pub const VM_FDC_DRIVE_720K: u32 = 3;
-/// A 3.5" drive of 1.44M.
+/// 3.5" drive, 1.44M.
 pub const VM_FDC_DRIVE_1440K: u32 = 4;
-/// A 3.5" drive of 2.88M.
+/// 3.5" drive, 2.88M.
 pub const VM_FDC_DRIVE_2880K: u32 = 5;
 
-/// The registers of a PC/AT.
+/// Register set of a PC/AT.
 pub const VM_FDC_INTERFACE_AT: u32 = 0;
-/// The registers of a PS/2.
+/// Register set of a PS/2.
 pub const VM_FDC_INTERFACE_PS2: u32 = 1;
-/// The registers of a PS/2 Model 30.
+/// Register set of a PS/2 Model 30.
 pub const VM_FDC_INTERFACE_MODEL30: u32 = 2;
 
-/// Each command ends within the access that gives it its last byte.
+/// Commands take no time: each ends within the access that gives it its last byte, as far as the host moves its data.
 pub const VM_FDC_TIMING_IMMEDIATE: u32 = 0;
-/// Each command takes the time of a real drive, which `vm_fdc_advance` tells.
+/// Commands take the time of a real drive. `vm_fdc_advance` advances it.
 pub const VM_FDC_TIMING_AUTHENTIC: u32 = 1;
 
-/// Without a disk that turns, a data command fails at once.
+/// A data command without a rotating disk fails at once.
 pub const VM_FDC_EMPTY_DRIVE_FAIL: u32 = 0;
-/// Without a disk that turns, a data command waits until one does, or for a reset.
+/// A data command without a rotating disk waits until a disk rotates or the controller is reset.
 pub const VM_FDC_EMPTY_DRIVE_HANG: u32 = 1;
 
 /// Nothing is attached.
@@ -93,93 +111,95 @@ pub const VM_FDC_ATTACHMENT_IMAGE: u32 = 1;
 /// A floppy drive of the host is attached, with or without a disk in it.
 pub const VM_FDC_ATTACHMENT_HOST_DRIVE: u32 = 2;
 
-/// A disk that is none of those below.
+/// A disk of none of the types below, or no disk.
 pub const VM_FDC_IMAGE_UNKNOWN: u32 = 0;
 /// 3.5", 720K.
 pub const VM_FDC_IMAGE_LOW_DENSITY: u32 = 1;
 /// 3.5", 1.44M.
 pub const VM_FDC_IMAGE_HIGH_DENSITY: u32 = 2;
-/// 3.5", 1.68M, Microsoft's distribution media format.
+/// 3.5", 1.68M: the distribution media format (DMF) of Microsoft.
 pub const VM_FDC_IMAGE_DMF: u32 = 3;
-/// 3.5", 360K, one side of a 720K disk.
+/// 3.5", 360K: single-sided, 80 cylinders.
 pub const VM_FDC_IMAGE_LOW_DENSITY_SINGLE_SIDED: u32 = 4;
 /// 5.25", 1.2M.
 pub const VM_FDC_IMAGE_MEDIUM_DENSITY: u32 = 5;
-/// Tracks of sectors of several sizes: XDF.
+/// Tracks with sectors of several sizes: XDF.
 pub const VM_FDC_IMAGE_HIGH_DENSITY_MSS: u32 = 6;
 
-/// `OnMediaInsert`: an image was attached, or a disk put into the attached host drive.
+/// `OnMediaInsert`: an image was attached, or a disk was inserted into the attached host drive.
 pub const VM_FDC_MEDIA_INSERTED: u32 = 1;
-/// `OnMediaEject`: an image was released, or the disk taken out of the attached host drive.
+/// `OnMediaEject`: an image was released, or the disk was ejected from the attached host drive.
 pub const VM_FDC_MEDIA_EJECTED: u32 = 2;
 
-/// The guest's writes go to the file, which is locked against every other use.
+/// Writes of the guest change the file. The file is locked against every other use.
 pub const VM_FDC_ACCESS_READ_WRITE: u32 = 0;
-/// The disk is write protected. The file may be read by others.
+/// The disk is write-protected. Others may read the file.
 pub const VM_FDC_ACCESS_READ_ONLY: u32 = 1;
-/// The guest sees what it wrote; the file never changes, and may be read by others.
+/// Writes of the guest are visible to the guest only and never change the file. Others may read the file.
 pub const VM_FDC_ACCESS_PRIVATE: u32 = 2;
 
-/// The bytes of an image are in memory of the library's own while it is attached: whatever others do to the file, the process
-/// lives.
+/// The bytes of an attached image are in memory of the library. No use of the file by others can end the process.
 pub const VM_FDC_BACKING_MEMORY: u32 = 0;
-/// They are in the file, which is mapped into memory. Only for a file that nobody else writes to or truncates while it is
-/// attached: what the guest reads of one that was cut short ends the process (SIGBUS).
+/// The file of an attached image is mapped into memory. Only for a file that nobody else writes or truncates while it
+/// is attached: a read of the guest beyond the end of a truncated file ends the process (SIGBUS).
 pub const VM_FDC_BACKING_MAPPED: u32 = 1;
 
-/// Each command that wrote hands its sectors to the host before it ends; they reach the host's disk at the release.
+/// Each command that writes hands its sectors to the operating system of the host before it ends. The release brings
+/// them to the disk of the host.
 pub const VM_FDC_DURABILITY_AT_RELEASE: u32 = 0;
-/// Each command that wrote waits until its sectors are on the host's disk.
+/// Each command that writes waits until its sectors are on the disk of the host.
 pub const VM_FDC_DURABILITY_EVERY_COMMAND: u32 = 1;
-/// Nothing is handed to the host before the release or a flush.
+/// Nothing is handed to the host before a flush or the release.
 pub const VM_FDC_DURABILITY_ON_FLUSH: u32 = 2;
 
-/// A file that is there already stays, and nothing is created.
+/// If the file exists, nothing is created and the function fails.
 pub const VM_FDC_IF_EXISTS_FAIL: u32 = 0;
-/// The new file takes the place of one that is there already.
+/// If the file exists, the new file replaces it.
 pub const VM_FDC_IF_EXISTS_REPLACE: u32 = 1;
 
-/// The layout that the size of the file tells.
+/// The size of the file determines the layout.
 pub const VM_FDC_LAYOUT_BY_SIZE: u32 = 0;
-/// All tracks alike, as the other members of the structure say.
+/// All tracks have the same layout, which the other members of the structure describe.
 pub const VM_FDC_LAYOUT_REGULAR: u32 = 1;
-/// IBM's XDF; the other members of the structure are ignored.
+/// The XDF layout of IBM. The other members of the structure are ignored.
 pub const VM_FDC_LAYOUT_XDF: u32 = 2;
 
 /// 500 kb/s: 1.2M and 1.44M disks. The numbers of the rates are those of the controller.
 pub const VM_FDC_RATE_500: u32 = 0;
-/// 300 kb/s.
+/// 300 kb/s: 360K and 720K disks in a 1.2M drive.
 pub const VM_FDC_RATE_300: u32 = 1;
 /// 250 kb/s: 360K and 720K disks.
 pub const VM_FDC_RATE_250: u32 = 2;
 /// 1 Mb/s: 2.88M disks.
 pub const VM_FDC_RATE_1000: u32 = 3;
 
-/// A 5.25" disk.
+/// 5.25" disk.
 pub const VM_FDC_FORM_5_25: u32 = 0;
-/// A 3.5" disk.
+/// 3.5" disk.
 pub const VM_FDC_FORM_3_5: u32 = 1;
 
-/// A number of C that stands for a value of the library.
+/// A value of the library that has a number in C.
 pub(super) trait Code: Copy + PartialEq + Sized + 'static {
-    /// What the numbers are of.
+    /// Name of the quantity, for messages.
     const NAME: &'static str;
-    /// What each number stands for.
+    /// The numbers and their values.
     const CODES: &'static [(u32, Self)];
 
-    /// The value of a number.
+    /// Returns the value of a number.
     fn of_code(code: u32) -> Result<Self, Failure> {
         let found = Self::CODES.iter().find(|(number, _)| *number == code);
-        found.map(|&(_, value)| value).ok_or_else(|| Failure::misuse(format!("{}: there is no {code}", Self::NAME)))
+        found
+            .map(|&(_, value)| value)
+            .ok_or_else(|| Failure::invalid_argument(format!("{}: there is no number {code}", Self::NAME)))
     }
 
-    /// The number of a value.
+    /// Returns the number of a value.
     fn code(self) -> u32 {
         Self::CODES.iter().find(|(_, value)| *value == self).map_or(u32::MAX, |&(number, _)| number)
     }
 }
 
-/// Which numbers stand for which values.
+/// Implements [`Code`] for types of the library.
 macro_rules! codes {
     ($($name:literal $type:ty { $($number:ident => $value:expr),* $(,)? })*) => {$(
         impl Code for $type {
@@ -245,7 +265,7 @@ codes! {
     }
 }
 
-/// A member that is a truth value.
+/// A boolean member that is false.
 const NO: u32 = 0;
-/// The other one.
+/// A boolean member that is true.
 const YES: u32 = 1;

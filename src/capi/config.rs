@@ -1,4 +1,4 @@
-//! What a machine is made of.
+//! Configuration of a machine.
 
 use std::{
     ffi::c_void,
@@ -7,58 +7,60 @@ use std::{
 };
 
 use super::{
-    Failure, border,
-    callback::{Line, vm_fdc_dma_t, vm_fdc_interrupt_t, vm_fdc_memory_t},
+    Failure,
+    callback::{InterruptLine, vm_fdc_dma_t, vm_fdc_interrupt_t, vm_fdc_memory_t},
     codes::{self, Code, vm_fdc_result_t},
+    ffi_guard,
 };
 use crate::{Controller, ControllerBuilder, pc::Wiring};
 
-/// A machine's floppy subsystem. Have `vm_fdc_config_init` fill it, change what is to be different, and give it to
-/// `vm_fdc_new`, which needs it no longer than it takes.
+/// Configuration of the floppy subsystem of a machine. Initialize it with `vm_fdc_config_init`, change members, and
+/// pass it to `vm_fdc_new`, which does not keep the pointer.
 ///
-/// Guest memory comes in one of three ways, and one alone: `ram`, `memory` or `dma`.
+/// Guest memory is given in exactly one of three ways: `ram`, `memory` or `dma`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct vm_fdc_config_t {
-    /// The size of this structure, by which the library knows what the caller knew. Later versions have more members, and
-    /// take the default for those that the caller had not.
+    /// Size of this structure in bytes, as the caller was compiled. Later versions of the library add members at the
+    /// end and use the defaults for members that the caller does not have.
     pub size: usize,
-    /// The kinds of drives 0 to 3, `VM_FDC_DRIVE_NONE` where there is none. None is there unless chosen.
+    /// Types of the drives 0 to 3: `VM_FDC_DRIVE_NONE` (default) or another `VM_FDC_DRIVE_` number.
     pub drives: [u32; 4],
-    /// The cylinders at which the heads of the drives stand at first.
+    /// Cylinders of the heads at power-on, one for each drive. Default: 0.
     pub head_at: [u8; 4],
-    /// The first port of the controller: 0x3F0 unless chosen, 0x370 for a second one.
+    /// First of the eight ports of the controller, 0 to 0xFFF8. Default: 0x3F0. A second controller has 0x370.
     pub base: u16,
-    /// The line that `interrupt` is told of: 6 unless chosen.
+    /// Number that `interrupt` gets. Default: 6.
     pub irq: u8,
-    /// The channel of the library's DMA controllers, 0 to 3: 2 unless chosen.
+    /// DMA channel of the floppy controller, 0 to 3. Default: 2.
     pub channel: u8,
-    /// Which registers there are: `VM_FDC_INTERFACE_AT` unless chosen.
+    /// Register set: a `VM_FDC_INTERFACE_` number. Default: `VM_FDC_INTERFACE_AT`.
     pub interface_mode: u32,
-    /// Whether commands take time: `VM_FDC_TIMING_IMMEDIATE` unless chosen.
+    /// Duration of commands: a `VM_FDC_TIMING_` number. Default: `VM_FDC_TIMING_IMMEDIATE`.
     pub timing: u32,
-    /// What becomes of a data command without a disk that turns: `VM_FDC_EMPTY_DRIVE_FAIL` unless chosen.
+    /// Outcome of a data command without a rotating disk: a `VM_FDC_EMPTY_DRIVE_` number. Default:
+    /// `VM_FDC_EMPTY_DRIVE_FAIL`.
     pub empty_drive: u32,
-    /// 1: the SCAN commands execute, as on an 8272A; 0 unless chosen.
+    /// 1: the SCAN commands execute, as on an 8272A. 0 (default): they are invalid commands.
     pub scan_commands: u32,
-    /// Told of the interrupt line; may be null, since `vm_fdc_interrupt_level` can be asked as well.
+    /// Called when the level of the interrupt line changes. May be null: `vm_fdc_interrupt_level` returns the level.
     pub interrupt: vm_fdc_interrupt_t,
-    /// Given to `interrupt`.
+    /// First argument of `interrupt`.
     pub interrupt_context: *mut c_void,
-    /// RAM of the guest from guest-physical address 0 on. The library reads and writes it within the calls for port accesses
-    /// and time, while vCPUs can be at work there. It must be there until `vm_fdc_free` returns.
+    /// Guest RAM from guest-physical address 0 on. The library reads and writes it within calls with the machine, while
+    /// vCPUs can access it. It must exist until `vm_fdc_free` returns.
     pub ram: *mut c_void,
-    /// How many bytes `ram` has.
+    /// Size of `ram` in bytes.
     pub ram_length: usize,
-    /// Guest memory by two functions, both or none of them null.
+    /// Guest memory behind two functions: both null or none.
     pub memory: vm_fdc_memory_t,
-    /// A DMA controller of the embedder's own; its first two functions, both or none of them null. The library then claims
-    /// no ports of a DMA controller.
+    /// DMA channel of a DMA controller of the VM monitor: the first two functions are both null or none. The library
+    /// then claims no ports of a DMA controller.
     pub dma: vm_fdc_dma_t,
 }
 
 impl vm_fdc_config_t {
-    /// The first controller of a PC, without drives and without memory.
+    /// Defaults: the first controller of a PC, without drives and without memory.
     const DEFAULT: Self = Self {
         size: size_of::<Self>(),
         drives: [codes::VM_FDC_DRIVE_NONE; 4],
@@ -83,10 +85,11 @@ impl vm_fdc_config_t {
         },
     };
 
-    /// The controller that it describes, as far as it is the same whatever the memory.
-    pub(super) fn builder(&self) -> Result<ControllerBuilder<Line>, Failure> {
+    /// Returns a builder with all of the configuration but guest memory.
+    pub(super) fn builder(&self) -> Result<ControllerBuilder<InterruptLine>, Failure> {
         if self.base > LAST_BASE {
-            return Err(Failure::misuse(format!("no room for eight ports from {:#x} on", self.base)));
+            let message = format!("base is {:#06x}; the last base of eight ports is {LAST_BASE:#06x}", self.base);
+            return Err(Failure::invalid_argument(message));
         }
         let mut builder = Controller::builder()
             .interface(Code::of_code(self.interface_mode)?)
@@ -100,26 +103,26 @@ impl vm_fdc_config_t {
             }
         }
         let (callback, context, irq) = (self.interrupt, self.interrupt_context, self.irq);
-        Ok(builder.interrupt(Line { callback, context, irq }))
+        Ok(builder.interrupt(InterruptLine { callback, context, irq }))
     }
 
-    /// Where it is in the machine.
+    /// Returns the ports, the interrupt line and the DMA channel.
     pub(super) const fn wiring(&self) -> Wiring {
         Wiring { base: self.base, irq: self.irq, channel: self.channel }
     }
 }
 
-/// Fills `config` with the defaults and its size, `size`, which is `sizeof *config`.
+/// Writes the defaults and `size` to `config`. `size` is `sizeof *config`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_config_init(config: *mut vm_fdc_config_t, size: usize) -> vm_fdc_result_t {
-    border(|| {
+    ffi_guard(|| {
         if config.is_null() {
             return Err(Failure::null("config"));
         }
         vm_fdc_config_t::check(size)?;
         let known = size.min(size_of::<vm_fdc_config_t>());
         let defaults = vm_fdc_config_t { size, ..vm_fdc_config_t::DEFAULT };
-        // SAFETY: `config` is not null, and the header asks for one with `size` bytes; no more are written.
+        // SAFETY: `config` is not null, and the header requires `size` bytes there; no more are written.
         unsafe {
             ptr::write_bytes(config.cast::<u8>(), 0, size);
             ptr::copy_nonoverlapping((&raw const defaults).cast::<u8>(), config.cast(), known);
@@ -128,39 +131,41 @@ pub unsafe extern "C" fn vm_fdc_config_init(config: *mut vm_fdc_config_t, size: 
     })
 }
 
-/// A structure of C that begins with its size, and can have more members in a later version.
+/// A structure of C that begins with its size and can get more members in later versions.
 ///
 /// # Safety
 ///
-/// A value of any bytes is one of the type, padding included, as far as those are that a caller in C can put there.
+/// Any bytes that a C program can write are a value of the type, padding included.
 pub(super) unsafe trait Versioned: Copy {
-    /// Its name in C.
+    /// Name of the structure in C.
     const NAME: &'static str;
-    /// The size that it had in its first version.
+    /// Size of the first version.
     const FIRST: usize;
-    /// No version will be so large: a size that nobody set.
+    /// Upper limit of a plausible size: no version is larger, so a larger one was not set by the caller.
     const LIMIT: usize = 4096;
 
-    /// This can be the size of a version.
+    /// Checks that `size` can be the size of a version.
     fn check(size: usize) -> Result<(), Failure> {
         if (Self::FIRST..=Self::LIMIT).contains(&size) {
             return Ok(());
         }
-        Err(Failure::misuse(format!("{} has a size of {size}; the first version had {}", Self::NAME, Self::FIRST)))
+        let message = format!("the size in {} is {size}; sizeof is {} or more", Self::NAME, Self::FIRST);
+        Err(Failure::invalid_argument(message))
     }
 
-    /// What the caller gave, completed with `defaults`. Members that this version does not have must be 0.
+    /// Copies the structure of a caller. Members that the caller does not have get their `defaults`; members that this
+    /// version does not have must be 0.
     ///
     /// # Safety
     ///
-    /// `from` points to a size, and if that is one of a version, to as many bytes.
-    unsafe fn take(from: *const Self, defaults: Self) -> Result<Self, Failure> {
+    /// `from` points to a size, and if `check` accepts the size, to as many bytes.
+    unsafe fn copy_from(from: *const Self, defaults: Self) -> Result<Self, Failure> {
         // SAFETY: the caller promises a size.
         let size = unsafe { from.cast::<usize>().read_unaligned() };
         Self::check(size)?;
         let known = size.min(size_of::<Self>());
         let mut taken = MaybeUninit::new(defaults);
-        // SAFETY: `known` bytes are there on both sides, and any bytes make a value.
+        // SAFETY: both sides have `known` bytes, and any bytes are a value.
         let taken = unsafe {
             ptr::copy_nonoverlapping(from.cast::<u8>(), taken.as_mut_ptr().cast(), known);
             taken.assume_init()
@@ -168,34 +173,35 @@ pub(super) unsafe trait Versioned: Copy {
         for offset in known..size {
             // SAFETY: it is one of the `size` bytes.
             if unsafe { from.cast::<u8>().add(offset).read() } != 0 {
-                return Err(Failure::misuse(format!("{} has members that this version does not know", Self::NAME)));
+                let message = format!("{} sets members that this version of the library does not have", Self::NAME);
+                return Err(Failure::invalid_argument(message));
             }
         }
         Ok(taken)
     }
 }
 
-// SAFETY: numbers, pointers, and pointers to functions that may be null.
+// SAFETY: its members are numbers, pointers, and pointers to functions that may be null.
 unsafe impl Versioned for vm_fdc_config_t {
     const NAME: &'static str = "vm_fdc_config_t";
     const FIRST: usize = size_of::<Self>();
 }
 
-/// The controller has eight ports.
+/// Last base port: the controller has eight ports.
 const LAST_BASE: u16 = u16::MAX - 7;
 
-/// The size comes first.
+/// The size is the first member.
 const _: () = assert!(offset_of!(vm_fdc_config_t, size) == 0);
 
-/// What a caller configured.
+/// Copies the configuration of a caller.
 ///
 /// # Safety
 ///
-/// `config` is null, or points to a structure that the header describes.
-pub(super) unsafe fn taken(config: *const vm_fdc_config_t) -> Result<vm_fdc_config_t, Failure> {
+/// `config` is null, or points to a structure as the header requires.
+pub(super) unsafe fn copied(config: *const vm_fdc_config_t) -> Result<vm_fdc_config_t, Failure> {
     if config.is_null() {
         return Err(Failure::null("config"));
     }
     // SAFETY: it is not null, and the caller promises the rest.
-    unsafe { vm_fdc_config_t::take(config, vm_fdc_config_t::DEFAULT) }
+    unsafe { vm_fdc_config_t::copy_from(config, vm_fdc_config_t::DEFAULT) }
 }

@@ -1,4 +1,4 @@
-//! The drives of a machine, for their managers: the methods of `IVMFloppyDrive`, and a few more.
+//! The drives of a machine, for the managers of their media: the methods of `IVMFloppyDrive` and a few more.
 
 use std::{
     ffi::{c_char, c_void},
@@ -11,48 +11,51 @@ use std::{
 };
 
 use super::{
-    Failure, Outcome, border,
-    callback::{Observer, may_ask, may_change, vm_fdc_media_observer_t},
-    catch,
+    Failure, Outcome,
+    callback::{Observer, may_change, may_query, vm_fdc_media_observer_t},
+    catch_panic,
     codes::{Code, VM_FDC_S_FALSE, VM_FDC_S_OK, vm_fdc_result_t},
+    ffi_guard,
     image::{self, vm_fdc_image_options_t, vm_fdc_layout_t},
     machine::{self, vm_fdc_t},
-    put, text, yes_or_no,
+    text, write_output, yes_or_no,
 };
 use crate::{
     FloppyDrive,
     drive::{FloppyDrives, HResult},
 };
 
-/// A drive of a machine, for its manager. Any number of threads can use a handle at a time, while the guest runs. It outlives
-/// the machine: functions that need one answer `VM_FDC_VM_E_VM_UNKNOWN` then.
+/// Handle of a drive, for the manager of its media. Any number of threads can use a handle at the same time, while the
+/// guest runs. A handle can outlive its machine: functions that need the machine then return `VM_FDC_VM_E_VM_UNKNOWN`.
 ///
-/// `vm_fdc_drive` and `vm_fdc_drive_clone` make handles; each is to be freed with `vm_fdc_drive_free`.
+/// `vm_fdc_drive` and `vm_fdc_drive_clone` create handles. Free each with `vm_fdc_drive_free`.
 pub struct vm_fdc_drive_t {
     /// The drive.
     drive: FloppyDrive,
-    /// What its last failure said.
+    /// Message of the last failed call with this handle.
     last_error: Mutex<String>,
-    /// A call met a defect.
+    /// A call with this handle panicked.
     poisoned: AtomicBool,
 }
 
 impl vm_fdc_drive_t {
-    /// A new handle, for C.
+    /// Creates a handle for C.
     fn handle(drive: FloppyDrive) -> *mut Self {
         Box::into_raw(Box::new(Self { drive, last_error: Mutex::default(), poisoned: AtomicBool::new(false) }))
     }
 
-    /// Does something with the drive, if the handle is whole.
+    /// Runs `body` with the drive, unless an earlier call with this handle panicked.
     fn with(&self, body: impl FnOnce(&FloppyDrive) -> Outcome) -> Outcome {
         if self.poisoned.load(Ordering::Relaxed) {
-            return Err(Failure::exception("the handle met a defect of the library in an earlier call"));
+            return Err(Failure::exception(
+                "an earlier call with this handle met a defect of the library; free the handle",
+            ));
         }
-        catch(|| body(&self.drive)).inspect_err(|_| self.poisoned.store(true, Ordering::Relaxed))?
+        catch_panic(|| body(&self.drive)).inspect_err(|_| self.poisoned.store(true, Ordering::Relaxed))?
     }
 }
 
-/// Does something with the drive of a handle, which keeps what a failure says.
+/// Runs `body` with the drive of a handle if `may` permits it. The handle keeps the message of a failure.
 ///
 /// # Safety
 ///
@@ -62,7 +65,7 @@ unsafe fn with(
     may: fn() -> Result<(), Failure>,
     body: impl FnOnce(&FloppyDrive) -> Outcome,
 ) -> vm_fdc_result_t {
-    border(|| {
+    ffi_guard(|| {
         // SAFETY: the caller promises it.
         let handle = unsafe { drive.as_ref() }.ok_or_else(|| Failure::null("drive"))?;
         let outcome = may().and_then(|()| handle.with(body));
@@ -73,22 +76,22 @@ unsafe fn with(
     })
 }
 
-/// Asks the drive of a handle, and puts its answer where the caller wants it.
+/// Queries the drive of a handle and writes the result to the output argument `name` of the caller.
 ///
 /// # Safety
 ///
-/// As for [`with`], and `answer` is null or points to memory that a `T` can be written to.
-unsafe fn ask<T>(
+/// As for [`with`], and `output` is null or points to memory that a `T` can be written to.
+unsafe fn query<T>(
     drive: *const vm_fdc_drive_t,
-    answer: *mut T,
+    output: *mut T,
     name: &str,
-    question: impl FnOnce(&FloppyDrive) -> T,
+    query: impl FnOnce(&FloppyDrive) -> T,
 ) -> vm_fdc_result_t {
     // SAFETY: the caller promises it.
-    unsafe { with(drive, may_ask, |drive| put(answer, name, question(drive))) }
+    unsafe { with(drive, may_query, |drive| write_output(output, name, query(drive))) }
 }
 
-/// Changes the drive of a handle.
+/// Changes what is attached to the drive of a handle.
 ///
 /// # Safety
 ///
@@ -101,36 +104,36 @@ unsafe fn change<E: Into<Failure>>(
     unsafe { with(drive, may_change, |drive| change(drive).map(|()| VM_FDC_S_OK).map_err(Into::into)) }
 }
 
-/// Puts the path that a drive answers with into the caller's buffer.
+/// Queries the drive of a handle for a path and copies the path to the buffer of the caller.
 ///
 /// # Safety
 ///
 /// As for [`with`] and [`text::copy`].
-unsafe fn ask_path(
+unsafe fn query_path(
     drive: *const vm_fdc_drive_t,
     buffer: *mut c_char,
     size: usize,
     needed: *mut usize,
-    question: impl FnOnce(&FloppyDrive) -> Option<PathBuf>,
+    query: impl FnOnce(&FloppyDrive) -> Option<PathBuf>,
 ) -> vm_fdc_result_t {
     let copy = |drive: &FloppyDrive| {
-        let path = question(drive).map(|path| text::path_bytes(&path));
+        let path = query(drive).map(|path| text::path_bytes(&path));
         // SAFETY: the caller promises it.
         unsafe { text::copy(path.as_deref(), buffer, size, needed) }
     };
     // SAFETY: the caller promises it.
-    unsafe { with(drive, may_ask, copy) }
+    unsafe { with(drive, may_query, copy) }
 }
 
-/// Puts into `count` how many drives the machine has, 0 to 4.
+/// Writes the number of drives of the machine, 0 to 4, to `count`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_drive_count(vm: *mut vm_fdc_t, count: *mut u32) -> vm_fdc_result_t {
-    // SAFETY: the header asks for it.
-    unsafe { machine::drives(vm, |drives| put(count, "count", drives.count() as u32)) }
+    // SAFETY: as the header requires.
+    unsafe { machine::drives(vm, |drives| write_output(count, "count", drives.len() as u32)) }
 }
 
-/// Puts a handle of drive `number`, 0 to 3, into `drive`; a null pointer and `VM_FDC_DISP_E_BADINDEX` when there is no such
-/// drive. As all functions of a machine it is for one thread at a time; the handle is for any.
+/// Creates a handle of drive `number`, 0 to 3, and writes it to `drive`. If the machine has no such drive, writes a
+/// null pointer and returns `VM_FDC_DISP_E_BADINDEX`. One thread at a time may call it, as all functions of a machine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_drive(
     vm: *mut vm_fdc_t,
@@ -138,17 +141,17 @@ pub unsafe extern "C" fn vm_fdc_drive(
     drive: *mut *mut vm_fdc_drive_t,
 ) -> vm_fdc_result_t {
     let find = |drives: FloppyDrives| {
-        // SAFETY: the header asks for it.
-        unsafe { put(drive, "drive", ptr::null_mut()) }?;
-        let found = drives.item(u8::try_from(number).unwrap_or(u8::MAX))?;
-        // SAFETY: the header asks for it.
-        unsafe { put(drive, "drive", vm_fdc_drive_t::handle(found)) }
+        // SAFETY: as the header requires.
+        unsafe { write_output(drive, "drive", ptr::null_mut()) }?;
+        let found = drives.get(u8::try_from(number).unwrap_or(u8::MAX))?;
+        // SAFETY: as the header requires.
+        unsafe { write_output(drive, "drive", vm_fdc_drive_t::handle(found)) }
     };
-    // SAFETY: the header asks for it.
+    // SAFETY: as the header requires.
     unsafe { machine::drives(vm, find) }
 }
 
-/// Puts another handle of the same drive into `copy`, with a last error of its own.
+/// Creates another handle of the same drive, with its own last error, and writes it to `copy`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_drive_clone(
     drive: *const vm_fdc_drive_t,
@@ -158,33 +161,33 @@ pub unsafe extern "C" fn vm_fdc_drive_clone(
         if copy.is_null() {
             return Err(Failure::null("copy"));
         }
-        // SAFETY: the header asks for it.
-        unsafe { put(copy, "copy", vm_fdc_drive_t::handle(drive.clone())) }
+        // SAFETY: as the header requires.
+        unsafe { write_output(copy, "copy", vm_fdc_drive_t::handle(drive.clone())) }
     };
-    // SAFETY: the header asks for it.
-    unsafe { with(drive, may_ask, clone) }
+    // SAFETY: as the header requires.
+    unsafe { with(drive, may_query, clone) }
 }
 
-/// Frees a handle. What is attached to the drive stays so. Nothing happens for a null pointer; to free a handle twice, or
-/// while another thread uses it, is undefined.
+/// Frees a handle. What is attached to the drive stays attached. A null pointer is ignored. The behaviour is undefined
+/// if a handle is freed twice, or while another thread uses it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_drive_free(drive: *mut vm_fdc_drive_t) -> vm_fdc_result_t {
-    border(|| {
+    ffi_guard(|| {
         if !drive.is_null() {
-            // SAFETY: the header asks for a handle that is not freed, and that no other thread uses.
+            // SAFETY: the header requires a handle that is not freed and that no other thread uses.
             drop(unsafe { Box::from_raw(drive) });
         }
         Ok(VM_FDC_S_OK)
     })
 }
 
-/// Copies what the last failure of this handle said to `buffer`, which has `size` bytes, with a NUL at the end; in English, for
-/// people. Calls that succeed leave it alone. Several threads that fail with one handle find the last one's: use a handle for
-/// each.
+/// Copies the message of the last failed call with this handle to `buffer`, which has `size` bytes, and terminates it
+/// with a NUL. The message is in English, for people. Calls that succeed keep the message. If several threads use one
+/// handle, the message is that of the last failure of any of them: use a handle for each thread.
 ///
-/// `needed`, if it is not null, tells how many bytes the text has with its NUL; `buffer` can be null with a `size` of 0 to
-/// learn that. `VM_FDC_ERROR_BUFFER_OVERFLOW` when there is too little room, with as much in `buffer` as fits;
-/// `VM_FDC_S_FALSE`, and an empty text, when nothing has failed.
+/// If `needed` is not null, writes the length of the message in bytes, with its NUL, to it. To get only the length,
+/// pass a null `buffer` and a `size` of 0. Returns `VM_FDC_ERROR_BUFFER_OVERFLOW` if the buffer is too small; it then
+/// has as much of the message as fits. Returns `VM_FDC_S_FALSE`, and an empty text, if no call has failed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_drive_last_error(
     drive: *const vm_fdc_drive_t,
@@ -192,68 +195,70 @@ pub unsafe extern "C" fn vm_fdc_drive_last_error(
     size: usize,
     needed: *mut usize,
 ) -> vm_fdc_result_t {
-    border(|| {
-        // SAFETY: the header asks for it.
+    ffi_guard(|| {
+        // SAFETY: as the header requires.
         let handle = unsafe { drive.as_ref() }.ok_or_else(|| Failure::null("drive"))?;
         let message = handle.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        // SAFETY: the header asks for it.
+        // SAFETY: as the header requires.
         unsafe { text::copy(Some(message.as_bytes()).filter(|text| !text.is_empty()), buffer, size, needed) }
     })
 }
 
-/// Puts the number of the drive into `number`. Answers when the machine is gone, too.
+/// Writes the number of the drive, 0 to 3, to `number`. Also succeeds after the machine was freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_drive_number(drive: *const vm_fdc_drive_t, number: *mut u32) -> vm_fdc_result_t {
-    // SAFETY: the header asks for it.
-    unsafe { ask(drive, number, "number", |drive| drive.drive_number().into()) }
+    // SAFETY: as the header requires.
+    unsafe { query(drive, number, "number", |drive| drive.drive_number().into()) }
 }
 
-/// Puts into `drive_type` what kind of drive it is: `VM_FDC_DRIVE_360K` or another.
+/// Writes the type of the drive, a `VM_FDC_DRIVE_` number, to `drive_type`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_drive_type(drive: *const vm_fdc_drive_t, drive_type: *mut u32) -> vm_fdc_result_t {
-    // SAFETY: the header asks for it.
-    unsafe { ask(drive, drive_type, "drive_type", |drive| Some(drive.drive_type()).code()) }
+    // SAFETY: as the header requires.
+    unsafe { query(drive, drive_type, "drive_type", |drive| Some(drive.drive_type()).code()) }
 }
 
-/// Puts into `attachment` what is attached: `VM_FDC_ATTACHMENT_NONE`, also when the machine is gone, or another.
+/// Writes what is attached, a `VM_FDC_ATTACHMENT_` number, to `attachment`: `VM_FDC_ATTACHMENT_NONE` if the machine was
+/// freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_drive_attachment(
     drive: *const vm_fdc_drive_t,
     attachment: *mut u32,
 ) -> vm_fdc_result_t {
-    // SAFETY: the header asks for it.
-    unsafe { ask(drive, attachment, "attachment", |drive| drive.attachment() as u32) }
+    // SAFETY: as the header requires.
+    unsafe { query(drive, attachment, "attachment", |drive| drive.attachment() as u32) }
 }
 
-/// Puts into `image_type` what kind of disk is attached: `VM_FDC_IMAGE_UNKNOWN`, also when none is, or another.
+/// Writes the type of the attached disk, a `VM_FDC_IMAGE_` number, to `image_type`: `VM_FDC_IMAGE_UNKNOWN` if there is
+/// none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_drive_image_type(
     drive: *const vm_fdc_drive_t,
     image_type: *mut u32,
 ) -> vm_fdc_result_t {
-    // SAFETY: the header asks for it.
-    unsafe { ask(drive, image_type, "image_type", |drive| drive.image_type() as u32) }
+    // SAFETY: as the header requires.
+    unsafe { query(drive, image_type, "image_type", |drive| drive.image_type() as u32) }
 }
 
-/// Puts into `layout` how the sectors of the attached disk lie. `VM_FDC_S_FALSE`, with nothing put there, when none is
-/// attached.
+/// Writes the layout of the attached disk to `layout`. Returns `VM_FDC_S_FALSE`, and writes nothing, if there is no
+/// disk.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_drive_layout(
     drive: *const vm_fdc_drive_t,
     layout: *mut vm_fdc_layout_t,
 ) -> vm_fdc_result_t {
-    let ask = |drive: &FloppyDrive| match drive.layout() {
+    let query = |drive: &FloppyDrive| match drive.layout() {
         _ if layout.is_null() => Err(Failure::null("layout")),
-        // SAFETY: the header asks for it.
-        Some(found) => unsafe { put(layout, "layout", found.into()) },
+        // SAFETY: as the header requires.
+        Some(found) => unsafe { write_output(layout, "layout", found.into()) },
         None => Ok(VM_FDC_S_FALSE),
     };
-    // SAFETY: the header asks for it.
-    unsafe { with(drive, may_ask, ask) }
+    // SAFETY: as the header requires.
+    unsafe { with(drive, may_query, query) }
 }
 
-/// Copies the absolute path of the attached image to `buffer`, as `vm_fdc_drive_last_error` copies a message.
-/// `VM_FDC_S_FALSE`, and an empty text, when no image is attached.
+/// Copies the absolute path of the attached image to `buffer`, in the way of `vm_fdc_drive_last_error`. Returns
+/// `VM_FDC_S_FALSE`, and an empty text, if no image is attached.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_drive_image_file(
     drive: *const vm_fdc_drive_t,
@@ -261,11 +266,12 @@ pub unsafe extern "C" fn vm_fdc_drive_image_file(
     size: usize,
     needed: *mut usize,
 ) -> vm_fdc_result_t {
-    // SAFETY: the header asks for it.
-    unsafe { ask_path(drive, buffer, size, needed, FloppyDrive::image_file) }
+    // SAFETY: as the header requires.
+    unsafe { query_path(drive, buffer, size, needed, FloppyDrive::image_file) }
 }
 
-/// Copies the absolute path of the attached host drive to `buffer`, as `vm_fdc_drive_image_file` does that of an image.
+/// Copies the absolute path of the attached host drive to `buffer`, in the way of `vm_fdc_drive_last_error`. Returns
+/// `VM_FDC_S_FALSE`, and an empty text, if no host drive is attached.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_drive_host_drive(
     drive: *const vm_fdc_drive_t,
@@ -273,41 +279,42 @@ pub unsafe extern "C" fn vm_fdc_drive_host_drive(
     size: usize,
     needed: *mut usize,
 ) -> vm_fdc_result_t {
-    // SAFETY: the header asks for it.
-    unsafe { ask_path(drive, buffer, size, needed, FloppyDrive::host_drive) }
+    // SAFETY: as the header requires.
+    unsafe { query_path(drive, buffer, size, needed, FloppyDrive::host_drive) }
 }
 
-/// Attaches the raw floppy image in the file `path`; a relative one is taken from the current directory. On Unix a path is the
-/// bytes that the host has for it, elsewhere UTF-8. `options` may be null.
+/// Attaches the raw floppy image in the file `path`. A relative path starts at the current directory of the process. A
+/// path has the encoding of the host on Unix, and is UTF-8 on other hosts. `options` may be null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_drive_attach_image(
     drive: *const vm_fdc_drive_t,
     path: *const c_char,
     options: *const vm_fdc_image_options_t,
 ) -> vm_fdc_result_t {
-    // SAFETY: the header asks for it.
+    // SAFETY: as the header requires.
     unsafe {
         change(drive, |drive| drive.attach_image(text::path(path)?, image::options(options)?).map_err(Failure::from))
     }
 }
 
-/// Releases the attached image: what the guest wrote is brought to the host's disk, and the file let go. If that fails, it
-/// stays attached: release it again, force it, or save it to another file.
+/// Releases the attached image: saves the writes of the guest to the disk of the host, unlocks and closes the file. If
+/// the writes cannot be saved, the image stays attached. Then release it again, call `vm_fdc_drive_force_release`, or
+/// save it to another file with `vm_fdc_drive_save_image`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_drive_release_image(drive: *const vm_fdc_drive_t) -> vm_fdc_result_t {
-    // SAFETY: the header asks for it.
+    // SAFETY: as the header requires.
     unsafe { change(drive, FloppyDrive::release_image) }
 }
 
-/// Attaches the floppy drive of the host at `path`: a block device, or a file that stands for one, with or without a disk in
-/// it. `options` may be null.
+/// Attaches the floppy drive of the host at `path`, with or without a disk in it: a block device, or a file instead of
+/// one. `options` may be null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_drive_attach_host_drive(
     drive: *const vm_fdc_drive_t,
     path: *const c_char,
     options: *const vm_fdc_image_options_t,
 ) -> vm_fdc_result_t {
-    // SAFETY: the header asks for it.
+    // SAFETY: as the header requires.
     unsafe {
         change(drive, |drive| {
             drive.attach_host_drive(text::path(path)?, image::options(options)?).map_err(Failure::from)
@@ -315,78 +322,79 @@ pub unsafe extern "C" fn vm_fdc_drive_attach_host_drive(
     }
 }
 
-/// Releases the attached host drive, as `vm_fdc_drive_release_image` does an image.
+/// Releases the attached host drive, in the way of `vm_fdc_drive_release_image`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_drive_release_host_drive(drive: *const vm_fdc_drive_t) -> vm_fdc_result_t {
-    // SAFETY: the header asks for it.
+    // SAFETY: as the header requires.
     unsafe { change(drive, FloppyDrive::release_host_drive) }
 }
 
-/// Looks whether a disk was put into the attached host drive, or taken out of it; to be called now and then. `VM_FDC_S_OK` when
-/// a disk is in, `VM_FDC_S_FALSE` when none is, or no host drive is attached. When a disk is in that cannot be used, it fails,
-/// and the drive stays attached, empty.
+/// Checks whether a disk was inserted into the attached host drive or ejected from it. Call it periodically, about once
+/// a second. Returns `VM_FDC_S_OK` if a disk is in the drive, and `VM_FDC_S_FALSE` if no disk is in it or no host drive
+/// is attached. If the disk cannot be used, the function fails and the host drive stays attached without a disk.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_drive_check_host_drive(drive: *const vm_fdc_drive_t) -> vm_fdc_result_t {
-    // SAFETY: the header asks for it.
+    // SAFETY: as the header requires.
     unsafe { with(drive, may_change, |drive| Ok(yes_or_no(drive.check_host_drive()?))) }
 }
 
-/// Releases the attached image and attaches another. If the new one cannot be had, or the old one not released, the old one
-/// stays.
+/// Releases the attached image and attaches another one. If the new image cannot be opened or the old one cannot be
+/// released, the old image stays attached.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_drive_swap_image(
     drive: *const vm_fdc_drive_t,
     path: *const c_char,
     options: *const vm_fdc_image_options_t,
 ) -> vm_fdc_result_t {
-    // SAFETY: the header asks for it.
+    // SAFETY: as the header requires.
     unsafe {
         change(drive, |drive| drive.swap_image(text::path(path)?, image::options(options)?).map_err(Failure::from))
     }
 }
 
-/// Brings what the guest wrote to the host's disk, and waits for that while the guest goes on.
+/// Saves the writes of the guest to the disk of the host, and waits until they are there. The guest continues
+/// meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_drive_flush(drive: *const vm_fdc_drive_t) -> vm_fdc_result_t {
-    // SAFETY: the header asks for it.
+    // SAFETY: as the header requires.
     unsafe { change(drive, FloppyDrive::flush) }
 }
 
-/// Releases whatever is attached, even if what the guest wrote cannot be saved. `VM_FDC_S_FALSE` then: the drive is empty, and
-/// its last error says what may be lost.
+/// Releases what is attached, even if writes of the guest cannot be saved. Returns `VM_FDC_S_FALSE` in that case: the
+/// drive is empty, and the message of `vm_fdc_drive_last_error` says what may be lost.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_drive_force_release(drive: *const vm_fdc_drive_t) -> vm_fdc_result_t {
     let force = |drive: &FloppyDrive| {
-        // The loss takes the way of a failure, and becomes an answer at its end.
+        // A loss is a failure until here, so that its message is kept. The code is replaced below.
         drive.force_release()?.map_or(Ok(VM_FDC_S_OK), |loss| Err(loss.into()))
     };
-    // SAFETY: the header asks for it.
+    // SAFETY: as the header requires.
     match unsafe { with(drive, may_change, force) } {
         LOST => VM_FDC_S_FALSE,
         result => result,
     }
 }
 
-/// What a forced release comes to that lost something. It fails with no such code.
+/// Code of a forced release that lost data. A forced release does not fail with this code.
 const LOST: vm_fdc_result_t = HResult::VM_E_MEDIA_UNMOUNT_FAIL.0;
 
-/// Saves the disk as it is now to another file, as a raw image, which is there whole afterwards or not at all. `if_exists` is
-/// one of `VM_FDC_IF_EXISTS_FAIL` and `VM_FDC_IF_EXISTS_REPLACE`.
+/// Saves the current contents of the attached disk to another file, as a raw image. The complete file is created, or
+/// none. `if_exists` is a `VM_FDC_IF_EXISTS_` number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_drive_save_image(
     drive: *const vm_fdc_drive_t,
     path: *const c_char,
     if_exists: u32,
 ) -> vm_fdc_result_t {
-    // SAFETY: the header asks for it.
+    // SAFETY: as the header requires.
     unsafe {
         change(drive, |drive| drive.save_image(text::path(path)?, Code::of_code(if_exists)?).map_err(Failure::from))
     }
 }
 
-/// Has `observer` told of all that goes into the drive and out of it from now on, until it answers 0 or `vm_fdc_free` has
-/// returned; so long must `context` be there. It is called on the thread that changes the medium, which can be any, after the
-/// change, one event at a time for a drive.
+/// Adds an observer of the media of the drive. `observer` is called for each insertion and ejection until it returns 0
+/// or `vm_fdc_free` returns. `context` must exist as long. The call is on the thread that changes the medium, after the
+/// change, one event at a time for each drive.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_drive_observe(
     drive: *const vm_fdc_drive_t,
@@ -398,13 +406,13 @@ pub unsafe extern "C" fn vm_fdc_drive_observe(
         drive.observe(Observer { callback, context });
         Ok::<_, Failure>(())
     };
-    // SAFETY: the header asks for it.
+    // SAFETY: as the header requires.
     unsafe { change(drive, observe) }
 }
 
-/// A call that meets a defect.
+/// A call that panics.
 #[cfg(test)]
-pub(super) fn broken(drive: *const vm_fdc_drive_t) -> vm_fdc_result_t {
-    // SAFETY: tests give a handle that is not freed.
-    unsafe { with(drive, may_ask, |_| panic!("a defect")) }
+pub(super) fn panics(drive: *const vm_fdc_drive_t) -> vm_fdc_result_t {
+    // SAFETY: tests pass a handle that is not freed.
+    unsafe { with(drive, may_query, |_| panic!("a defect")) }
 }

@@ -1,40 +1,40 @@
-//! Images: how one is opened, how its sectors lie, and new ones.
+//! Images: the options to open one, its layout, and the creation of blank images.
 
 use std::ffi::c_char;
 
 use super::{
-    Failure, border,
+    Failure,
     codes::{self, Code, vm_fdc_result_t},
     config::Versioned,
-    put, text,
+    ffi_guard, text, write_output,
 };
 use crate::{
     drive::DriveType,
     media::{BlankImage, Format, Geometry, IfExists, ImageOptions, Layout},
 };
 
-/// How the sectors of a disk lie.
+/// Layout of a disk: how its sectors are arranged.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct vm_fdc_layout_t {
-    /// One of `VM_FDC_LAYOUT_BY_SIZE`, `VM_FDC_LAYOUT_REGULAR` and `VM_FDC_LAYOUT_XDF`. The others matter only to the second.
+    /// A `VM_FDC_LAYOUT_` number. The other members are used only for `VM_FDC_LAYOUT_REGULAR`.
     pub kind: u32,
-    /// Cylinders, 1 to 86.
+    /// Number of cylinders, 1 to 86.
     pub cylinders: u8,
-    /// Heads, 1 or 2.
+    /// Number of heads, 1 or 2.
     pub heads: u8,
-    /// Sectors a track, 1 to 63.
+    /// Number of sectors on a track, 1 to 63.
     pub sectors: u8,
-    /// A sector has `128 << size_code` bytes; 0 to 7, and 2 for those of 512.
+    /// Size code of the sectors, 0 to 7: a sector has `128 << size_code` bytes. 2 is 512 bytes.
     pub size_code: u8,
-    /// One of `VM_FDC_RATE_500` and the others.
+    /// Data rate: a `VM_FDC_RATE_` number.
     pub rate: u32,
-    /// One of `VM_FDC_FORM_5_25` and `VM_FDC_FORM_3_5`.
+    /// Form factor: a `VM_FDC_FORM_` number.
     pub form_factor: u32,
 }
 
 impl vm_fdc_layout_t {
-    /// What the library calls it; `None` where the size of a file is to tell.
+    /// Returns the layout of the library; `None` if the size of the file determines it.
     fn layout(&self) -> Result<Option<Layout>, Failure> {
         match self.kind {
             codes::VM_FDC_LAYOUT_BY_SIZE => Ok(None),
@@ -44,7 +44,7 @@ impl vm_fdc_layout_t {
                 Ok(Some(Geometry::new(cylinders, heads, sectors, size_code, rate, form_factor)?.into()))
             }
             codes::VM_FDC_LAYOUT_XDF => Ok(Some(Layout::Xdf)),
-            kind => Err(Failure::misuse(format!("kind of layout: there is no {kind}"))),
+            kind => Err(Failure::invalid_argument(format!("kind of layout: there is no number {kind}"))),
         }
     }
 }
@@ -75,28 +75,29 @@ impl From<Layout> for vm_fdc_layout_t {
     }
 }
 
-/// How an image is opened. Set `size`, and leave what need not be said 0; a null pointer in its place says nothing at all:
-/// read and write, the layout by the size of the file, in memory, saved at the release.
+/// Options to open an image. Set `size` and clear all other members, then set the members that differ from their
+/// defaults: 0 is the default of each. A null pointer instead of the structure selects all defaults.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct vm_fdc_image_options_t {
-    /// The size of this structure, as in `vm_fdc_config_t`.
+    /// Size of this structure in bytes, as in `vm_fdc_config_t`.
     pub size: usize,
-    /// One of `VM_FDC_ACCESS_READ_WRITE` and the others.
+    /// Access to the file: a `VM_FDC_ACCESS_` number. Default: `VM_FDC_ACCESS_READ_WRITE`.
     pub access: u32,
-    /// One of `VM_FDC_BACKING_MEMORY` and `VM_FDC_BACKING_MAPPED`.
+    /// Place of the bytes of the image: a `VM_FDC_BACKING_` number. Default: `VM_FDC_BACKING_MEMORY`.
     pub backing: u32,
-    /// One of `VM_FDC_DURABILITY_AT_RELEASE` and the others.
+    /// Time at which writes reach the disk of the host: a `VM_FDC_DURABILITY_` number. Default:
+    /// `VM_FDC_DURABILITY_AT_RELEASE`.
     pub durability: u32,
-    /// 1: where several formats have the size of the file, the BIOS parameter block in its first sector chooses. A guest can
-    /// have written that.
+    /// 1: if several formats have the size of the file, the BIOS parameter block in the first sector selects one. Note
+    /// that a guest can write that sector. 0 (default): such a file is refused without a `layout`.
     pub trust_boot_sector: u32,
-    /// Which layout the disk has.
+    /// Layout of the disk. Default: the layout that the size of the file determines, `VM_FDC_LAYOUT_BY_SIZE`.
     pub layout: vm_fdc_layout_t,
 }
 
 impl vm_fdc_image_options_t {
-    /// Nothing is said.
+    /// Defaults of all members.
     const DEFAULT: Self = Self {
         size: size_of::<Self>(),
         access: codes::VM_FDC_ACCESS_READ_WRITE,
@@ -115,62 +116,66 @@ impl vm_fdc_image_options_t {
     };
 }
 
-// SAFETY: numbers.
+// SAFETY: its members are numbers.
 unsafe impl Versioned for vm_fdc_image_options_t {
     const NAME: &'static str = "vm_fdc_image_options_t";
     const FIRST: usize = size_of::<Self>();
 }
 
-/// What a caller says of an image.
+/// Converts the options of a caller.
 ///
 /// # Safety
 ///
-/// `options` is null, or points to a structure that the header describes.
+/// `options` is null, or points to a structure as the header requires.
 pub(super) unsafe fn options(options: *const vm_fdc_image_options_t) -> Result<ImageOptions, Failure> {
     let defaults = vm_fdc_image_options_t::DEFAULT;
-    // SAFETY: it is not null where it is used, and the caller promises the rest.
-    let given = if options.is_null() { defaults } else { unsafe { vm_fdc_image_options_t::take(options, defaults) }? };
-    let mut options = ImageOptions::new(Code::of_code(given.access)?).durability(Code::of_code(given.durability)?);
+    let given = if options.is_null() {
+        defaults
+    } else {
+        // SAFETY: it is not null, and the caller promises the rest.
+        unsafe { vm_fdc_image_options_t::copy_from(options, defaults) }?
+    };
+    let mut options = ImageOptions::new(Code::of_code(given.access)?).with_durability(Code::of_code(given.durability)?);
     options = match Code::of_code(given.backing)? {
         codes::Backing::Memory => options,
-        // SAFETY: the header asks for it where it names the code.
-        codes::Backing::Mapped => unsafe { options.mapped() },
+        // SAFETY: the header requires at this code that nobody else writes or truncates the file.
+        codes::Backing::Mapped => unsafe { options.with_mapping() },
     };
     if Code::of_code(given.trust_boot_sector)? {
-        options = options.trust_boot_sector();
+        options = options.with_boot_sector_tiebreak();
     }
-    Ok(given.layout.layout()?.map_or(options, |layout| options.layout(layout)))
+    Ok(given.layout.layout()?.map_or(options, |layout| options.with_layout(layout)))
 }
 
-/// Puts into `layout` how the sectors lie on the one disk for drives of the type `drive_type` whose raw image has `bytes`
-/// bytes: `vm_fdc_layout_of(VM_FDC_DRIVE_1440K, 1474560, &layout)`. `VM_FDC_E_INVALIDARG` when there is none, or more than
-/// one.
+/// Writes to `layout` the layout of the disk for drives of type `drive_type` whose raw image has `bytes` bytes.
+/// Example: `vm_fdc_layout_of(VM_FDC_DRIVE_1440K, 1474560, &layout)`. `VM_FDC_E_INVALIDARG` if there is no such disk,
+/// or more than one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_layout_of(
     drive_type: u32,
     bytes: u64,
     layout: *mut vm_fdc_layout_t,
 ) -> vm_fdc_result_t {
-    border(|| {
+    ffi_guard(|| {
         let drive_type: Option<DriveType> = Code::of_code(drive_type)?;
-        let drive_type = drive_type.ok_or_else(|| Failure::misuse("no drive takes a disk"))?;
+        let drive_type = drive_type.ok_or_else(|| Failure::invalid_argument("VM_FDC_DRIVE_NONE takes no disk"))?;
         let formats: Vec<_> = Format::of_size(bytes).filter(|format| drive_type.accepts(format.layout)).collect();
         let [format] = formats[..] else {
-            return Err(Failure::misuse(format!(
-                "{} formats of {bytes} bytes for a {drive_type} drive",
-                formats.len()
-            )));
+            let count = formats.len();
+            let message = format!("{count} formats have {bytes} bytes and fit a {drive_type} drive; one is required");
+            return Err(Failure::invalid_argument(message));
         };
-        // SAFETY: the header asks for it.
-        unsafe { put(layout, "layout", format.layout.into()) }
+        // SAFETY: as the header requires.
+        unsafe { write_output(layout, "layout", format.layout.into()) }
     })
 }
 
-/// Creates a raw image of a blank disk in the file `path`, which is there whole afterwards or not at all. Its sectors are
-/// filled with `filler`, 0 to 255: 0xF6 is that of a disk that was only formatted. If `fat_label` is not null, a FAT12 file
-/// system is put on it with that label, of at most 11 ASCII characters, in a library that was built with the feature `fat`.
+/// Creates a raw image of a blank disk in the file `path`. The complete file is created, or none. `filler`, 0 to 255,
+/// is the value of all bytes; 0xF6 is usual for a formatted disk. If `fat_label` is not null, the disk gets a FAT12
+/// file system with this label, of at most 11 ASCII characters; this requires a library that was built with the feature
+/// `fat`.
 ///
-/// `if_exists` is one of `VM_FDC_IF_EXISTS_FAIL` and `VM_FDC_IF_EXISTS_REPLACE`.
+/// `if_exists` is a `VM_FDC_IF_EXISTS_` number. `layout->kind` must not be `VM_FDC_LAYOUT_BY_SIZE`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_create_image(
     path: *const c_char,
@@ -179,19 +184,22 @@ pub unsafe extern "C" fn vm_fdc_create_image(
     fat_label: *const c_char,
     if_exists: u32,
 ) -> vm_fdc_result_t {
-    border(|| {
-        // SAFETY: the header asks for it.
+    ffi_guard(|| {
+        // SAFETY: as the header requires.
         let path = unsafe { text::path(path) }?;
-        // SAFETY: the header asks for it.
+        // SAFETY: as the header requires.
         let layout = unsafe { layout.as_ref() }.ok_or_else(|| Failure::null("layout"))?.layout()?;
-        let layout = layout.ok_or_else(|| Failure::misuse("a blank disk has no size that could tell its layout"))?;
-        let filler = u8::try_from(filler).map_err(|_| Failure::misuse(format!("{filler} is no byte")))?;
+        let layout =
+            layout.ok_or_else(|| Failure::invalid_argument("a blank disk needs a layout other than BY_SIZE"))?;
+        let filler = u8::try_from(filler).map_err(|_| {
+            Failure::invalid_argument(format!("filler is {filler}; the largest value of a byte is 255"))
+        })?;
         let if_exists: IfExists = Code::of_code(if_exists)?;
-        let mut blank = BlankImage::new(layout).filler(filler);
+        let mut blank = BlankImage::new(layout).with_filler(filler);
         if !fat_label.is_null() {
-            // SAFETY: the header asks for it.
+            // SAFETY: as the header requires.
             let label = unsafe { text::string(fat_label, "fat_label") }?;
-            let label = label.to_str().map_err(|_| Failure::misuse("the label is not ASCII"))?;
+            let label = label.to_str().map_err(|_| Failure::invalid_argument("fat_label is not ASCII"))?;
             blank = with_fat(blank, label)?;
         }
         blank.create(path, if_exists)?;
@@ -199,14 +207,14 @@ pub unsafe extern "C" fn vm_fdc_create_image(
     })
 }
 
-/// With a file system.
+/// Adds a file system to a blank disk.
 #[cfg(feature = "fat")]
 fn with_fat(blank: BlankImage, label: &str) -> Result<BlankImage, Failure> {
-    Ok(blank.fat(label)?)
+    Ok(blank.with_fat(label)?)
 }
 
-/// With a file system, which there is not.
+/// Refuses a file system, which this build of the library cannot create.
 #[cfg(not(feature = "fat"))]
 fn with_fat(_blank: BlankImage, _label: &str) -> Result<BlankImage, Failure> {
-    Err(Failure::misuse("the library was built without the feature `fat`"))
+    Err(Failure::invalid_argument("fat_label is not null, but the library was built without the feature `fat`"))
 }

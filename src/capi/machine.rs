@@ -1,4 +1,4 @@
-//! The floppy subsystem of a machine, and the guest's accesses to it.
+//! The floppy subsystem of a machine, and the accesses of the guest to it.
 
 use std::{
     cell::UnsafeCell,
@@ -9,55 +9,55 @@ use std::{
 };
 
 use super::{
-    Failure, Outcome, border,
-    callback::{Channel, Line, Memory, may_change},
-    catch,
+    Failure, Outcome,
+    callback::{Channel, InterruptLine, Memory, may_change},
+    catch_panic,
     codes::{VM_FDC_S_OK, vm_fdc_result_t},
     config::{self, vm_fdc_config_t},
-    put, yes_or_no,
+    ffi_guard, write_output, yes_or_no,
 };
 use crate::{
-    Controller, Register,
+    Controller, ReadRegister,
     drive::{FloppyDrives, ReleaseError},
     pc::PcFloppy,
 };
 
-/// The floppy subsystem of a machine: the controller, its drives, and the DMA controllers of a PC unless the embedder has
-/// one. `vm_fdc_new` makes it, and `vm_fdc_free` ends it.
+/// Floppy subsystem of a machine: the controller, its drives, and the DMA controllers of a PC unless the VM monitor has
+/// a DMA controller. `vm_fdc_new` creates it and `vm_fdc_free` frees it.
 pub struct vm_fdc_t {
-    /// A call is at work with it.
+    /// A call uses the machine.
     busy: AtomicBool,
-    /// A call met a defect.
+    /// A call with the machine panicked.
     poisoned: AtomicBool,
-    /// For whoever set `busy`.
+    /// The machine, for the call that set `busy`.
     machine: UnsafeCell<Box<dyn Machine>>,
 }
 
-/// The same for a machine with the DMA controllers of the library and for one with its own.
+/// A machine with the DMA controllers of the library, or with those of the VM monitor.
 trait Machine: Send {
-    /// The guest reads. `false`: no port is claimed.
+    /// Performs a read of the guest. Returns `false` if no port is claimed.
     fn read(&mut self, port: u16, data: &mut [u8]) -> bool;
-    /// The guest writes.
+    /// Performs a write of the guest. Returns `false` if no port is claimed.
     fn write(&mut self, port: u16, data: &[u8]) -> bool;
-    /// The guest reads with a string instruction.
+    /// Performs `rep ins` of the guest. Returns `false` if no port is claimed.
     fn read_string(&mut self, port: u16, width: usize, data: &mut [u8]) -> bool;
-    /// The guest writes with a string instruction.
+    /// Performs `rep outs` of the guest. Returns `false` if no port is claimed.
     fn write_string(&mut self, port: u16, width: usize, data: &[u8]) -> bool;
-    /// Time passes.
+    /// Advances the time.
     fn advance(&mut self, elapsed: Duration);
-    /// When time is wanted.
+    /// Returns the time to the next event.
     fn next_event(&self) -> Option<Duration>;
-    /// The RESET line.
+    /// Drives the RESET line.
     fn reset(&mut self);
-    /// The DMA channel may have come to serve.
+    /// Continues a command that waits for its DMA channel.
     fn service_dma(&mut self);
-    /// The INT pin.
+    /// Returns the level of the INT pin.
     fn interrupt_level(&self) -> bool;
-    /// The drives.
+    /// Returns the drives.
     fn drives(&self) -> FloppyDrives;
 }
 
-impl Machine for PcFloppy<Memory, Line> {
+impl Machine for PcFloppy<Memory, InterruptLine> {
     fn read(&mut self, port: u16, data: &mut [u8]) -> bool {
         self.read(port, data)
     }
@@ -99,15 +99,15 @@ impl Machine for PcFloppy<Memory, Line> {
     }
 }
 
-/// A controller beside the embedder's own DMA controller.
-struct Bare {
-    /// The chip.
-    controller: Controller<Line, Channel>,
-    /// The port of its FIFO.
+/// A controller without DMA controllers: the VM monitor has its own.
+struct ControllerOnly {
+    /// The controller.
+    controller: Controller<InterruptLine, Channel>,
+    /// Port of its FIFO.
     fifo: u16,
 }
 
-impl Machine for Bare {
+impl Machine for ControllerOnly {
     fn read(&mut self, port: u16, data: &mut [u8]) -> bool {
         let mut claimed = false;
         for (port, byte) in (port..=u16::MAX).zip(data) {
@@ -159,7 +159,7 @@ impl Machine for Bare {
 }
 
 impl vm_fdc_config_t {
-    /// The machine that it describes.
+    /// Builds the machine.
     fn machine(&self) -> Result<Box<dyn Machine>, Failure> {
         let builder = self.builder()?;
         let dma = [self.dma.device_to_memory.is_some(), self.dma.memory_to_device.is_some()];
@@ -168,64 +168,63 @@ impl vm_fdc_config_t {
             (true, [false, false], [false, false]) => Memory::Ram { start: self.ram.cast(), length: self.ram_length },
             (false, [true, true], [false, false]) => Memory::Callbacks(self.memory),
             (false, [false, false], [true, true]) => {
-                let fifo = self.base.wrapping_add(Register::Fifo as u16);
-                return Ok(Box::new(Bare { controller: builder.dma(Channel(self.dma)).build()?, fifo }));
+                let fifo = self.base.wrapping_add(ReadRegister::Fifo as u16);
+                return Ok(Box::new(ControllerOnly { controller: builder.dma(Channel(self.dma)).build()?, fifo }));
             }
             _ => {
-                let message = "guest memory comes by one of ram, memory and dma, with both functions of the latter two";
-                return Err(Failure::misuse(message));
+                let message = "exactly one of ram, memory and dma must be set, and of the latter two both functions";
+                return Err(Failure::invalid_argument(message));
             }
         };
         Ok(Box::new(PcFloppy::new(builder, memory, self.wiring())?))
     }
 }
 
-/// Ends the use of a machine.
-struct Using<'a>(&'a vm_fdc_t);
+/// Exclusive use of a machine, until it is dropped.
+struct BusyGuard<'a>(&'a vm_fdc_t);
 
-impl Drop for Using<'_> {
+impl Drop for BusyGuard<'_> {
     fn drop(&mut self) {
         self.0.busy.store(false, Ordering::Release);
     }
 }
 
 impl vm_fdc_t {
-    /// Nobody else uses the machine while the answer lives.
-    fn take(&self) -> Result<Using<'_>, Failure> {
+    /// Takes exclusive use of the machine. Fails if another call has it.
+    fn lock(&self) -> Result<BusyGuard<'_>, Failure> {
         if self.busy.swap(true, Ordering::Acquire) {
-            return Err(Failure::misuse(
-                "another call is at work with the machine, on another thread or around this callback",
-            ));
+            let message = "another call uses the machine, on another thread or around this callback";
+            return Err(Failure::invalid_argument(message));
         }
-        Ok(Using(self))
+        Ok(BusyGuard(self))
     }
 
-    /// Does something with the machine, if it is whole.
+    /// Runs `body` with the machine, unless an earlier call with the machine panicked.
     fn with<T>(&self, body: impl FnOnce(&mut dyn Machine) -> T) -> Result<T, Failure> {
-        let _using = self.take()?;
+        let _guard = self.lock()?;
         if self.poisoned.load(Ordering::Relaxed) {
-            return Err(Failure::exception("the machine met a defect of the library in an earlier call"));
+            return Err(Failure::exception("an earlier call with this machine met a defect of the library; free it"));
         }
-        // SAFETY: `_using` keeps all others out.
+        // SAFETY: `_guard` excludes all other users.
         let machine = unsafe { &mut *self.machine.get() };
-        catch(|| body(machine.as_mut())).inspect_err(|_| self.poisoned.store(true, Ordering::Relaxed))
+        catch_panic(|| body(machine.as_mut())).inspect_err(|_| self.poisoned.store(true, Ordering::Relaxed))
     }
 }
 
-/// Does something with the machine of a handle.
+/// Runs `body` with the machine of a handle.
 ///
 /// # Safety
 ///
 /// `vm` is null, or from `vm_fdc_new` and not freed.
 unsafe fn with(vm: *mut vm_fdc_t, body: impl FnOnce(&mut dyn Machine) -> Outcome) -> vm_fdc_result_t {
-    border(|| {
+    ffi_guard(|| {
         // SAFETY: the caller promises it.
         let vm = unsafe { vm.as_ref() }.ok_or_else(|| Failure::null("vm"))?;
         vm.with(body)?
     })
 }
 
-/// The drives of a machine.
+/// Runs `body` with the drives of a machine.
 ///
 /// # Safety
 ///
@@ -235,45 +234,45 @@ pub(super) unsafe fn drives(vm: *mut vm_fdc_t, body: impl FnOnce(FloppyDrives) -
     unsafe { with(vm, |machine| body(machine.drives())) }
 }
 
-/// Builds the floppy subsystem that `config` describes, as at power-on, and puts its handle into `vm`; a null pointer if
-/// that fails.
+/// Creates the floppy subsystem that `config` describes, as at power-on, and writes its handle to `vm`. Writes a null
+/// pointer if the function fails.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_new(config: *const vm_fdc_config_t, vm: *mut *mut vm_fdc_t) -> vm_fdc_result_t {
-    border(|| {
-        // SAFETY: the header asks for it.
-        unsafe { put(vm, "vm", ptr::null_mut()) }?;
-        // SAFETY: the header asks for it.
-        let machine = unsafe { config::taken(config) }?.machine()?;
+    ffi_guard(|| {
+        // SAFETY: as the header requires.
+        unsafe { write_output(vm, "vm", ptr::null_mut()) }?;
+        // SAFETY: as the header requires.
+        let machine = unsafe { config::copied(config) }?.machine()?;
         let (busy, poisoned) = (AtomicBool::new(false), AtomicBool::new(false));
         let handle = Box::new(vm_fdc_t { busy, poisoned, machine: UnsafeCell::new(machine) });
-        // SAFETY: the header asks for it.
-        unsafe { put(vm, "vm", Box::into_raw(handle)) }
+        // SAFETY: as the header requires.
+        unsafe { write_output(vm, "vm", Box::into_raw(handle)) }
     })
 }
 
-/// Ends the machine: what is attached to its drives is saved and released, and those who watch them are told. Handles of its
-/// drives stay, and answer that it is gone. No callback is called afterwards. Nothing happens for a null pointer; to free a
-/// machine twice is undefined.
+/// Frees the machine: saves and releases what is attached to its drives, and calls their observers. Handles of the
+/// drives stay valid; their functions return `VM_FDC_VM_E_VM_UNKNOWN`. No callback is called afterwards. A null pointer
+/// is ignored. The behaviour is undefined if a machine is freed twice.
 ///
-/// Fails with `VM_FDC_VM_E_MEDIA_UNMOUNT_FAIL` if what a guest wrote could not be saved. The machine is gone nevertheless, and
-/// so is that; to keep it, release the drives first. It is not freed, and the handle still good, if the answer is
-/// `VM_FDC_E_INVALIDARG`, because a call is at work with it or the thread is within a callback.
+/// Returns `VM_FDC_VM_E_MEDIA_UNMOUNT_FAIL` if writes of a guest could not be saved. The machine is freed nevertheless
+/// and these writes are lost: to keep them, release the drives before. Returns `VM_FDC_E_INVALIDARG`, and does not free
+/// the machine, if another call uses the machine or the thread executes a callback.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_free(vm: *mut vm_fdc_t) -> vm_fdc_result_t {
-    border(|| {
-        // SAFETY: the header asks for it.
+    ffi_guard(|| {
+        // SAFETY: as the header requires.
         let Some(handle) = (unsafe { vm.as_ref() }) else { return Ok(VM_FDC_S_OK) };
         may_change()?;
-        std::mem::forget(handle.take()?);
-        // SAFETY: it was made by `vm_fdc_new`, and nobody uses it: that would have kept it busy.
+        std::mem::forget(handle.lock()?);
+        // SAFETY: `vm_fdc_new` made it, and no other call uses it: the lock is taken and never released.
         let machine = unsafe { Box::from_raw(vm) }.machine.into_inner();
-        let saved = catch(|| save(&machine.drives()));
-        catch(|| drop(machine))?;
+        let saved = catch_panic(|| save(&machine.drives()));
+        catch_panic(|| drop(machine))?;
         saved?
     })
 }
 
-/// Brings what guests wrote to all drives to the host's disk, and gives the first failure.
+/// Saves the writes of the guest on all drives to the disk of the host. Returns the first failure.
 fn save(drives: &FloppyDrives) -> Outcome {
     let mut outcome = Ok(VM_FDC_S_OK);
     for error in drives.iter().filter_map(|drive| drive.flush().err()) {
@@ -284,42 +283,45 @@ fn save(drives: &FloppyDrives) -> Outcome {
     outcome
 }
 
-/// How many bytes `count` accesses of `width` bytes have, if there are such accesses and there can be as many bytes.
-fn bytes(data: *const c_void, width: usize, count: usize) -> Result<usize, Failure> {
+/// Returns the number of bytes of `count` accesses of `width` bytes. Fails for a null `data`, another width than 1, 2
+/// or 4, and more bytes than memory can have.
+fn checked_length(data: *const c_void, width: usize, count: usize) -> Result<usize, Failure> {
     if data.is_null() {
         return Err(Failure::null("data"));
     }
     if !matches!(width, 1 | 2 | 4) {
-        return Err(Failure::misuse(format!("an access of {width} bytes; there are those of 1, 2 and 4")));
+        return Err(Failure::invalid_argument(format!("width is {width}; an access has 1, 2 or 4 bytes")));
     }
     let bytes = width.checked_mul(count).filter(|&bytes| isize::try_from(bytes).is_ok());
-    bytes.ok_or_else(|| Failure::misuse(format!("{count} accesses of {width} bytes")))
+    bytes.ok_or_else(|| Failure::invalid_argument(format!("{count} accesses of {width} bytes do not fit into memory")))
 }
 
-/// The guest reads `width` bytes from `port` on, 1, 2 or 4: what it gets is put into `data`, that of the lowest port first.
-/// The bus makes an access of a byte for each port; bytes of ports that are not claimed are 0xFF.
+/// Performs a read of the guest: `width` bytes, 1, 2 or 4, from `port` on. Writes them to `data`, the byte of the
+/// lowest port first. As on the bus, it is one access of a byte to each port. Bytes of ports that are not claimed are
+/// 0xFF.
 ///
-/// Claimed are `base` to `base + 5` and `base + 7` of the configuration; and unless the embedder has a DMA controller of its
-/// own, 0x00 to 0x0F, 0x80 to 0x8F and 0xC0 to 0xDF. Of `base + 7` a PC/AT has bit 7 from the floppy controller and the others
-/// from the hard disk, if there is one.
+/// Claimed ports: `base` to `base + 5` and `base + 7` of the configuration, and, unless the VM monitor has a DMA
+/// controller, 0x00 to 0x0F, 0x80 to 0x8F and 0xC0 to 0xDF. In a PC/AT the floppy controller drives bit 7 of `base + 7`
+/// only; the other bits belong to the hard disk, if there is one.
 ///
-/// `VM_FDC_S_FALSE` when no port of the access is claimed.
+/// Returns `VM_FDC_S_FALSE` if no port of the access is claimed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_read(vm: *mut vm_fdc_t, port: u16, data: *mut c_void, width: usize) -> vm_fdc_result_t {
     let read = |machine: &mut dyn Machine| {
         let mut access = [0xFF; 4];
-        let access = &mut access[..bytes(data, width, 1)?];
+        let access = &mut access[..checked_length(data, width, 1)?];
         let claimed = machine.read(port, access);
-        // SAFETY: the header asks for `width` bytes at `data`. The copy leaves them to whoever else uses them.
+        // SAFETY: the header requires `width` bytes at `data`. No reference is made to them, because vCPUs can access
+        // them.
         unsafe { ptr::copy_nonoverlapping(access.as_ptr(), data.cast(), access.len()) };
         Ok(yes_or_no(claimed))
     };
-    // SAFETY: the header asks for a handle that is not freed.
+    // SAFETY: the header requires a handle that is not freed.
     unsafe { with(vm, read) }
 }
 
-/// The guest writes `width` bytes from `port` on, as `vm_fdc_read` reads them. Bytes for ports that are not claimed are
-/// dropped.
+/// Performs a write of the guest: `width` bytes, 1, 2 or 4, from `data` to `port` on, in the way of `vm_fdc_read`.
+/// Bytes for ports that are not claimed are dropped. Returns `VM_FDC_S_FALSE` if no port of the access is claimed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_write(
     vm: *mut vm_fdc_t,
@@ -329,22 +331,22 @@ pub unsafe extern "C" fn vm_fdc_write(
 ) -> vm_fdc_result_t {
     let write = |machine: &mut dyn Machine| {
         let mut access = [0; 4];
-        let access = &mut access[..bytes(data, width, 1)?];
+        let access = &mut access[..checked_length(data, width, 1)?];
         // SAFETY: as for a read, in the other direction.
         unsafe { ptr::copy_nonoverlapping(data.cast(), access.as_mut_ptr(), access.len()) };
         Ok(yes_or_no(machine.write(port, access)))
     };
-    // SAFETY: the header asks for a handle that is not freed.
+    // SAFETY: the header requires a handle that is not freed.
     unsafe { with(vm, write) }
 }
 
-/// Strings are copied in pieces of this many bytes, a multiple of every width: nobody can be kept from the memory of a guest
-/// meanwhile.
+/// Bytes of a string that are copied at a time, a multiple of every width. The library works on a copy, because vCPUs
+/// can access the memory of the guest meanwhile.
 const PIECE: usize = 4096;
 
-/// The guest reads with a string instruction (`rep ins`): `count` accesses of `width` bytes each, 1, 2 or 4, all to `port`,
-/// into the `width * count` bytes of `data`, which can be RAM of the guest. From the FIFO, a byte wide, that is much faster
-/// than single accesses, and the same but for the interrupt line, which does not fall and rise for each byte.
+/// Performs a string instruction of the guest (`rep ins`): `count` reads of `width` bytes each, 1, 2 or 4, all at
+/// `port`. Writes the `width * count` bytes to `data`, which can be guest RAM. For the FIFO, one byte wide, it is much
+/// faster than single accesses. The result is the same, but the interrupt line does not fall and rise for each byte.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_read_string(
     vm: *mut vm_fdc_t,
@@ -354,22 +356,23 @@ pub unsafe extern "C" fn vm_fdc_read_string(
     count: usize,
 ) -> vm_fdc_result_t {
     let read = |machine: &mut dyn Machine| {
-        let bytes = bytes(data, width, count)?;
+        let bytes = checked_length(data, width, count)?;
         let mut copy = [0xFF; PIECE];
         let mut claimed = false;
         for start in (0..bytes).step_by(PIECE) {
             let piece = &mut copy[..PIECE.min(bytes - start)];
             claimed |= machine.read_string(port, width, piece);
-            // SAFETY: the header asks for `bytes` bytes at `data`, of which these are some.
+            // SAFETY: the header requires `bytes` bytes at `data`, and the piece is a part of them.
             unsafe { ptr::copy_nonoverlapping(piece.as_ptr(), data.cast::<u8>().add(start), piece.len()) };
         }
         Ok(yes_or_no(claimed))
     };
-    // SAFETY: the header asks for a handle that is not freed.
+    // SAFETY: the header requires a handle that is not freed.
     unsafe { with(vm, read) }
 }
 
-/// The guest writes with a string instruction (`rep outs`), as `vm_fdc_read_string` reads.
+/// Performs a string instruction of the guest (`rep outs`): `count` writes of `width` bytes each from `data`, all at
+/// `port`, in the way of `vm_fdc_read_string`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_write_string(
     vm: *mut vm_fdc_t,
@@ -379,7 +382,7 @@ pub unsafe extern "C" fn vm_fdc_write_string(
     count: usize,
 ) -> vm_fdc_result_t {
     let write = |machine: &mut dyn Machine| {
-        let bytes = bytes(data, width, count)?;
+        let bytes = checked_length(data, width, count)?;
         let mut copy = [0; PIECE];
         let mut claimed = false;
         for start in (0..bytes).step_by(PIECE) {
@@ -390,12 +393,12 @@ pub unsafe extern "C" fn vm_fdc_write_string(
         }
         Ok(yes_or_no(claimed))
     };
-    // SAFETY: the header asks for a handle that is not freed.
+    // SAFETY: the header requires a handle that is not freed.
     unsafe { with(vm, write) }
 }
 
-/// Tells that time passes: so many nanoseconds since the last call, or since the machine was built. Needed with
-/// `VM_FDC_TIMING_AUTHENTIC`; otherwise it bounds how long a command waits for a DMA channel. In how many pieces time is told
+/// Advances the time of the machine by the nanoseconds since the last call, or since the machine was created. Call it
+/// no later than the time that `vm_fdc_next_event` returns. The number of calls that a span of time is divided into
 /// makes no difference.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_advance(vm: *mut vm_fdc_t, nanoseconds: u64) -> vm_fdc_result_t {
@@ -403,51 +406,51 @@ pub unsafe extern "C" fn vm_fdc_advance(vm: *mut vm_fdc_t, nanoseconds: u64) -> 
         machine.advance(Duration::from_nanos(nanoseconds));
         Ok(VM_FDC_S_OK)
     };
-    // SAFETY: the header asks for a handle that is not freed.
+    // SAFETY: the header requires a handle that is not freed.
     unsafe { with(vm, advance) }
 }
 
-/// How many nanoseconds may pass until `vm_fdc_advance` would have something to do, to be asked after each access.
-/// `VM_FDC_S_FALSE` and UINT64_MAX when any may.
+/// Writes the time to the next event to `nanoseconds`. Ask again after each access, `vm_fdc_advance` and
+/// `vm_fdc_reset`. Writes UINT64_MAX and returns `VM_FDC_S_FALSE` if no event is due.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_next_event(vm: *mut vm_fdc_t, nanoseconds: *mut u64) -> vm_fdc_result_t {
-    let ask = |machine: &mut dyn Machine| {
+    let query = |machine: &mut dyn Machine| {
         let event = machine.next_event();
         let time = event.map_or(u64::MAX, |event| u64::try_from(event.as_nanos()).unwrap_or(u64::MAX));
-        // SAFETY: the header asks for it.
-        unsafe { put(nanoseconds, "nanoseconds", time) }?;
+        // SAFETY: as the header requires.
+        unsafe { write_output(nanoseconds, "nanoseconds", time) }?;
         Ok(yes_or_no(event.is_some()))
     };
-    // SAFETY: the header asks for a handle that is not freed.
-    unsafe { with(vm, ask) }
+    // SAFETY: the header requires a handle that is not freed.
+    unsafe { with(vm, query) }
 }
 
-/// The machine's RESET line: the registers of all chips are as at power-on.
+/// Drives the RESET line of the machine, which is connected to the controller and the DMA controllers of the library.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_reset(vm: *mut vm_fdc_t) -> vm_fdc_result_t {
     let reset = |machine: &mut dyn Machine| {
         machine.reset();
         Ok(VM_FDC_S_OK)
     };
-    // SAFETY: the header asks for a handle that is not freed.
+    // SAFETY: the header requires a handle that is not freed.
     unsafe { with(vm, reset) }
 }
 
-/// A command goes on with what it may have waited for: to be called after each guest access to a DMA controller of the
-/// embedder's own, and, with `VM_FDC_EMPTY_DRIVE_HANG`, after a disk was attached.
+/// Continues a command that waits for its DMA channel or its disk. Call it after each guest access to a DMA controller
+/// of the VM monitor, and, with `VM_FDC_EMPTY_DRIVE_HANG`, after a disk was attached.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_service_dma(vm: *mut vm_fdc_t) -> vm_fdc_result_t {
     let service = |machine: &mut dyn Machine| {
         machine.service_dma();
         Ok(VM_FDC_S_OK)
     };
-    // SAFETY: the header asks for a handle that is not freed.
+    // SAFETY: the header requires a handle that is not freed.
     unsafe { with(vm, service) }
 }
 
-/// The level of the interrupt line: `VM_FDC_S_OK` when it is high, `VM_FDC_S_FALSE` when it is low.
+/// Returns the level of the interrupt line: `VM_FDC_S_OK` if it is high, `VM_FDC_S_FALSE` if it is low.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_interrupt_level(vm: *mut vm_fdc_t) -> vm_fdc_result_t {
-    // SAFETY: the header asks for a handle that is not freed.
+    // SAFETY: the header requires a handle that is not freed.
     unsafe { with(vm, |machine| Ok(yes_or_no(machine.interrupt_level()))) }
 }

@@ -1,10 +1,9 @@
-//! The C interface: the functions that `include/vm_fdc.h` declares, which `cbindgen` makes of these files. The
-//! documentation is for those who read the header, and speaks of C. There is no logic of a floppy drive here. (This file is
-//! not `src/capi.rs` because `cbindgen` finds the others of a single file beside it.)
+//! The C interface: the functions that `include/vm_fdc.h` declares. `cbindgen` generates the header from these files,
+//! so the documentation of public items is written for C. There is no floppy logic here. (The name is not `src/capi.rs`
+//! because `cbindgen` looks for the modules of a single file beside that file.)
 //!
-//! Nothing unwinds over the border: each function runs its body in [`border`], which answers with an HRESULT. What comes
-//! over it is a pointer that may be null or a number that may be anything, and is checked; that a pointer points to what the
-//! header asks for is the caller's promise.
+//! No panic unwinds into C: each function runs its body in [`ffi_guard`], which returns an HRESULT. Null pointers and
+//! numbers out of range are detected. That a pointer points to what the header requires is the promise of the caller.
 #![allow(unsafe_code)]
 #![allow(non_camel_case_types)] // The names are those of C.
 #![warn(clippy::missing_docs_in_private_items, clippy::undocumented_unsafe_blocks)]
@@ -37,52 +36,52 @@ use crate::{
     media::{CreateError, GeometryError},
 };
 
-/// What a function comes to: one of the codes of success, or a failure.
+/// Outcome of a function: a code of success, or a failure.
 type Outcome = Result<vm_fdc_result_t, Failure>;
 
-/// A code of failure, and what to say of it.
+/// A failure: its code and its message.
 #[derive(Debug)]
 struct Failure {
-    /// The HRESULT.
+    /// HRESULT of the failure.
     code: HResult,
-    /// For people.
+    /// Message in English, for people.
     message: String,
 }
 
 impl Failure {
-    /// With the message of an error and of what caused it.
+    /// Creates a failure with the message of an error and of its causes.
     fn of(code: HResult, error: &(dyn Error + 'static)) -> Self {
         Self { code, message: WithCauses(error).to_string() }
     }
 
-    /// An argument that is not usable.
-    fn misuse(message: impl Into<String>) -> Self {
+    /// Creates the failure for an argument that is not usable.
+    fn invalid_argument(message: impl Into<String>) -> Self {
         Self { code: HResult::E_INVALIDARG, message: message.into() }
     }
 
-    /// A null pointer where there must be none.
+    /// Creates the failure for an argument that is null and must not be.
     fn null(argument: &str) -> Self {
         Self { code: HResult::E_POINTER, message: format!("{argument} is null") }
     }
 
-    /// A panic, now or in an earlier call.
+    /// Creates the failure for a panic, in this call or an earlier one.
     fn exception(message: impl Into<String>) -> Self {
         Self { code: HResult::DISP_E_EXCEPTION, message: message.into() }
     }
 }
 
-/// Failures from the errors of the library that know their HRESULT.
-macro_rules! coded {
+/// Implements the conversion from errors that have an HRESULT.
+macro_rules! failure_from {
     ($($error:ty),*) => {$(
         impl From<$error> for Failure {
             fn from(error: $error) -> Self {
-                Self::of(error.hresult(), &error)
+                Self::of(HResult::from(&error), &error)
             }
         }
     )*};
 }
 
-coded!(AttachError, ReleaseError, SwapError, SaveError, CreateError, NoSuchDrive);
+failure_from!(AttachError, ReleaseError, SwapError, SaveError, CreateError, NoSuchDrive);
 
 impl From<BuildError> for Failure {
     fn from(error: BuildError) -> Self {
@@ -102,43 +101,44 @@ impl From<DataLoss> for Failure {
     }
 }
 
-/// Runs what a function does, whatever comes of it. A failure's message is kept for the thread.
-fn border(body: impl FnOnce() -> Outcome) -> vm_fdc_result_t {
-    let outcome = catch(|| body().map_err(text::remember));
+/// Runs the body of a function and returns its HRESULT. Catches panics, and keeps the message of a failure for
+/// `vm_fdc_last_error`.
+fn ffi_guard(body: impl FnOnce() -> Outcome) -> vm_fdc_result_t {
+    let outcome = catch_panic(|| body().map_err(text::keep_message));
     outcome.and_then(|outcome| outcome).unwrap_or_else(|failure| failure.code.0)
 }
 
-/// Makes a failure of a panic.
-fn catch<T>(body: impl FnOnce() -> T) -> Result<T, Failure> {
+/// Runs `body` and converts a panic into a failure.
+fn catch_panic<T>(body: impl FnOnce() -> T) -> Result<T, Failure> {
     catch_unwind(AssertUnwindSafe(body)).map_err(|payload| {
-        let failure = Failure::exception(format!("a defect of the library: {}", said(&*payload)));
-        // To drop what was thrown may throw again.
+        let failure = Failure::exception(format!("defect of the library: {}", panic_message(&*payload)));
+        // The destructor of the payload can panic, too.
         mem::forget(payload);
         failure
     })
 }
 
-/// What a panic said.
-fn said(payload: &(dyn Any + Send)) -> &str {
+/// Returns the message of a panic.
+fn panic_message(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("a panic")
 }
 
-/// Puts a result where the caller wants it.
+/// Writes a result to the output argument `name` of the caller.
 ///
 /// # Safety
 ///
-/// `place` is null, or points to memory that a `T` can be written to.
-unsafe fn put<T>(place: *mut T, name: &str, value: T) -> Outcome {
-    if place.is_null() {
+/// `output` is null, or points to memory that a `T` can be written to.
+unsafe fn write_output<T>(output: *mut T, name: &str, value: T) -> Outcome {
+    if output.is_null() {
         return Err(Failure::null(name));
     }
     // SAFETY: it is not null, and the caller promises the rest.
-    unsafe { place.write(value) };
+    unsafe { output.write(value) };
     Ok(codes::VM_FDC_S_OK)
 }
 
-/// The answer to a question.
+/// Returns the code of a yes or no answer.
 const fn yes_or_no(yes: bool) -> vm_fdc_result_t {
     if yes { codes::VM_FDC_S_OK } else { codes::VM_FDC_S_FALSE }
 }

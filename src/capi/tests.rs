@@ -1,4 +1,4 @@
-//! What C cannot be made to show: what becomes of a defect of the library, and that the numbers are those of the library.
+//! Tests that C cannot do: panics of the library, and the numbers of the interface beside those of the library.
 
 use std::{ffi::c_void, ptr};
 
@@ -11,12 +11,12 @@ use super::{
 };
 use crate::drive::HResult;
 
-/// A machine with one drive, and a handle of that.
+/// Creates a machine with one drive, and a handle of the drive.
 fn machine() -> (*mut vm_fdc_t, *mut vm_fdc_drive_t) {
     static mut RAM: [u8; 16] = [0; 16];
     let (mut vm, mut drive) = (ptr::null_mut(), ptr::null_mut());
     let mut config = mem::MaybeUninit::<vm_fdc_config_t>::uninit();
-    // SAFETY: as the header asks; the RAM is never used.
+    // SAFETY: as the header requires; the RAM is never used.
     unsafe {
         assert_eq!(vm_fdc_config_init(config.as_mut_ptr(), size_of::<vm_fdc_config_t>()), VM_FDC_S_OK);
         let mut config = config.assume_init();
@@ -52,6 +52,32 @@ fn the_codes_are_those_of_the_library() {
 }
 
 #[test]
+fn the_header_has_the_codes_in_hexadecimal() {
+    let header = include_str!("../../include/vm_fdc.h");
+    for (name, code) in [
+        ("S_OK", VM_FDC_S_OK),
+        ("S_FALSE", VM_FDC_S_FALSE),
+        ("VM_E_VM_UNKNOWN", VM_FDC_VM_E_VM_UNKNOWN),
+        ("VM_E_MEDIA_UNMOUNT_FAIL", VM_FDC_VM_E_MEDIA_UNMOUNT_FAIL),
+        ("VM_E_IMAGE_CAPTURE_FAIL", VM_FDC_VM_E_IMAGE_CAPTURE_FAIL),
+        ("VM_E_NO_MEDIA_CAPTURED", VM_FDC_VM_E_NO_MEDIA_CAPTURED),
+        ("VM_E_DRIVE_IN_USE", VM_FDC_VM_E_DRIVE_IN_USE),
+        ("VM_E_MEDIA_WRONG_TYPE", VM_FDC_VM_E_MEDIA_WRONG_TYPE),
+        ("E_POINTER", VM_FDC_E_POINTER),
+        ("E_INVALIDARG", VM_FDC_E_INVALIDARG),
+        ("E_OUTOFMEMORY", VM_FDC_E_OUTOFMEMORY),
+        ("ERROR_BUFFER_OVERFLOW", VM_FDC_ERROR_BUFFER_OVERFLOW),
+        ("ERROR_INVALID_NAME", VM_FDC_ERROR_INVALID_NAME),
+        ("ERROR_BAD_PATHNAME", VM_FDC_ERROR_BAD_PATHNAME),
+        ("DISP_E_EXCEPTION", VM_FDC_DISP_E_EXCEPTION),
+        ("DISP_E_BADINDEX", VM_FDC_DISP_E_BADINDEX),
+    ] {
+        let definition = format!("#define VM_FDC_{name} 0x{code:08X}\n");
+        assert!(header.contains(&definition), "{definition}");
+    }
+}
+
+#[test]
 fn image_types_and_attachments_have_the_numbers_of_the_library() {
     use crate::{drive::Attachment, media::ImageType};
     for (code, value) in [
@@ -76,16 +102,16 @@ fn image_types_and_attachments_have_the_numbers_of_the_library() {
 
 #[test]
 fn a_panic_is_an_exception_whatever_it_throws() {
-    assert_eq!(border(|| panic!("text")), VM_FDC_DISP_E_EXCEPTION);
-    assert_eq!(border(|| panic!("text {}", 1)), VM_FDC_DISP_E_EXCEPTION);
-    assert_eq!(border(|| std::panic::panic_any(7)), VM_FDC_DISP_E_EXCEPTION);
+    assert_eq!(ffi_guard(|| panic!("text")), VM_FDC_DISP_E_EXCEPTION);
+    assert_eq!(ffi_guard(|| panic!("text {}", 1)), VM_FDC_DISP_E_EXCEPTION);
+    assert_eq!(ffi_guard(|| std::panic::panic_any(7)), VM_FDC_DISP_E_EXCEPTION);
 }
 
 #[test]
 fn a_machine_that_met_a_defect_answers_so_until_it_is_freed() {
     let (vm, drive) = machine();
     let mut data = [0u8; 4];
-    // SAFETY: as the header asks.
+    // SAFETY: as the header requires.
     unsafe {
         assert_eq!(machine::drives(vm, |_| panic!("a defect")), VM_FDC_DISP_E_EXCEPTION);
         assert_eq!(vm_fdc_read(vm, 0x3F4, data.as_mut_ptr().cast(), 1), VM_FDC_DISP_E_EXCEPTION);
@@ -101,10 +127,10 @@ fn a_machine_that_met_a_defect_answers_so_until_it_is_freed() {
 fn a_drive_handle_that_met_a_defect_answers_so_and_its_clone_does_not() {
     let (vm, drive) = machine();
     let (mut clone, mut number) = (ptr::null_mut(), 0);
-    // SAFETY: as the header asks.
+    // SAFETY: as the header requires.
     unsafe {
         assert_eq!(vm_fdc_drive_clone(drive, &raw mut clone), VM_FDC_S_OK);
-        assert_eq!(broken(drive), VM_FDC_DISP_E_EXCEPTION);
+        assert_eq!(panics(drive), VM_FDC_DISP_E_EXCEPTION);
         assert_eq!(vm_fdc_drive_number(drive, &raw mut number), VM_FDC_DISP_E_EXCEPTION);
         assert_eq!(vm_fdc_drive_number(clone, &raw mut number), VM_FDC_S_OK);
         let mut needed = 0;

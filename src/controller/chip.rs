@@ -1,150 +1,68 @@
-//! The 82077AA itself: registers, phases and resets. It knows no bus and has no pins; its
+//! The 82077AA itself: the phases of a command, byte in and byte out, and the resets. It knows no bus and drives no pin; its
 //! [`Controller`](super::Controller) does.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
-use log::{Level, debug, log_enabled, trace};
+use log::debug;
 
 use super::{
-    EmptyDrive,
-    command::{self, Action, Command, LOCK, MAX_COMMAND, MAX_RESULT},
-    execution::{Execution, Moved},
-    fifo::{DmaPort, Fifo, FifoSize, GuestString, Pio},
-    format::{FormatIds, FormatTrack},
-    metrics::{CommandEnd, Metrics},
-    registers::{Register, ccr, configure, dor, dsr, msr, perpendicular, st0, st1, st3, tdr},
-    seek::{InterruptStatus, Seek},
-    signals::{Activity, InterfaceMode, Signals},
-    timing::{self, END_OF_TIME, Nanoseconds, POLLING, SETTLING, StepsAndHead, Timing},
-    transfer::{Direction, Kind, Progress, Transfer},
+    command::{self, Action, Command, Direction, HeadUnit, LOCK, MAX_COMMAND, MAX_RESULT, STEP_IN, TransferKind},
+    config::{Config, EmptyDrive, Timing},
+    data::{Counts, DataCommand, RunOutcome, format::FormatIds, immediate, rotating, schedule::Schedule},
+    fifo::{DmaPort, Fifo, FifoSize, GuestString, Pacing, PioPort},
+    mechanics::Mechanics,
+    metrics::Tracer,
+    register_file::{Pins, RegisterFile},
+    registers::{ReadRegister, WriteRegister, configure, dor, dsr, msr, st0, st1, st3},
+    seek::{Ended, SeekControl, Stepper},
+    settings::{Settings, Specify},
+    time::{self, Nanoseconds, REVOLUTION, Rotation},
 };
-use crate::{dma::DmaChannel, drive::Drive, media::DataRate};
+use crate::{
+    dma::DmaChannel,
+    drive::{Drive, StepDirection},
+    media::DataRate,
+};
 
-/// What the controller is doing, with all that this phase needs.
+/// What the chip is doing, with all that this phase needs.
 #[derive(Clone, Debug)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[repr(u8)] // The tag is read at every access: as a byte of its own, not packed into the largest variant.
-enum Phase {
-    /// Waiting for a command.
+#[repr(u8)] // Every access reads the tag: as a byte of its own, not packed into the largest variant.
+pub(super) enum Phase {
+    /// Waits for a command.
     Idle,
-    /// Waiting for the rest of a command, whose first bytes are in [`Chip::command`].
+    /// Waits for the rest of a command. The bytes are in [`Chip::command`].
     Command(CommandPhase),
-    /// Bytes, which are in [`Chip::result`], wait to be fetched.
+    /// Moves data.
+    Execution(DataCommand),
+    /// Has bytes to be fetched, which are in [`Chip::result`].
     Result(ResultPhase),
-    /// Moving data.
-    Execution(Execution),
-    /// Held in reset by the DOR, or powered down: nothing is accepted.
+    /// Is held in reset by the DOR, or powered down, and accepts nothing.
     Stopped,
 }
 
-/// The counters of this phase and the next are as wide as a register: one that was stored an access ago is then loaded
+/// The counters of this phase and the next are as wide as a CPU register: one that was stored an access ago is then loaded
 /// several cycles faster.
 #[derive(Clone, Debug)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-struct CommandPhase {
-    received: u32,
-    length: u32,
+pub(super) struct CommandPhase {
+    pub command: &'static Command,
+    /// Bytes that have come, the command byte among them.
+    pub received: u32,
 }
 
 #[derive(Clone, Debug)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-struct ResultPhase {
-    length: u32,
-    fetched: u32,
+pub(super) struct ResultPhase {
+    pub length: u32,
+    pub fetched: u32,
     /// INT is up until the first byte is fetched.
-    interrupts: bool,
+    pub interrupts: bool,
 }
 
-/// Whether an access can have changed what the chip wants on its pins. Most accesses of a command do not.
+/// Whether an access can have changed the pins. Most accesses of a command cannot.
 pub(super) type PinsMayChange = bool;
 
-/// Where the data sheet leaves a choice, or a chip differs from it.
-#[derive(Clone, Copy, Debug, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub(super) struct Options {
-    pub mode: InterfaceMode,
-    pub empty_drive: EmptyDrive,
-    pub timing: Timing,
-    /// The SCAN commands execute.
-    pub scan: bool,
-}
-
-/// The controller without its pins.
-#[derive(Debug)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub(super) struct Chip {
-    #[cfg_attr(feature = "serde", serde(skip))]
-    pub drives: [Option<Drive>; 4],
-    options: Options,
-    pub digital_output: u8,
-    tape_drive: u8,
-    /// DRATE, the latch that DSR and CCR share.
-    rate: DataRate,
-    no_precompensation: bool,
-    pub activity: Activity,
-    /// The direction of the last step.
-    pub inward: bool,
-    /// The side that the last command chose.
-    side: u8,
-    /// The two parameters of SPECIFY. Undefined at power-on, and no reset changes them.
-    specify: [u8; 2],
-    /// Byte 2 of CONFIGURE.
-    configure: u8,
-    /// PRETRK.
-    precompensation_start: u8,
-    lock: bool,
-    /// The low six bits of PERPENDICULAR MODE.
-    perpendicular: u8,
-    /// PCN: where the controller believes the heads to be.
-    pub present_cylinder: [u8; 4],
-    pub interrupt_status: InterruptStatus,
-    /// SC of the last FORMAT TRACK, or EOT of the last transfer, for DUMPREG.
-    last_track_length: u8,
-    fifo: Fifo,
-    /// The bytes of the last command.
-    command: [u8; MAX_COMMAND],
-    /// The bytes of the last result.
-    result: [u8; MAX_RESULT],
-    /// What FORMAT TRACK takes from the host. Kept out of the phase, which each command moves.
-    format_ids: FormatIds,
-    phase: Phase,
-    /// Kept, because software reads the MSR much more often than it changes.
-    shown: Shown,
-    /// How long a command has waited for its DMA channel, as far as the embedder told. Without timing.
-    waited: Duration,
-    /// With timing, all the time that the embedder told of.
-    pub now: Nanoseconds,
-    /// When the drives are first looked at after a reset.
-    polls: Option<Nanoseconds>,
-    /// By the drive that the command names.
-    pub seeks: [Option<Seek>; 4],
-    /// By drive: when its head rests after the last step, and when its motor is up to speed.
-    pub settled: [Nanoseconds; 4],
-    at_speed: [Nanoseconds; 4],
-    /// Until when a head stays loaded after a command.
-    head_loaded: Nanoseconds,
-    /// INT falls and rises again within this access.
-    pub interrupt_edge: bool,
-    /// What the last command moved, for the metrics.
-    moved: Moved,
-    #[cfg_attr(feature = "serde", serde(skip))]
-    pub metrics: Watcher,
-}
-
-/// Who is told of commands.
-#[derive(Default)]
-pub(super) struct Watcher(pub Option<Box<dyn Metrics>>);
-
-impl fmt::Debug for Watcher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Watcher").field(&self.0.is_some()).finish()
-    }
-}
-
-/// What the chip shows of itself: the MSR, and the levels of its pins.
+/// What the chip shows: the MSR, and the levels of its pins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub(super) struct Shown {
+pub(super) struct Outputs {
     pub main_status: u8,
     /// INT.
     pub interrupt: bool,
@@ -152,336 +70,254 @@ pub(super) struct Shown {
     pub dma_request: bool,
 }
 
+/// The chip with its drives.
+#[derive(Debug)]
+pub(super) struct Chip {
+    pub drives: [Option<Drive>; 4],
+    pub config: Config,
+    pub registers: RegisterFile,
+    pub settings: Settings,
+    pub seeks: SeekControl,
+    /// With timing.
+    pub mechanics: Option<Mechanics>,
+    /// The clock: all the time that the VM monitor has supplied.
+    pub now: Nanoseconds,
+    pub phase: Phase,
+    /// The bytes of the last command. Neither they nor the next two move with the phase, which changes with each command.
+    pub command: [u8; MAX_COMMAND],
+    /// The bytes of the last result.
+    pub result: [u8; MAX_RESULT],
+    /// What the host gives to FORMAT TRACK.
+    pub format_ids: FormatIds,
+    pub fifo: Fifo,
+    /// Without timing: how long a command has waited for its DMA channel.
+    pub waited: Duration,
+    /// INT falls and rises again within this access.
+    pub interrupt_edge: bool,
+    /// Kept, because software reads the MSR much more often than it changes.
+    outputs: Outputs,
+    pub tracer: Tracer,
+}
+
 impl Chip {
-    pub(super) fn new(drives: [Option<Drive>; 4], options: Options) -> Self {
+    /// Returns the chip after a hardware reset: held in reset by the DOR.
+    pub(super) fn new(drives: [Option<Drive>; 4], config: Config) -> Self {
         Self {
             drives,
-            options,
-            digital_output: 0,
-            tape_drive: 0,
-            rate: DataRate::Kbps250,
-            no_precompensation: false,
-            activity: Activity::default(),
-            inward: false,
-            side: 0,
-            specify: [0; 2],
-            configure: configure::FIFO_OFF,
-            precompensation_start: 0,
-            lock: false,
-            perpendicular: 0,
-            present_cylinder: [0; 4],
-            interrupt_status: InterruptStatus::default(),
-            last_track_length: 0,
-            fifo: Fifo::default(),
+            config,
+            registers: RegisterFile::new(),
+            settings: Settings::new(),
+            seeks: SeekControl::default(),
+            mechanics: (config.timing == Timing::Authentic).then(Mechanics::default),
+            now: 0,
+            phase: Phase::Stopped,
             command: [0; MAX_COMMAND],
             result: [0; MAX_RESULT],
             format_ids: FormatIds::default(),
-            phase: Phase::Stopped,
-            shown: Shown::default(),
+            fifo: Fifo::new(FifoSize::default(), Pacing::Immediate),
             waited: Duration::ZERO,
-            now: 0,
-            polls: None,
-            seeks: [None; 4],
-            settled: [0; 4],
-            at_speed: [0; 4],
-            head_loaded: 0,
             interrupt_edge: false,
-            moved: Moved::default(),
-            metrics: Watcher::default(),
+            outputs: Outputs::default(),
+            tracer: Tracer::default(),
         }
     }
 
-    /// All that the chip is, without the drives and those who are told of its commands.
-    pub(super) fn without_drives(&self) -> Self {
-        Self {
-            drives: [const { None }; 4],
-            metrics: Watcher::default(),
-            options: self.options,
-            digital_output: self.digital_output,
-            tape_drive: self.tape_drive,
-            rate: self.rate,
-            no_precompensation: self.no_precompensation,
-            activity: self.activity,
-            inward: self.inward,
-            side: self.side,
-            specify: self.specify,
-            configure: self.configure,
-            precompensation_start: self.precompensation_start,
-            lock: self.lock,
-            perpendicular: self.perpendicular,
-            present_cylinder: self.present_cylinder,
-            interrupt_status: self.interrupt_status.clone(),
-            last_track_length: self.last_track_length,
-            fifo: self.fifo.clone(),
-            command: self.command,
-            result: self.result,
-            format_ids: self.format_ids.clone(),
-            phase: self.phase.clone(),
-            shown: self.shown,
-            waited: self.waited,
-            now: self.now,
-            polls: self.polls,
-            seeks: self.seeks,
-            settled: self.settled,
-            at_speed: self.at_speed,
-            head_loaded: self.head_loaded,
-            interrupt_edge: self.interrupt_edge,
-            moved: self.moved,
-        }
-    }
-
-    /// It is one that can be, as far as anything depends on that.
-    pub(super) fn is_sound(&self) -> bool {
-        let phase = match &self.phase {
-            Phase::Idle | Phase::Stopped => true,
-            Phase::Command(CommandPhase { received, length }) => {
-                (1..*length).contains(received) && *length == 1 + self.command_row().parameters.len() as u32
-            }
-            Phase::Result(ResultPhase { length, fetched, .. }) => fetched < length && *length <= MAX_RESULT as u32,
-            Phase::Execution(execution) => {
-                execution.is_sound(self.now) && matches!(self.command_row().results.len(), 7)
-            }
-        };
-        let moments =
-            self.polls.iter().chain(&self.settled).chain(&self.at_speed).chain([&self.head_loaded, &self.now]);
-        phase
-            && moments.max().is_none_or(|&latest| latest <= END_OF_TIME)
-            && self.seeks.iter().flatten().all(|seek| seek.is_sound(END_OF_TIME))
-            && self.interrupt_status.is_sound()
-            && self.fifo.is_sound()
-            && self.configure & !configure::ALL == 0
-            && self.tape_drive & !tdr::TAPE_SELECT == 0
-    }
-
-    /// The RESET pin.
+    /// Carries out the RESET pin (§1.11). What SPECIFY set stays, and so do the heads.
     pub(super) fn hardware_reset(&mut self) {
-        self.lock = false;
-        self.perpendicular = 0;
+        self.settings.hardware_reset();
         self.reset_core();
-        self.digital_output = 0;
-        self.tape_drive = 0;
-        self.rate = DataRate::Kbps250;
-        self.no_precompensation = false;
-        self.activity = Activity::default();
-        (self.inward, self.side) = (false, 0);
+        self.registers = RegisterFile::new();
     }
 
-    /// What all resets have in common, and the fall into power-down, which only a reset ends. LOCK keeps the FIFO's
-    /// settings and the precompensation start, but neither EIS nor POLL.
+    /// Carries out what all resets have in common, and the power-down, which only a reset ends.
     fn reset_core(&mut self) {
-        if self.lock {
-            self.configure &= configure::FIFO_OFF | configure::THRESHOLD;
-        } else {
-            self.configure = configure::FIFO_OFF;
-            self.precompensation_start = 0;
+        self.settings.software_reset();
+        // Whether a software reset clears PCN is not established; software that recalibrates after it cannot tell.
+        self.seeks = SeekControl::default();
+        self.registers.clear_flip_flops();
+        if let Some(mechanics) = &mut self.mechanics {
+            mechanics.reset();
         }
-        self.perpendicular &= perpendicular::DRIVES;
-        // Not established for a software reset; software that recalibrates after it cannot tell.
-        self.present_cylinder = [0; 4];
-        self.interrupt_status = InterruptStatus::default();
-        self.activity.forget();
-        (self.polls, self.seeks, self.head_loaded) = (None, [None; 4], 0);
-        self.give_up_writing();
+        self.abort_write();
         self.phase = Phase::Stopped;
     }
 
-    /// A command ends without an end of its own. What it has written so far is as good as what others have.
-    fn give_up_writing(&mut self) {
-        let Phase::Execution(execution) = &mut self.phase else { return };
+    /// Commits what a command has written that ends without an end of its own.
+    fn abort_write(&mut self) {
+        let Phase::Execution(command) = &mut self.phase else { return };
         let mut heads = self.drives.iter_mut().flatten().filter_map(Drive::head);
-        if let Some(mut head) = heads.find(|head| execution.has_written_to(head)) {
-            execution.end_writing(&mut head);
+        if let Some(mut head) = heads.find(|head| command.writes() && command.medium == Some(head.medium_id())) {
+            command.commit(&mut head);
         }
     }
 
-    /// The end of a reset: polling, which every reset turns on, finds all drives ready.
+    /// Ends a reset: polling, which every reset turns on, finds all drives ready (§6.2).
     fn start(&mut self) {
         self.phase = Phase::Idle;
-        match self.options.timing {
-            Timing::Immediate => self.poll(),
-            Timing::Authentic => self.polls = Some(self.now + POLLING),
+        match &mut self.mechanics {
+            None => self.poll(),
+            Some(mechanics) => mechanics.schedule_poll(self.now),
         }
     }
 
-    /// The drives are looked at for the first time.
     fn poll(&mut self) {
-        self.polls = None;
-        self.interrupt_status.poll();
+        if let Some(mechanics) = &mut self.mechanics {
+            mechanics.poll_due = None;
+        }
+        self.seeks.poll();
         self.interrupt_edge = true;
     }
 
-    /// The end of an access that may have changed what the chip shows: what it showed before, and what it shows now.
-    #[inline(always)]
-    pub(super) fn settle(&mut self) -> [Shown; 2] {
-        let before = self.shown;
-        self.shown = self.to_show();
-        [before, self.shown]
+    /// Updates the outputs at the end of an access. Returns those before and those now.
+    pub(super) fn update_outputs(&mut self) -> [Outputs; 2] {
+        let before = self.outputs;
+        self.outputs = self.compute_outputs();
+        [before, self.outputs]
     }
 
-    /// The level of INT.
-    pub(super) fn interrupt(&self) -> bool {
-        self.shown.interrupt
-    }
-
-    /// What the chip is to show in the state that it is in.
-    #[inline(always)]
-    fn to_show(&self) -> Shown {
-        let (status, by_phase, dma_request) = match &self.phase {
+    fn compute_outputs(&self) -> Outputs {
+        let (status, interrupt, dma_request) = match &self.phase {
             Phase::Stopped => (0, false, false),
             Phase::Idle => (msr::REQUEST, false, false),
             Phase::Command(_) => (msr::REQUEST | msr::BUSY, false, false),
             Phase::Result(result) => {
                 (msr::REQUEST | msr::TO_HOST | msr::BUSY, result.interrupts && result.fetched == 0, false)
             }
-            Phase::Execution(execution) => {
-                (self.execution_status(execution), self.byte_request(execution), self.dma_request())
+            Phase::Execution(command) => {
+                (self.execution_status(command), self.requests_byte_for(command), self.requests_dma_for(command))
             }
         };
-        let main_status = if status == 0 { 0 } else { status | self.interrupt_status.busy() };
-        let interrupt = by_phase || self.interrupt_status.interrupts();
-        let driven = self.pins_driven();
-        Shown { main_status, interrupt: driven && interrupt, dma_request: driven && dma_request }
+        let main_status = if status == 0 { 0 } else { status | self.seeks.busy() };
+        let driven = self.drives_pins();
+        let interrupt = driven && (interrupt || self.seeks.interrupts());
+        Outputs { main_status, interrupt, dma_request: driven && dma_request }
     }
 
-    /// INT and DRQ are driven.
-    pub(super) fn pins_driven(&self) -> bool {
-        self.options.mode.drives_pins(self.digital_output)
+    /// Returns the level of INT.
+    pub(super) fn interrupt(&self) -> bool {
+        self.outputs.interrupt
     }
 
-    /// DRQ: a transfer waits for the DMA channel.
-    pub(super) fn dma_request(&self) -> bool {
-        matches!(&self.phase, Phase::Execution(execution) if self.waits_for_dma(execution) && self.turns_for(execution))
+    fn drives_pins(&self) -> bool {
+        self.registers.drives_pins(self.config.mode)
     }
 
-    /// A transfer can only go on when its DMA channel serves it.
-    fn waits_for_dma(&self, execution: &Execution) -> bool {
-        self.uses_dma() && execution.waits_for_host()
+    fn uses_dma(&self) -> bool {
+        self.settings.specify.uses_dma()
     }
 
-    /// The disk that a command began with turns under the head.
-    fn turns_for(&self, execution: &Execution) -> bool {
-        let drive = self.selected_drive().filter(|_| self.motor_on());
-        drive.and_then(Drive::disk).is_some_and(|disk| execution.is_on(disk))
-    }
-
-    /// A command is in its execution phase.
+    /// Returns whether a command is in its execution phase.
     #[inline]
     pub(super) fn is_executing(&self) -> bool {
         matches!(self.phase, Phase::Execution(_))
     }
 
-    /// ND = 0.
-    fn uses_dma(&self) -> bool {
-        self.specify[1] & 1 == 0
+    /// Returns whether a transfer can only go on when its DMA channel serves it.
+    fn waits_for_dma(&self, command: &DataCommand) -> bool {
+        self.uses_dma() && command.waits_for_host()
     }
 
-    /// In non-DMA mode: the host may move a byte.
-    fn byte_request(&self, execution: &Execution) -> bool {
+    /// Returns whether the disk that a command works on turns under the head.
+    fn turns_for(&self, command: &DataCommand) -> bool {
+        let drive = self.selected_drive().filter(|_| self.registers.motor_on());
+        drive.and_then(Drive::medium_id).is_some_and(|medium| command.is_on(medium))
+    }
+
+    /// Returns DRQ for a command.
+    fn requests_dma_for(&self, command: &DataCommand) -> bool {
+        self.waits_for_dma(command) && self.turns_for(command)
+    }
+
+    /// Returns whether the host may move a byte for a command without DMA.
+    fn requests_byte_for(&self, command: &DataCommand) -> bool {
         if self.uses_dma() {
             return false;
         }
-        match execution.direction() {
+        match command.direction() {
             Some(Direction::ToHost) => !self.fifo.is_empty(),
-            Some(Direction::FromHost) => execution.waits_for_host() && !self.fifo.is_full(),
+            Some(Direction::FromHost) => command.waits_for_host() && !self.fifo.is_full(),
             None => false,
         }
     }
 
-    /// MSR.
-    #[inline]
-    pub(super) fn main_status(&self) -> u8 {
-        self.shown.main_status
-    }
-
-    /// MSR while data moves: in non-DMA mode RQM and DIO follow the FIFO, with DMA only CB shows.
-    #[inline(never)]
-    fn execution_status(&self, execution: &Execution) -> u8 {
-        let direction = match execution.direction() {
-            _ if self.uses_dma() => return msr::BUSY,
+    /// Returns the MSR of the execution phase: without DMA, RQM and DIO follow the FIFO; with DMA only CB shows (§2.1).
+    fn execution_status(&self, command: &DataCommand) -> u8 {
+        let direction = match command.direction() {
             None => return msr::BUSY,
+            _ if self.uses_dma() => return msr::BUSY,
             Some(Direction::ToHost) => msr::TO_HOST,
             Some(Direction::FromHost) => 0,
         };
-        let request = if self.byte_request(execution) { msr::REQUEST } else { 0 };
+        let request = if self.requests_byte_for(command) { msr::REQUEST } else { 0 };
         msr::BUSY | msr::NON_DMA | direction | request
     }
 
-    /// A read of any register but the FIFO.
-    pub(super) fn read_register(&mut self, register: Register) -> u8 {
-        let mode = self.options.mode;
+    /// Returns the MSR.
+    #[inline]
+    pub(super) fn main_status(&self) -> u8 {
+        self.outputs.main_status
+    }
+
+    /// Reads any register but the FIFO.
+    pub(super) fn read_register(&mut self, register: ReadRegister) -> u8 {
+        let mode = self.config.mode;
         match register {
-            Register::MainStatus => self.main_status(),
-            Register::DigitalOutput => self.digital_output,
-            Register::TapeDrive => self.tape_drive,
-            Register::StatusA => self.signals().status_a(mode),
-            Register::StatusB => self.signals().status_b(mode),
-            Register::DigitalInput => {
-                let value = self.signals().digital_input(mode);
-                self.activity.forget();
+            ReadRegister::MainStatus => self.main_status(),
+            ReadRegister::DigitalOutput => self.registers.digital_output,
+            ReadRegister::TapeDrive => self.registers.tape_drive,
+            ReadRegister::StatusA => self.registers.status_a(mode, self.pins()),
+            ReadRegister::StatusB => self.registers.status_b(mode, self.pins()),
+            ReadRegister::DigitalInput => {
+                let value = self.registers.digital_input(mode, self.pins().disk_change);
+                self.registers.clear_flip_flops();
                 value
             }
-            Register::Fifo => 0xFF,
+            ReadRegister::Fifo => 0xFF,
         }
     }
 
-    fn signals(&self) -> Signals {
+    fn pins(&self) -> Pins {
         let drive = self.selected_drive();
-        let Shown { interrupt, dma_request, .. } = self.shown;
-        let at_speed = self.timed() && self.motor_on() && self.at_speed[self.selected()] <= self.now;
-        let turning = drive.filter(|drive| at_speed && drive.disk().is_some());
-        Signals {
-            interrupt,
-            dma_request,
-            writing: matches!(&self.phase, Phase::Execution(execution) if execution.is_writing()),
+        let motor_on = self.registers.motor_on();
+        let selected = self.registers.selected();
+        let at_speed = motor_on && self.mechanics.as_ref().is_some_and(|it| it.is_at_speed(self.now, selected));
+        let turning = drive.filter(|drive| at_speed && drive.medium_id().is_some());
+        Pins {
+            interrupt: self.outputs.interrupt,
+            dma_request: self.outputs.dma_request,
+            write_enable: matches!(&self.phase, Phase::Execution(command) if command.is_writing(self.now)),
             second_drive: self.drives[1].is_some(),
             track_0: drive.is_some_and(Drive::track_0),
-            write_protected: drive.is_some_and(Drive::write_protected),
-            side_1: self.side != 0,
-            index: turning.is_some_and(|drive| timing::index_pulse(self.now, drive.drive_type().rpm())),
-            inward: self.inward,
-            disk_change: drive.filter(|_| self.motor_on()).is_some_and(Drive::changed),
-            activity: self.activity,
-            digital_output: self.digital_output,
-            no_precompensation: self.no_precompensation,
-            rate: self.rate,
+            write_protect: drive.is_some_and(Drive::write_protected),
+            index: turning.is_some_and(|drive| Rotation { rpm: drive.drive_type().rpm() }.index_pulse(self.now)),
+            disk_change: drive.filter(|_| motor_on).is_some_and(Drive::disk_changed),
         }
     }
 
-    /// The number of the drive that the DOR selects, whichever a command names: the select lines are the DOR's.
-    pub(super) fn selected(&self) -> usize {
-        usize::from(self.digital_output & dor::SELECT)
+    /// Returns the drive that the DOR selects.
+    fn selected_drive(&self) -> Option<&Drive> {
+        self.drives[self.registers.selected()].as_ref()
     }
 
-    /// The drive that the DOR selects.
-    pub(super) fn selected_drive(&self) -> Option<&Drive> {
-        self.drives[self.selected()].as_ref()
-    }
-
-    /// The motor of the selected drive.
-    fn motor_on(&self) -> bool {
-        self.digital_output & dor::MOTOR_0 << self.selected() != 0
-    }
-
-    /// A write to any register but the FIFO.
-    pub(super) fn write_register(&mut self, register: Register, value: u8, dma: &mut impl DmaChannel) {
+    /// Writes any register but the FIFO.
+    pub(super) fn write_register(&mut self, register: WriteRegister, value: u8, dma: &mut impl DmaChannel) {
         match register {
-            Register::DigitalOutput => self.write_digital_output(value, dma),
-            Register::TapeDrive => self.tape_drive = value & tdr::TAPE_SELECT,
-            Register::DataRateSelect => self.write_data_rate_select(value),
-            Register::ConfigurationControl => {
-                self.rate = DataRate::from_bits(value);
-                self.no_precompensation = value & ccr::NO_PRECOMPENSATION != 0;
-            }
-            Register::StatusA | Register::StatusB | Register::Fifo => {}
+            WriteRegister::DigitalOutput => self.write_digital_output(value, dma),
+            WriteRegister::TapeDrive => self.registers.write_tape_drive(value),
+            WriteRegister::DataRateSelect => self.write_data_rate_select(value),
+            WriteRegister::ConfigurationControl => self.registers.write_configuration_control(value),
+            WriteRegister::Fifo => {}
         }
     }
 
     fn write_digital_output(&mut self, value: u8, dma: &mut impl DmaChannel) {
-        let before = std::mem::replace(&mut self.digital_output, value);
-        for (number, drive) in self.drives.iter().enumerate() {
-            let started = value & !before & dor::MOTOR_0 << number != 0;
-            if let Some(drive) = drive.as_ref().filter(|_| started) {
-                self.at_speed[number] = self.now + timing::spin_up(drive.drive_type());
+        let before = self.registers.write_digital_output(value);
+        if let Some(mechanics) = &mut self.mechanics {
+            for (number, drive) in self.drives.iter().enumerate() {
+                let started = value & !before & dor::MOTOR_0 << number != 0;
+                if let Some(drive) = drive.as_ref().filter(|_| started) {
+                    mechanics.start_motor(self.now, number, drive.drive_type());
+                }
             }
         }
         match (before & dor::NOT_RESET != 0, value & dor::NOT_RESET != 0) {
@@ -494,8 +330,8 @@ impl Chip {
     }
 
     fn write_data_rate_select(&mut self, value: u8) {
-        self.rate = DataRate::from_bits(value);
-        if self.digital_output & dor::NOT_RESET == 0 {
+        self.registers.rate = DataRate::from_bits(value);
+        if !self.registers.is_running() {
             return;
         }
         if value & dsr::RESET != 0 {
@@ -506,34 +342,35 @@ impl Chip {
         }
     }
 
-    /// A byte of a command, or of the data in non-DMA mode.
+    /// Takes a byte of a command, or of the data without DMA.
     #[inline]
     pub(super) fn write_fifo(&mut self, value: u8, dma: &mut impl DmaChannel) -> PinsMayChange {
         match &mut self.phase {
-            Phase::Command(command) => {
-                self.command[command.received as usize] = value;
-                command.received += 1;
-                if command.received < command.length {
+            Phase::Command(phase) => {
+                self.command[phase.received as usize] = value;
+                phase.received += 1;
+                let command = phase.command;
+                if (phase.received as usize) < command.length() {
                     return false;
                 }
-                self.execute(dma);
+                self.execute(command, dma);
             }
             Phase::Idle => {
                 self.command[0] = value;
-                let length = 1 + self.command_row().parameters.len() as u32;
-                if length > 1 {
-                    self.phase = Phase::Command(CommandPhase { received: 1, length });
-                    self.shown.main_status |= msr::BUSY;
+                let command = self.decode(value);
+                if command.length() > 1 {
+                    self.phase = Phase::Command(CommandPhase { command, received: 1 });
+                    self.outputs.main_status |= msr::BUSY;
                     return false;
                 }
-                self.execute(dma);
+                self.execute(command, dma);
             }
             _ => self.write_data(value, dma),
         }
         true
     }
 
-    /// The next byte of the result, or of the data in non-DMA mode; 0 when there is none.
+    /// Returns the next byte of the result, or of the data without DMA; 0 when there is none.
     #[inline]
     pub(super) fn read_fifo(&mut self, dma: &mut impl DmaChannel) -> (u8, PinsMayChange) {
         match &mut self.phase {
@@ -543,7 +380,7 @@ impl Chip {
                 let first = result.fetched == 1;
                 if result.fetched == result.length {
                     self.phase = Phase::Idle;
-                    self.shown.main_status = msr::REQUEST | self.interrupt_status.busy();
+                    self.outputs.main_status = msr::REQUEST | self.seeks.busy();
                 }
                 (byte, first)
             }
@@ -551,11 +388,10 @@ impl Chip {
         }
     }
 
-    /// A byte from the host for the disk, if the command asks for that.
-    #[inline(never)]
+    /// Takes a byte of the host for the disk, if the command asks for one.
     fn write_data(&mut self, value: u8, dma: &mut impl DmaChannel) {
-        if !self.moves_bytes(Direction::FromHost) {
-            return self.ignored("write");
+        if !self.requests_byte(Direction::FromHost) {
+            return self.ignore("write");
         }
         let request_ended = self.fifo.push(value);
         if self.fifo.is_full() {
@@ -564,11 +400,10 @@ impl Chip {
         self.end_request(request_ended);
     }
 
-    /// A byte from the disk for the host, if the command asks for that.
-    #[inline(never)]
+    /// Returns a byte of the disk for the host, if the command has one.
     fn read_data(&mut self, dma: &mut impl DmaChannel) -> u8 {
-        if !self.moves_bytes(Direction::ToHost) {
-            self.ignored("read");
+        if !self.requests_byte(Direction::ToHost) {
+            self.ignore("read");
             return 0;
         }
         let mut byte = 0;
@@ -580,15 +415,15 @@ impl Chip {
         byte
     }
 
-    /// As many bytes as the disk takes of `data` before the MSR would tell the host to stop.
+    /// Takes as many bytes of `data` as the disk takes before the MSR would tell the host to stop. Returns their number.
     pub(super) fn write_string(&mut self, data: &[u8], dma: &mut impl DmaChannel) -> usize {
-        if !self.moves_bytes(Direction::FromHost) {
+        if !self.requests_byte(Direction::FromHost) {
             return 0;
         }
-        if self.timed() {
+        if self.mechanics.is_some() {
             // Only the FIFO is between the host and the disk, which takes its time.
             let goes = |byte: &&u8| {
-                let goes = self.moves_bytes(Direction::FromHost);
+                let goes = self.requests_byte(Direction::FromHost);
                 if goes {
                     self.write_data(**byte, dma);
                 }
@@ -597,407 +432,357 @@ impl Chip {
             return data.iter().take_while(goes).count();
         }
         let mut string = GuestString { output: data, ..GuestString::default() };
-        self.proceed_with(Some(&mut string), dma);
+        self.proceed_with(&mut string, dma);
         self.interrupt_edge |= string.request_ended;
         data.len() - string.output.len()
     }
 
-    /// As many bytes into `data` as the disk has before the MSR would tell the host to stop.
+    /// Fills `data` with as many bytes as the disk has before the MSR would tell the host to stop. Returns their number.
     pub(super) fn read_string(&mut self, data: &mut [u8], dma: &mut impl DmaChannel) -> usize {
-        if !self.moves_bytes(Direction::ToHost) {
+        if !self.requests_byte(Direction::ToHost) {
             return 0;
         }
         let length = data.len();
         let (held, request_ended) = self.fifo.pop(data);
         let mut string = GuestString { input: &mut data[held..], request_ended, ..GuestString::default() };
         if self.fifo.is_empty() {
-            self.proceed_with(Some(&mut string), dma);
+            self.proceed_with(&mut string, dma);
         }
         let GuestString { input, request_ended, .. } = string;
         self.end_request(request_ended);
         length - input.len()
     }
 
-    /// A request for bytes may have ended. The next one needs an edge of its own, which with time may still be to come.
+    /// Notes that a request for bytes may have ended. The next one needs an edge of its own; with timing it can be still to
+    /// come.
     fn end_request(&mut self, ended: bool) {
-        self.interrupt_edge |= ended && (!self.timed() || self.requests_byte());
+        self.interrupt_edge |= ended && (self.mechanics.is_none() || self.requests_any_byte());
     }
 
-    /// In non-DMA mode, RQM is up for a byte of the data.
-    fn requests_byte(&self) -> bool {
-        matches!(&self.phase, Phase::Execution(execution) if self.byte_request(execution))
+    /// Returns whether the host may move a byte of the data.
+    fn requests_any_byte(&self) -> bool {
+        matches!(&self.phase, Phase::Execution(command) if self.requests_byte_for(command))
     }
 
-    /// In non-DMA mode, RQM is up for a byte that goes this way.
-    fn moves_bytes(&self, direction: Direction) -> bool {
-        matches!(&self.phase, Phase::Execution(execution)
-            if execution.direction() == Some(direction) && self.byte_request(execution))
+    /// Returns whether the host may move a byte of the data in this direction.
+    fn requests_byte(&self, direction: Direction) -> bool {
+        matches!(&self.phase, Phase::Execution(command)
+            if command.direction() == Some(direction) && self.requests_byte_for(command))
     }
 
     #[cold]
-    fn ignored(&self, access: &str) {
+    fn ignore(&self, access: &str) {
         debug!("{access} of the FIFO ignored, MSR {:#04x}", self.main_status());
     }
 
-    /// How CONFIGURE has the FIFO.
-    fn fifo_size(&self) -> FifoSize {
-        let on = self.configure & configure::FIFO_OFF == 0;
-        FifoSize { threshold: on.then_some(usize::from(self.configure & configure::THRESHOLD) + 1) }
-    }
-
-    fn timed(&self) -> bool {
-        self.options.timing == Timing::Authentic
-    }
-
-    /// What SPECIFY makes of the time.
-    fn steps_and_head(&self) -> StepsAndHead {
-        StepsAndHead { specify: self.specify, rate: self.rate }
-    }
-
-    /// What a step takes, with timing.
-    pub(super) fn step_time(&self) -> Option<Nanoseconds> {
-        self.timed().then(|| self.steps_and_head().step())
-    }
-
-    /// When a data command finds the disk at speed under a head that is loaded and rests, after as many steps.
-    fn start_time(&self, steps: u8) -> Nanoseconds {
-        let drive = self.selected();
-        let time = self.steps_and_head();
-        let stepped = if steps > 0 { self.now + Nanoseconds::from(steps) * time.step() + SETTLING } else { 0 };
-        let seeking = self.seeks.iter().flatten().filter(|seek| seek.drive() == drive).map(Seek::last).max();
-        let loaded = if self.now < self.head_loaded { self.now } else { self.now + time.head_load() };
-        let rests = seeking.map_or(self.settled[drive].max(self.now), |last| last + SETTLING);
-        loaded.max(stepped).max(if steps > 0 { 0 } else { rests }).max(self.at_speed[drive])
-    }
-
-    fn execute(&mut self, dma: &mut impl DmaChannel) {
-        let command = self.command_row();
-        let [opcode, first, second, third, ..] = self.command;
-        let unit = usize::from(first & 0b11);
-        self.phase = Phase::Idle;
-        match command.action {
-            Action::Transfer(kind) => self.start_transfer(kind, dma),
-            Action::FormatTrack => self.start_format(dma),
-            Action::Recalibrate => {
-                self.recalibrate(unit);
-                self.report(command, &[]);
-            }
-            Action::Seek => {
-                self.seek(unit, second);
-                self.report(command, &[]);
-            }
-            Action::RelativeSeek => {
-                self.relative_seek(opcode, unit, second);
-                self.report(command, &[]);
-            }
-            Action::SenseInterruptStatus => match self.sense_interrupt() {
-                Some(status) => self.enter_result(command, status, false),
-                None => self.enter_result(&command::INVALID, [st0::INVALID], false),
-            },
-            Action::Version => self.enter_result(command, [0x90], false),
-            Action::SenseDriveStatus => {
-                self.side = first >> 2 & 1;
-                self.enter_result(command, [self.drive_status_3(first)], false);
-            }
-            Action::DumpRegisters => self.enter_result(command, self.dump(), false),
-            Action::Lock => {
-                self.lock = opcode & LOCK != 0;
-                self.enter_result(command, [u8::from(self.lock) << 4], false);
-            }
-            Action::Specify => {
-                self.specify = [first, second];
-                self.report(command, &[]);
-            }
-            Action::Configure => {
-                // POLL can only keep the first look at the drives from happening; without timing that ends the reset.
-                if second & configure::POLL != 0 {
-                    self.polls = None;
-                }
-                self.configure = second & configure::ALL;
-                self.precompensation_start = third;
-                self.report(command, &[]);
-            }
-            Action::PerpendicularMode => {
-                self.set_perpendicular(first);
-                self.report(command, &[]);
-            }
-            Action::Invalid => self.enter_result(command, [st0::INVALID], false),
-        }
-    }
-
-    /// Begins the result phase of `command`, whose row says how many of `bytes` there are.
-    #[inline]
-    fn enter_result<const N: usize>(&mut self, command: &Command, bytes: [u8; N], interrupts: bool) {
-        debug_assert_eq!(command.results.len(), N);
-        self.result[..N].copy_from_slice(&bytes);
-        self.interrupt_edge |= interrupts;
-        self.phase = Phase::Result(ResultPhase { length: N as u32, fetched: 0, interrupts });
-        self.report(command, &bytes);
-    }
-
-    /// Says what became of a command, if anybody wants to know.
-    #[inline]
-    fn report(&mut self, command: &Command, result: &[u8]) {
-        if self.metrics.0.is_some() || log_enabled!(Level::Trace) {
-            self.tell(command, result);
-        }
-    }
-
-    #[cold]
-    fn tell(&mut self, command: &Command, result: &[u8]) {
-        let bytes = &self.command[..=command.parameters.len()];
-        let Moved { sectors, bytes_read, bytes_written } = std::mem::take(&mut self.moved);
-        let end = CommandEnd {
-            name: command.name,
-            command: bytes,
-            result,
-            drive: command.parameters.first().is_some_and(|&name| name == "US").then(|| bytes[1] & 0b11),
-            sectors,
-            bytes_read,
-            bytes_written,
-            parameter_names: command.parameters,
-            result_names: command.results,
-        };
-        trace!("{end}");
-        if let Some(metrics) = &mut self.metrics.0 {
-            metrics.command_ended(&end);
-        }
-    }
-
-    /// The row of the command whose first byte has come.
-    fn command_row(&self) -> &'static Command {
-        let row = command::decode(self.command[0]);
+    /// Returns the row of the command that `byte` begins.
+    pub(super) fn decode(&self, byte: u8) -> &'static Command {
+        let row = command::decode(byte);
         match row.action {
-            Action::Transfer(Kind::Scan(_)) if !self.options.scan => &command::INVALID,
+            Action::Transfer(TransferKind::Scan(_)) if !self.config.scan_commands => &command::INVALID_COMMAND,
             _ => row,
         }
     }
 
-    /// The drive bits change only with OW set.
-    fn set_perpendicular(&mut self, value: u8) {
-        let written = match value & perpendicular::OVERWRITE {
-            0 => perpendicular::GAP_AND_GATE,
-            _ => perpendicular::GAP_AND_GATE | perpendicular::DRIVES,
-        };
-        self.perpendicular = self.perpendicular & !written | value & written;
+    /// Carries out a command whose bytes have all come.
+    fn execute(&mut self, command: &'static Command, dma: &mut impl DmaChannel) {
+        let [opcode, first, second, third, ..] = self.command;
+        let HeadUnit { head, unit } = HeadUnit::of(first);
+        self.phase = Phase::Idle;
+        match command.action {
+            Action::Transfer(_) | Action::ReadId | Action::FormatTrack => {
+                return self.start_data_command(command.action, dma);
+            }
+            Action::Recalibrate => self.seek_command(|seeks, stepper| seeks.recalibrate(unit, stepper)),
+            Action::Seek => self.seek_command(|seeks, stepper| seeks.seek(unit, second, stepper)),
+            Action::RelativeSeek => {
+                let direction = if opcode & STEP_IN != 0 { StepDirection::In } else { StepDirection::Out };
+                self.seek_command(|seeks, stepper| seeks.relative_seek(unit, direction, second, stepper));
+            }
+            Action::SenseInterruptStatus => {
+                return match self.seeks.sense() {
+                    Some(status) => {
+                        // Statuses that are left need an edge of their own (§6.4).
+                        self.interrupt_edge |= self.seeks.interrupts();
+                        self.enter_result(command, status)
+                    }
+                    None => self.enter_result(&command::INVALID_COMMAND, [st0::INVALID]),
+                };
+            }
+            Action::Version => return self.enter_result(command, [0x90]),
+            Action::SenseDriveStatus => {
+                self.registers.head_select = head;
+                return self.enter_result(command, [self.drive_status(HeadUnit { head, unit })]);
+            }
+            Action::DumpRegisters => return self.enter_result(command, self.settings.dump(self.seeks.cylinders())),
+            Action::Lock => {
+                self.settings.lock = opcode & LOCK != 0;
+                return self.enter_result(command, [u8::from(self.settings.lock) << 4]);
+            }
+            Action::Specify => self.settings.specify = Specify([first, second]),
+            Action::Configure => {
+                // POLL can only prevent the first poll after a reset; without timing that ends the reset.
+                if let Some(mechanics) = self.mechanics.as_mut().filter(|_| second & configure::POLL != 0) {
+                    mechanics.poll_due = None;
+                }
+                self.settings.set_configure(second, third);
+            }
+            Action::PerpendicularMode => self.settings.set_perpendicular(first),
+            Action::Invalid => return self.enter_result(command, [st0::INVALID]),
+        }
+        self.report(command, None, &[], Counts::default());
     }
 
-    /// ST3: the sensors of the drive that the DOR selects, and the head and drive bits of the command.
-    fn drive_status_3(&self, head_and_unit: u8) -> u8 {
+    /// Calls `f` with the seeks and the drives that they move.
+    fn with_stepper<R>(&mut self, f: impl FnOnce(&mut SeekControl, &mut Stepper<'_>) -> R) -> R {
+        let interval = self.settings.specify.step_interval(self.registers.rate);
+        let timing = self.mechanics.as_mut().map(|mechanics| (mechanics, interval));
+        let Self { drives, registers, seeks, now, .. } = self;
+        f(seeks, &mut Stepper { drives, registers, timing, now: *now })
+    }
+
+    fn seek_command(&mut self, f: impl FnOnce(&mut SeekControl, &mut Stepper<'_>) -> Ended) {
+        self.drop_ready_changes();
+        self.interrupt_edge |= self.with_stepper(f);
+    }
+
+    /// Drops what the poll found. The interrupt of the command that starts then needs an edge of its own (§6.2).
+    fn drop_ready_changes(&mut self) {
+        self.interrupt_edge |= self.seeks.drop_ready_changes();
+    }
+
+    /// Returns ST3: the sensors of the drive that the DOR selects, and the head and the unit of the command (§5.4).
+    fn drive_status(&self, head_unit: HeadUnit) -> u8 {
         let drive = self.selected_drive();
         let track_0 = if drive.is_some_and(Drive::track_0) { st3::TRACK_0 } else { 0 };
         let protected = if drive.is_some_and(Drive::write_protected) { st3::WRITE_PROTECTED } else { 0 };
-        st3::ALWAYS | track_0 | protected | head_and_unit & 0b111
+        st3::ALWAYS | track_0 | protected | head_unit.bits()
     }
 
-    /// The ten bytes of DUMPREG.
-    fn dump(&self) -> [u8; MAX_RESULT] {
-        let [c0, c1, c2, c3] = self.present_cylinder;
-        let [step_and_unload, load_and_mode] = self.specify;
-        let lock = u8::from(self.lock) << 7;
-        [
-            c0,
-            c1,
-            c2,
-            c3,
-            step_and_unload,
-            load_and_mode,
-            self.last_track_length,
-            lock | self.perpendicular,
-            self.configure,
-            self.precompensation_start,
-        ]
+    /// Enters the result phase of a command without an execution phase, which does not interrupt.
+    fn enter_result<const N: usize>(&mut self, command: &Command, bytes: [u8; N]) {
+        self.enter_result_phase(command, bytes, false);
+        self.report(command, None, &bytes, Counts::default());
     }
 
-    fn start_transfer(&mut self, kind: Kind, dma: &mut impl DmaChannel) {
-        let [_, unit, cylinder, _, _, _, end_of_track, ..] = self.command;
-        self.forget_polling();
+    /// Enters the result phase of `command`, whose row says how many of `bytes` there are.
+    fn enter_result_phase<const N: usize>(&mut self, command: &Command, bytes: [u8; N], interrupts: bool) {
+        debug_assert_eq!(command.results.len(), N);
+        self.result[..N].copy_from_slice(&bytes);
+        self.interrupt_edge |= interrupts;
+        self.phase = Phase::Result(ResultPhase { length: N as u32, fetched: 0, interrupts });
+    }
+
+    /// Reports a command that has ended, if anybody wants to know.
+    #[inline]
+    fn report(&mut self, command: &Command, direction: Option<Direction>, result: &[u8], counts: Counts) {
+        if self.tracer.is_active() {
+            self.tracer.completed(command, direction, &self.command, result, counts);
+        }
+    }
+
+    /// Starts a data command, after the implied seek that EIS asks for.
+    fn start_data_command(&mut self, action: Action, dma: &mut impl DmaChannel) {
+        self.drop_ready_changes();
+        let [_, head_unit, cylinder, sectors, _, _, end_of_track, ..] = self.command;
         let mut steps = 0;
-        if kind != Kind::ReadId {
-            self.last_track_length = end_of_track;
-            let seeks = self.configure & configure::IMPLIED_SEEK != 0;
-            steps = if seeks { self.implied_seek(usize::from(unit & 0b11), cylinder) } else { 0 };
-        }
-        let mut due = if self.timed() { self.start_time(steps) } else { 0 };
-        let mut transfer = Transfer::new(kind, &self.command, self.rate, steps > 0);
-        if transfer.writes() && self.refuses_at_once() {
-            transfer.fail(st1::NOT_WRITABLE, 0);
-            due = self.now;
-        }
-        self.begin(Execution::transfer(transfer, due), dma);
-    }
-
-    /// The disk is write protected, which the chip looks at before it waits for anything. Where there is nothing to wait
-    /// for, the command sees for itself.
-    fn refuses_at_once(&self) -> bool {
-        (self.timed() || !self.motor_on()) && self.selected_drive().is_some_and(Drive::write_protected)
-    }
-
-    fn start_format(&mut self, dma: &mut impl DmaChannel) {
-        self.forget_polling();
-        self.last_track_length = self.command[3];
-        let mut due = if self.timed() { self.start_time(0) } else { 0 };
-        let mut format = FormatTrack::new(&self.command, self.rate);
-        if self.refuses_at_once() {
-            format.fail(st1::NOT_WRITABLE);
-            due = self.now;
-        }
-        self.begin(Execution::format(format, due), dma);
-    }
-
-    /// Into the execution phase.
-    #[inline(always)]
-    fn begin(&mut self, execution: Execution, dma: &mut impl DmaChannel) {
-        self.fifo.begin(self.fifo_size(), self.timed());
-        self.waited = Duration::ZERO;
-        self.phase = Phase::Execution(execution);
-        self.proceed(dma);
-        if let Phase::Execution(execution) = &self.phase {
-            // A request for a byte needs an edge of its own, whatever holds INT up.
-            self.interrupt_edge |= self.byte_request(execution);
-        }
-    }
-
-    /// A command that starts makes the news of polling stale, and its own interrupt one that needs an edge.
-    pub(super) fn forget_polling(&mut self) {
-        self.interrupt_edge |= self.interrupt_status.forget_polling();
-    }
-
-    /// Lets a command go on as far as the host keeps up, and enters the result phase when it is over.
-    pub(super) fn proceed(&mut self, dma: &mut impl DmaChannel) {
-        self.proceed_with(None, dma);
-    }
-
-    fn proceed_with(&mut self, string: Option<&mut GuestString<'_>>, dma: &mut impl DmaChannel) {
-        let (motor_on, gate, uses_dma) = (self.motor_on(), self.pins_driven(), self.uses_dma());
-        let selected = self.selected();
-        let now = self.timed().then_some(self.now);
-        let Phase::Execution(execution) = &mut self.phase else { return };
-        let drive = self.drives[selected].as_mut().filter(|_| motor_on);
-        let mut head = drive.and_then(Drive::head);
-        if now.is_some() && head.is_some() {
-            execution.resume(self.at_speed[selected]);
-        }
-        let (ids, mut none) = (&mut self.format_ids, GuestString::default());
-        let progress = match uses_dma {
-            true => {
-                let mut port = DmaPort { channel: dma, gate, served: false, fifo: self.fifo.size() };
-                let progress = execution.proceed(head.as_mut(), &mut port, ids, now);
-                if port.served {
-                    self.waited = Duration::ZERO;
+        match action {
+            Action::Transfer(_) => {
+                self.settings.last_track_length = end_of_track;
+                if self.settings.implied_seek() {
+                    let HeadUnit { unit, .. } = HeadUnit::of(head_unit);
+                    steps = self.with_stepper(|seeks, stepper| seeks.implied_seek(unit, cylinder, stepper));
                 }
-                progress
             }
-            false => {
-                let string = string.unwrap_or(&mut none);
-                execution.proceed(head.as_mut(), &mut Pio { fifo: &mut self.fifo, string }, ids, now)
+            Action::FormatTrack => self.settings.last_track_length = sectors,
+            _ => {}
+        }
+        let (rate, schedule) = (self.registers.rate, self.schedule());
+        if let Some(command) = DataCommand::new(action, &self.command, rate, steps > 0, schedule) {
+            self.begin(command, dma);
+        }
+    }
+
+    /// Returns the schedule of a data command that starts now, with timing.
+    fn schedule(&self) -> Option<Schedule> {
+        self.mechanics.as_ref().map(|mechanics| {
+            let selected = self.registers.selected();
+            let head_load = self.settings.specify.head_load(self.registers.rate);
+            Schedule::new(mechanics.ready_at(self.now, selected, self.seeks.steps_end(selected), head_load))
+        })
+    }
+
+    /// Returns whether the disk is write protected, at which the chip looks before it waits for anything (§3.5). Where there is
+    /// nothing to wait for, the command sees for itself.
+    fn refuses_to_write(&self) -> bool {
+        let waits = self.mechanics.is_some() || !self.registers.motor_on();
+        waits && self.selected_drive().is_some_and(Drive::write_protected)
+    }
+
+    /// Enters the execution phase.
+    fn begin(&mut self, mut command: DataCommand, dma: &mut impl DmaChannel) {
+        if command.writes() && self.refuses_to_write() {
+            command.fail(st1::NOT_WRITABLE, 0);
+            if let Some(schedule) = &mut command.schedule {
+                schedule.due = self.now;
+            }
+        }
+        let pacing = match self.mechanics {
+            None => Pacing::Immediate,
+            Some(_) => Pacing::Rotating { requesting: true },
+        };
+        self.fifo = Fifo::new(FifoSize { threshold: self.settings.fifo_threshold() }, pacing);
+        self.waited = Duration::ZERO;
+        self.phase = Phase::Execution(command);
+        self.proceed(dma);
+        // A request for a byte needs an edge of its own, whatever holds INT up.
+        self.interrupt_edge |= self.requests_any_byte();
+    }
+
+    /// Lets a data command go on as far as it can, and enters the result phase when it is over.
+    pub(super) fn proceed(&mut self, dma: &mut impl DmaChannel) {
+        self.proceed_with(&mut GuestString::default(), dma);
+    }
+
+    fn proceed_with(&mut self, string: &mut GuestString<'_>, dma: &mut impl DmaChannel) {
+        let (motor_on, gate, uses_dma) = (self.registers.motor_on(), self.drives_pins(), self.uses_dma());
+        let selected = self.registers.selected();
+        let timing = self.mechanics.as_ref().map(|mechanics| (self.now, mechanics.at_speed_at[selected]));
+        let Phase::Execution(command) = &mut self.phase else { return };
+        let mut head = self.drives[selected].as_mut().filter(|_| motor_on).and_then(Drive::head);
+        let outcome = if uses_dma {
+            let mut port = DmaPort { channel: dma, gate, fifo: self.fifo.size, served: false };
+            let outcome = match timing {
+                None => immediate::run(command, head.as_mut(), &mut port, &mut self.format_ids),
+                Some(timing) => rotating::run(command, timing, head.as_mut(), &mut port, &mut self.format_ids),
+            };
+            if port.served {
+                self.waited = Duration::ZERO;
+            }
+            outcome
+        } else {
+            let mut port = PioPort { fifo: &mut self.fifo, string };
+            match timing {
+                None => immediate::run(command, head.as_mut(), &mut port, &mut self.format_ids),
+                Some(timing) => rotating::run(command, timing, head.as_mut(), &mut port, &mut self.format_ids),
             }
         };
         drop(head);
-        self.side = execution.side();
-        self.activity.add(execution.take_passed());
-        match (progress, self.options.empty_drive) {
-            (Some(Progress::Waiting), _) => return,
-            (Some(Progress::Ended), _) => {}
-            // Without a disk no index pulse comes. The chip waits for one until it is reset.
-            (None, EmptyDrive::Hang) => return execution.stall(),
-            (None, EmptyDrive::Fail) => {
-                execution.fail_without_disk();
-                execution.wait_until(self.now + 2 * TURN.as_nanos() as Nanoseconds);
-                self.give_up_writing();
+        self.registers.head_select = command.head;
+        self.registers.record(command.take_activity());
+        match (outcome, self.config.empty_drive) {
+            (RunOutcome::Waiting, _) => return,
+            (RunOutcome::Ended, _) => {}
+            // Without a disk no index pulse comes. The chip waits for one until it is reset (§4.13).
+            (RunOutcome::NoDisk, EmptyDrive::Hang) => {
+                if let Some(schedule) = &mut command.schedule {
+                    schedule.spindle_stopped = true;
+                }
+                return;
+            }
+            (RunOutcome::NoDisk, EmptyDrive::Fail) => {
+                command.fail_without_disk();
+                if let Some(schedule) = &mut command.schedule {
+                    schedule.due = self.now + 2 * REVOLUTION;
+                }
+                self.abort_write();
             }
         }
-        let Phase::Execution(execution) = &mut self.phase else { return };
-        if now.is_some_and(|now| now < execution.due()) {
+        self.end_when_due();
+    }
+
+    /// Ends the execution phase of a command that is over, when its end is due and the host has what the disk delivered.
+    fn end_when_due(&mut self) {
+        let Phase::Execution(command) = &self.phase else { return };
+        if command.schedule.is_some_and(|schedule| self.now < schedule.due) {
             return;
         }
-        // What the disk delivered is fetched before the result shows.
-        if self.fifo.is_empty() || execution.direction() != Some(Direction::ToHost) {
-            if now.is_some() {
-                self.head_loaded = self.now + self.steps_and_head().head_unload();
+        if self.fifo.is_empty() || command.direction() != Some(Direction::ToHost) {
+            if let Some(mechanics) = &mut self.mechanics {
+                mechanics.end_command(self.now, self.settings.specify, self.registers.rate);
             }
             self.end_execution();
         }
     }
 
-    /// From the execution phase to the result phase.
-    #[inline]
+    /// Goes from the execution phase to the result phase.
     fn end_execution(&mut self) {
-        let Phase::Execution(execution) = &self.phase else { return };
-        let result = execution.result(&self.format_ids);
-        self.moved = execution.moved();
-        self.enter_result(self.command_row(), result, true);
-        if self.polls.is_some_and(|at| at <= self.now) {
+        let Phase::Execution(data) = &self.phase else { return };
+        let (result, direction, counts) = (data.result(), data.direction(), data.counts);
+        let command = self.decode(self.command[0]);
+        self.enter_result_phase(command, result, true);
+        self.report(command, direction, &result, counts);
+        if self.mechanics.as_ref().and_then(|mechanics| mechanics.poll_due).is_some_and(|due| due <= self.now) {
             self.poll();
         }
     }
 
-    /// Time passes for a command that waits for its DMA channel. A turn of the disk is more than any channel needs.
+    /// Lets time pass, up to the next event at most, which then happens.
     pub(super) fn advance(&mut self, elapsed: Duration, dma: &mut impl DmaChannel) {
-        if self.timed() {
-            return self.pass(elapsed, dma);
+        let left = self.next_event();
+        self.now = time::later(self.now, elapsed);
+        if self.mechanics.is_some() {
+            return self.run_mechanics(dma);
         }
-        let Some(left) = self.next_event() else { return };
+        let Some(left) = left else { return };
         self.waited += elapsed.min(left);
-        if elapsed < left {
-            return;
+        if elapsed >= left {
+            self.end_wait_for_dma();
         }
-        let (turns, selected) = (self.dma_request(), self.selected());
-        let Phase::Execution(execution) = &mut self.phase else { return };
+    }
+
+    /// Ends a command that has waited for its DMA channel for a revolution, which is more than any channel needs (§4.14).
+    fn end_wait_for_dma(&mut self) {
+        let selected = self.registers.selected();
+        let turns = matches!(&self.phase, Phase::Execution(command) if self.requests_dma_for(command));
+        let Phase::Execution(command) = &mut self.phase else { return };
         if turns {
-            execution.overrun(self.drives[selected].as_mut().and_then(Drive::head).as_mut());
+            command.overrun_on(self.drives[selected].as_mut().and_then(Drive::head).as_mut());
         } else {
-            execution.fail_without_disk();
-            self.give_up_writing();
+            command.fail_without_disk();
+            self.abort_write();
         }
         self.end_execution();
     }
 
-    /// Time passes up to the next event at most, which then happens.
-    fn pass(&mut self, elapsed: Duration, dma: &mut impl DmaChannel) {
-        self.now = timing::later(self.now, elapsed);
-        if self.next_look().is_some_and(|at| at <= self.now) {
+    /// Makes happen what is due now, with timing.
+    fn run_mechanics(&mut self, dma: &mut impl DmaChannel) {
+        if self.poll_due().is_some_and(|due| due <= self.now) {
             self.poll();
         }
-        for unit in 0..self.seeks.len() {
-            if self.seeks[unit].is_some_and(|seek| seek.next() <= self.now) {
-                self.proceed_seek(unit);
-            }
-        }
+        self.interrupt_edge |= self.with_stepper(SeekControl::advance);
         // Only what is due: otherwise it would make a difference in how many pieces time comes.
-        if matches!(&self.phase, Phase::Execution(execution) if execution.due() <= self.now) {
-            let requested = self.requests_byte();
+        let due = match &self.phase {
+            Phase::Execution(command) => command.schedule.is_some_and(|schedule| schedule.due <= self.now),
+            _ => false,
+        };
+        if due {
+            let requested = self.requests_any_byte();
             self.proceed(dma);
             // A request for a byte needs an edge of its own, whatever holds INT up.
-            self.interrupt_edge |= !requested && self.requests_byte();
+            self.interrupt_edge |= !requested && self.requests_any_byte();
         }
     }
 
-    /// When the drives are looked at for the first time after a reset: not while a command has to do with a disk.
-    fn next_look(&self) -> Option<Nanoseconds> {
-        self.polls.filter(|_| !self.is_executing())
+    /// Returns when the drives are polled for the first time after a reset: not while a command has to do with a disk.
+    fn poll_due(&self) -> Option<Nanoseconds> {
+        self.mechanics.as_ref()?.poll_due.filter(|_| !self.is_executing())
     }
 
-    /// With timing: when something happens by itself next.
-    fn next_moment(&self) -> Option<Nanoseconds> {
+    /// Returns how long it is until something happens by itself.
+    pub(super) fn next_event(&self) -> Option<Duration> {
         let execution = match &self.phase {
-            Phase::Execution(execution) => Some(execution.due()).filter(|&due| due > self.now),
+            Phase::Execution(command) => Some(command),
             _ => None,
         };
-        let seeks = self.seeks.iter().flatten().map(Seek::next);
-        seeks.chain(self.next_look()).chain(execution).min()
-    }
-
-    /// How long it is until something happens by itself.
-    pub(super) fn next_event(&self) -> Option<Duration> {
-        if self.timed() {
-            return self.next_moment().map(|at| Duration::from_nanos(at.saturating_sub(self.now)));
+        if self.mechanics.is_some() {
+            let command = execution.and_then(|command| command.schedule).map(|schedule| schedule.due);
+            let command = command.filter(|&due| due > self.now);
+            let next = self.seeks.next_step().into_iter().chain(self.poll_due()).chain(command).min();
+            return next.map(|at| Duration::from_nanos(at.saturating_sub(self.now)));
         }
-        let Phase::Execution(execution) = &self.phase else { return None };
-        let ends = self.options.empty_drive == EmptyDrive::Fail || self.turns_for(execution);
-        (ends && self.waits_for_dma(execution)).then(|| TURN.saturating_sub(self.waited))
+        let command = execution.filter(|command| self.waits_for_dma(command))?;
+        let ends = self.config.empty_drive == EmptyDrive::Fail || self.turns_for(command);
+        ends.then(|| Duration::from_nanos(REVOLUTION).saturating_sub(self.waited))
     }
 }
-
-/// A turn of the disk at 300 rpm.
-const TURN: Duration = Duration::from_millis(200);

@@ -1,4 +1,4 @@
-//! What became of the commands, for those who count them or read along.
+//! What became of the commands, for VM monitors that count them or log them.
 
 use std::{
     fmt,
@@ -9,26 +9,32 @@ use std::{
     },
 };
 
-use super::registers::{st0, st1};
+use log::{Level, log_enabled, trace};
+
+use super::{
+    command::{Command, Direction, MAX_COMMAND, Parameter},
+    data::Counts,
+    registers::{st0, st1},
+};
 use crate::drive::{FloppyDrives, MediaEvent};
 
-/// A command that has ended, or, if it has no result, one that has been carried out: a SEEK then is on its way.
+/// A command that has ended, or, if it has no result, one that has been carried out: a SEEK then is under way.
 ///
-/// It prints as a person reads it, with the names of the data sheet and numbers in hex:
+/// It prints as the data sheet names its bytes, HDS and DS in decimal and all others in hex:
 ///
 /// ```text
-/// READ DATA US=00 C=00 H=00 R=01 N=02 EOT=12 GPL=1B DTL=FF -> ST0=00 ST1=00 ST2=00 C=00 H=00 R=02 N=02
+/// READ DATA HDS=0 DS=0 C=00 H=00 R=01 N=02 EOT=12 GPL=1B DTL=FF -> ST0=00 ST1=00 ST2=00 C=00 H=00 R=02 N=02
 /// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct CommandEnd<'a> {
+pub struct CommandCompletion<'a> {
     /// The name in the data sheet.
     pub name: &'static str,
     /// The command byte and its parameters.
     pub command: &'a [u8],
-    /// The bytes of the result phase; none for SPECIFY, CONFIGURE, PERPENDICULAR MODE and what moves a head.
+    /// The bytes of the result phase; none for SPECIFY, CONFIGURE, PERPENDICULAR MODE and the commands that move a head.
     pub result: &'a [u8],
-    /// The drive that the command names, 0 to 3.
+    /// The drive that the command names by DS1 and DS0, 0 to 3.
     pub drive: Option<u8>,
     /// Sectors that were transferred whole, or formatted.
     pub sectors: u32,
@@ -36,12 +42,12 @@ pub struct CommandEnd<'a> {
     pub bytes_read: u32,
     /// Bytes that went from the host to the disk, or were compared with it.
     pub bytes_written: u32,
-    pub(super) parameter_names: &'static [&'static str],
-    pub(super) result_names: &'static [&'static str],
+    parameters: &'static [Parameter],
+    result_names: &'static [&'static str],
 }
 
-impl CommandEnd<'_> {
-    /// ST0, ST1 and ST2 of a command that has to do with data.
+impl CommandCompletion<'_> {
+    /// Returns ST0, ST1 and ST2 of a data command (§5).
     #[must_use]
     pub fn status(&self) -> Option<[u8; 3]> {
         match *self.result {
@@ -50,18 +56,18 @@ impl CommandEnd<'_> {
         }
     }
 
-    /// It ended with IC other than 00, or is no command.
+    /// Returns whether the command ended with IC other than 00, or is invalid.
     #[must_use]
     pub fn failed(&self) -> bool {
         self.status().map_or(self.result == [st0::INVALID], |[status, ..]| status & 0xC0 != 0)
     }
 }
 
-impl fmt::Display for CommandEnd<'_> {
+impl fmt::Display for CommandCompletion<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)?;
-        let parameters = self.command.iter().skip(1);
-        self.parameter_names.iter().zip(parameters).try_for_each(|(name, byte)| write!(f, " {name}={byte:02X}"))?;
+        let bytes = self.command.iter().skip(1);
+        self.parameters.iter().zip(bytes).try_for_each(|(parameter, &byte)| parameter.write(f, byte))?;
         if !self.result.is_empty() {
             f.write_str(" ->")?;
         }
@@ -69,49 +75,102 @@ impl fmt::Display for CommandEnd<'_> {
     }
 }
 
-/// Someone who is told of each command that ends. All methods do nothing unless they are implemented.
+/// A receiver of metrics. All methods do nothing unless they are implemented.
 ///
-/// A closure that takes a [`CommandEnd`] is one. They are called from within the guest's access, or
-/// [`Controller::advance`](crate::Controller::advance), and must not call back.
+/// It is implemented for closures that take a [`CommandCompletion`]. The methods are called from within an access of the
+/// guest, or [`Controller::advance`](crate::Controller::advance), and must not call back into the controller.
 pub trait Metrics: Send {
-    /// A command has ended.
-    fn command_ended(&mut self, command: &CommandEnd<'_>) {
+    /// Takes a command that has ended.
+    fn command_completed(&mut self, command: &CommandCompletion<'_>) {
         let _ = command;
     }
 }
 
-impl<F: FnMut(&CommandEnd<'_>) + Send> Metrics for F {
-    fn command_ended(&mut self, command: &CommandEnd<'_>) {
+impl<F: FnMut(&CommandCompletion<'_>) + Send> Metrics for F {
+    fn command_completed(&mut self, command: &CommandCompletion<'_>) {
         self(command);
     }
 }
 
-/// Counts what the drives do. Clones share the counts, which any thread can read.
+/// The receivers of metrics, and the log.
+#[derive(Default)]
+pub(super) struct Tracer {
+    receivers: Vec<Box<dyn Metrics>>,
+}
+
+impl fmt::Debug for Tracer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tracer").field("receivers", &self.receivers.len()).finish()
+    }
+}
+
+impl Tracer {
+    pub(super) fn add(&mut self, metrics: Box<dyn Metrics>) {
+        self.receivers.push(metrics);
+    }
+
+    /// Returns whether anybody wants to know of commands.
+    #[inline]
+    pub(super) fn is_active(&self) -> bool {
+        !self.receivers.is_empty() || log_enabled!(Level::Trace)
+    }
+
+    /// Reports a command that has ended. `bytes` begins with those of its command phase.
+    #[cold]
+    pub(super) fn completed(
+        &mut self,
+        command: &Command,
+        direction: Option<Direction>,
+        bytes: &[u8; MAX_COMMAND],
+        result: &[u8],
+        counts: Counts,
+    ) {
+        let bytes = &bytes[..command.length()];
+        let moved = |wanted| if direction == Some(wanted) { counts.bytes } else { 0 };
+        let completion = CommandCompletion {
+            name: command.name,
+            command: bytes,
+            result,
+            drive: command.unit(bytes),
+            sectors: counts.sectors,
+            bytes_read: moved(Direction::ToHost),
+            bytes_written: moved(Direction::FromHost),
+            parameters: command.parameters,
+            result_names: command.results,
+        };
+        trace!("{completion}");
+        for receiver in &mut self.receivers {
+            receiver.command_completed(&completion);
+        }
+    }
+}
+
+/// Counts what the drives do. Clones share the counters, which any thread can read.
 ///
 /// ```
-/// use vm_fdc::{Controller, Register, controller::Counters, drive::DriveType};
+/// use vm_fdc::{Controller, WriteRegister, controller::Counters, drive::DriveType};
 ///
 /// let mut fdc = Controller::builder().drive(0, DriveType::Inch3_5Hd).build()?;
 /// let counters = Counters::default();
-/// fdc.set_metrics(counters.clone());
+/// fdc.add_metrics(counters.clone());
 /// counters.count_media_of(&fdc.drives());
-/// fdc.write(Register::DigitalOutput, 0x0C);
-/// fdc.write(Register::Fifo, 0x10); // VERSION
+/// fdc.write(WriteRegister::DigitalOutput, 0x0C);
+/// fdc.write(WriteRegister::Fifo, 0x10); // VERSION
 /// assert_eq!(counters.of_no_drive().commands, 1);
 /// # Ok::<(), vm_fdc::BuildError>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Counters(Arc<[DriveCounters; 5]>);
 
-/// What has been counted of a drive.
+/// The statistics of a drive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Counts {
+pub struct Statistics {
     /// Commands that named the drive.
     pub commands: u64,
-    /// Those of them that failed.
+    /// Commands that failed.
     pub failures: u64,
-    /// Those that failed because the host was late.
+    /// Commands that failed because the host was late (ST1.OR).
     pub overruns: u64,
     /// Sectors that were transferred whole, or formatted.
     pub sectors: u64,
@@ -123,13 +182,13 @@ pub struct Counts {
     pub st1: [u64; 8],
     /// By bit of ST2.
     pub st2: [u64; 8],
-    /// Media that went in.
+    /// Media that were inserted.
     pub inserted: u64,
-    /// Media that went out.
+    /// Media that were ejected.
     pub ejected: u64,
 }
 
-/// The counters behind [`Counts`], in the same order.
+/// The counters behind [`Statistics`], in the same order.
 #[derive(Debug, Default)]
 struct DriveCounters {
     commands: AtomicU64,
@@ -145,9 +204,9 @@ struct DriveCounters {
 }
 
 impl DriveCounters {
-    fn read(&self) -> Counts {
+    fn read(&self) -> Statistics {
         let bits = |counters: &[AtomicU64; 8]| counters.each_ref().map(|counter| counter.load(Relaxed));
-        Counts {
+        Statistics {
             commands: self.commands.load(Relaxed),
             failures: self.failures.load(Relaxed),
             overruns: self.overruns.load(Relaxed),
@@ -167,19 +226,19 @@ fn add(counter: &AtomicU64, count: impl Into<u64>) {
 }
 
 impl Counters {
-    /// What has been counted of drive `number`; nothing for one that there is not.
+    /// Returns the statistics of drive `number`: zeros for one that there is not.
     #[must_use]
-    pub fn of_drive(&self, number: u8) -> Counts {
-        self.0.get(usize::from(number)).map_or_else(Counts::default, DriveCounters::read)
+    pub fn of_drive(&self, number: u8) -> Statistics {
+        self.0.get(usize::from(number)).map_or_else(Statistics::default, DriveCounters::read)
     }
 
-    /// What has been counted of commands that name no drive.
+    /// Returns the statistics of commands that name no drive.
     #[must_use]
-    pub fn of_no_drive(&self) -> Counts {
+    pub fn of_no_drive(&self) -> Statistics {
         self.0[4].read()
     }
 
-    /// Counts the media of these drives, too.
+    /// Counts the media that go into these drives and out of them from now on.
     pub fn count_media_of(&self, drives: &FloppyDrives) {
         for drive in drives.iter() {
             let (counters, number) = (Arc::clone(&self.0), usize::from(drive.drive_number()));
@@ -195,7 +254,7 @@ impl Counters {
 }
 
 impl Metrics for Counters {
-    fn command_ended(&mut self, command: &CommandEnd<'_>) {
+    fn command_completed(&mut self, command: &CommandCompletion<'_>) {
         let counters = &self.0[command.drive.map_or(4, |drive| usize::from(drive & 3))];
         add(&counters.commands, 1u8);
         add(&counters.failures, command.failed());

@@ -1,35 +1,29 @@
 //! The registers and their bits, under the names of the data sheet.
 
-use super::signals::InterfaceMode;
+use super::config::InterfaceMode;
 
-/// The eight-byte register window, by offset from the base port. Offset 6 belongs to the hard disk.
+/// A register that the host reads (§1), by offset from the base port. Offset 6 belongs to the hard disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
-pub enum Register {
-    /// SRA, +0, read only: signals of the drives; not driven in PC/AT mode.
+pub enum ReadRegister {
+    /// SRA, +0: signals of the drives (§1.2). Not driven in PC/AT mode.
     StatusA = 0,
-    /// SRB, +1, read only: more of them; not driven in PC/AT mode.
+    /// SRB, +1: more signals of the drives (§1.3). Not driven in PC/AT mode.
     StatusB = 1,
-    /// DOR, +2: motors, DMA gate, reset, drive select.
+    /// DOR, +2: motors, DMA gate, reset, drive select (§1.4).
     DigitalOutput = 2,
-    /// TDR, +3: which drive is a tape.
+    /// TDR, +3: the drive that is a tape (§1.5).
     TapeDrive = 3,
-    /// MSR, +4, when read: who may move a byte next. [`DataRateSelect`](Self::DataRateSelect) when written.
+    /// MSR, +4: who may move a byte next (§2).
     MainStatus = 4,
-    /// FIFO, +5: command bytes in, result bytes out, and data in non-DMA mode.
+    /// FIFO, +5: result bytes, and data without DMA (§1.8).
     Fifo = 5,
-    /// DIR, +7, when read: the disk-change line. [`ConfigurationControl`](Self::ConfigurationControl) when written.
+    /// DIR, +7: the disk-change line (§1.9).
     DigitalInput = 7,
 }
 
-#[allow(non_upper_case_globals)] // Second names of two variants, written as the variants are.
-impl Register {
-    /// DSR, +4, when written: reset, power down, precompensation, data rate.
-    pub const DataRateSelect: Self = Self::MainStatus;
-    /// CCR, +7, when written: data rate.
-    pub const ConfigurationControl: Self = Self::DigitalInput;
-
-    /// The register at `offset` from the base port; `None` for 6 and above 7, which are not the controller's.
+impl ReadRegister {
+    /// Returns the register at `offset` from the base port, 0 to 7; `None` for 6 and above 7, which are not the controller's.
     #[inline]
     #[must_use]
     pub const fn at(offset: u16) -> Option<Self> {
@@ -45,15 +39,47 @@ impl Register {
         }
     }
 
-    /// The bits that the controller drives when the register is read. The others float; a VM monitor with a hard disk
-    /// at the same port takes those of [`DigitalInput`](Self::DigitalInput) from there.
+    /// Returns the bits that the controller drives when the register is read. The others float. A VM monitor with a hard
+    /// disk at the same port takes those of [`DigitalInput`](Self::DigitalInput) from there (§1.9).
     #[must_use]
     pub const fn driven_bits(self, mode: InterfaceMode) -> u8 {
-        match self {
-            Self::StatusA | Self::StatusB if matches!(mode, InterfaceMode::At) => 0x00,
-            Self::DigitalInput => mode.driven_by_digital_input(),
-            Self::TapeDrive => tdr::TAPE_SELECT,
+        match (self, mode) {
+            (Self::StatusA | Self::StatusB, InterfaceMode::At) => 0x00,
+            (Self::DigitalInput, InterfaceMode::At) => dir::DISK_CHANGE,
+            (Self::TapeDrive, _) => tdr::TAPE_SELECT,
             _ => 0xFF,
+        }
+    }
+}
+
+/// A register that the host writes (§1), by offset from the base port. SRA and SRB cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum WriteRegister {
+    /// DOR, +2: motors, DMA gate, reset, drive select (§1.4).
+    DigitalOutput = 2,
+    /// TDR, +3: the drive that is a tape (§1.5).
+    TapeDrive = 3,
+    /// DSR, +4: reset, power down, precompensation, data rate (§1.7).
+    DataRateSelect = 4,
+    /// FIFO, +5: command bytes, and data without DMA (§1.8).
+    Fifo = 5,
+    /// CCR, +7: data rate (§1.10).
+    ConfigurationControl = 7,
+}
+
+impl WriteRegister {
+    /// Returns the register at `offset` from the base port; `None` for 0, 1, 6 and above 7, where nothing can be written.
+    #[inline]
+    #[must_use]
+    pub const fn at(offset: u16) -> Option<Self> {
+        match offset {
+            2 => Some(Self::DigitalOutput),
+            3 => Some(Self::TapeDrive),
+            4 => Some(Self::DataRateSelect),
+            5 => Some(Self::Fifo),
+            7 => Some(Self::ConfigurationControl),
+            _ => None,
         }
     }
 }

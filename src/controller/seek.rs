@@ -1,254 +1,328 @@
-//! The commands that move the head, and SENSE INTERRUPT STATUS, which tells how they ended.
+//! The commands that move a head, and the statuses that SENSE INTERRUPT STATUS fetches (§6.3): the present cylinder
+//! numbers, the seeks under way, and what the last poll of the drives found.
 
-use super::{
-    chip::Chip,
-    command::INWARD,
-    registers::st0,
-    timing::{Nanoseconds, SETTLING},
-};
+use super::{mechanics::Mechanics, register_file::RegisterFile, registers::st0, time::Nanoseconds};
 use crate::drive::{Drive, StepDirection};
 
-/// RECALIBRATE gives up after this many steps, as the text of the command has it; the ST0 table of the data sheet says
-/// 80. From further in, a second one is needed.
+/// RECALIBRATE gives up after this many steps, as the text of the command has it. The ST0 table of the data sheet says 80
+/// (§3.11). From farther in, a second RECALIBRATE is needed.
 const RECALIBRATE_STEPS: u8 = 79;
 
-/// What the drives have to tell by way of SENSE INTERRUPT STATUS. Bit n is drive n.
+/// The units that commands name by DS1 and DS0, and their statuses.
 #[derive(Clone, Debug, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub(super) struct InterruptStatus {
-    /// Became ready, as polling after a reset found.
-    polled: u8,
-    /// Is on its way.
-    seeking: u8,
-    /// Ended a seek.
-    seek_ended: u8,
-    /// ST0 of the seek that ended.
-    st0: [u8; 4],
+pub(super) struct SeekControl {
+    pub units: [Unit; 4],
+    /// Bit n: the poll after a reset found unit n ready, and its status has not been sensed.
+    pub ready_changes: u8,
 }
 
-impl InterruptStatus {
-    /// All four drives became ready: the (tied) ready line is first looked at.
-    pub(super) fn poll(&mut self) {
-        self.polled = 0b1111;
-    }
-
-    /// Drops what polling found. `true` when it was still to be fetched.
-    pub(super) fn forget_polling(&mut self) -> bool {
-        std::mem::take(&mut self.polled) != 0
-    }
-
-    /// INT is up: by each seek that ended, and by polling until its first status is fetched.
-    pub(super) fn interrupts(&self) -> bool {
-        self.seek_ended != 0 || self.polled & 1 != 0
-    }
-
-    /// The DRVn BUSY bits of the MSR.
-    #[inline]
-    pub(super) fn busy(&self) -> u8 {
-        self.seek_ended | self.seeking
-    }
-
-    /// It is one that the chip can be in.
-    pub(super) fn is_sound(&self) -> bool {
-        self.polled | self.seeking | self.seek_ended <= 0b1111
-    }
-
-    fn begin_seek(&mut self, unit: usize) {
-        self.seeking |= 1 << unit;
-    }
-
-    fn end_seek(&mut self, unit: usize, st0: u8) {
-        self.st0[unit] = st0 | unit as u8;
-        self.seek_ended |= 1 << unit;
-        self.rest(unit);
-    }
-
-    /// The drive is not on its way any more.
-    fn rest(&mut self, unit: usize) {
-        self.seeking &= !(1 << unit);
-    }
-
-    /// The lowest drive that has something to tell, and its ST0.
-    fn take(&mut self) -> Option<(usize, u8)> {
-        let unit = (self.polled | self.seek_ended).trailing_zeros() as usize;
-        let st0 = *self.st0.get(unit)?;
-        let bit = 1 << unit;
-        if self.seek_ended & bit != 0 {
-            self.seek_ended &= !bit;
-            Some((unit, st0))
-        } else {
-            self.polled &= !bit;
-            Some((unit, st0::POLLING | unit as u8))
-        }
-    }
+/// One of the four units.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Unit {
+    /// PCN: the cylinder at which the chip believes the head to be.
+    pub cylinder: u8,
+    pub motion: Motion,
 }
 
-/// A seek-type command on its way, step by step.
+/// What the head of a unit does, and the status that it has left.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Motion {
+    #[default]
+    AtRest,
+    /// Steps are to come. `unsensed` is ST0 of an earlier seek that nobody has sensed.
+    Seeking { seek: Seek, unsensed: Option<u8> },
+    /// A seek has ended with this ST0, which nobody has sensed.
+    Ended { st0: u8 },
+}
+
+/// A seek under way, step by step.
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Seek {
-    /// The drive that was selected when it began.
-    drive: usize,
-    direction: StepDirection,
-    steps: u8,
-    next: Nanoseconds,
-    interval: Nanoseconds,
-    /// None for the seek of a transfer, which tells nothing.
-    end: Option<SeekEnd>,
+    /// The drive that was selected when the seek started: the select lines are the DOR's.
+    pub drive: u8,
+    pub direction: StepDirection,
+    /// Steps that are to come, 1 to 255.
+    pub steps: u8,
+    /// When the next step is due.
+    pub due: Nanoseconds,
+    /// Between two steps.
+    pub interval: Nanoseconds,
+    pub purpose: Purpose,
+}
+
+/// Why a head moves.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Purpose {
+    /// The implied seek of a data command, which leaves no status.
+    Implied,
+    /// A command, which leaves a status.
+    Command(SeekEnd),
 }
 
 /// What a seek-type command leaves.
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-struct SeekEnd {
+pub(super) struct SeekEnd {
     /// PCN.
-    cylinder: u8,
-    /// ST0, without the drive.
-    st0: u8,
-    /// It fails unless the head is at track 0 then.
-    wants_track_0: bool,
+    pub cylinder: u8,
+    /// ST0 without the unit.
+    pub st0: u8,
+    /// The command fails unless the head is at track 0 then.
+    pub needs_track_0: bool,
 }
 
 impl Seek {
-    /// When its next step is due.
-    pub(super) fn next(&self) -> Nanoseconds {
-        self.next
-    }
-
-    /// It is one that the chip can be in.
-    pub(super) fn is_sound(&self, end_of_time: Nanoseconds) -> bool {
-        self.drive < 4 && self.steps > 0 && self.next < end_of_time && self.interval < end_of_time >> 9
-    }
-
-    /// When its last step is made.
-    pub(super) fn last(&self) -> Nanoseconds {
-        self.next + Nanoseconds::from(self.steps.saturating_sub(1)) * self.interval
-    }
-
-    /// The drive whose head it moves.
-    pub(super) fn drive(&self) -> usize {
-        self.drive
+    /// Returns when the last step is made.
+    fn last_step(&self) -> Nanoseconds {
+        self.due + Nanoseconds::from(self.steps - 1) * self.interval
     }
 }
 
-impl Chip {
-    /// SEEK: to cylinder `new`, by as many steps as the present cylinder number is off.
-    pub(super) fn seek(&mut self, unit: usize, new: u8) {
-        let (direction, steps) = self.way_to(unit, new);
-        let end = SeekEnd { cylinder: new, st0: st0::SEEK_END, wants_track_0: false };
-        self.begin_seek(unit, direction, steps, end);
-    }
-
-    /// The seek that CONFIGURE's EIS puts before a transfer. The number of steps that the head has to make.
-    pub(super) fn implied_seek(&mut self, unit: usize, new: u8) -> u8 {
-        let (direction, steps) = self.way_to(unit, new);
-        if steps == 0 && self.seeks[unit].is_none() {
-            return 0;
+impl Unit {
+    fn unsensed(&self) -> Option<u8> {
+        match self.motion {
+            Motion::AtRest => None,
+            Motion::Seeking { unsensed, .. } => unsensed,
+            Motion::Ended { st0 } => Some(st0),
         }
-        if !self.set_out(unit, direction, steps, None) {
-            self.present_cylinder[unit] = new;
+    }
+
+    fn seek(&self) -> Option<&Seek> {
+        match &self.motion {
+            Motion::Seeking { seek, .. } => Some(seek),
+            Motion::AtRest | Motion::Ended { .. } => None,
         }
-        steps
     }
 
-    fn way_to(&self, unit: usize, new: u8) -> (StepDirection, u8) {
-        let present = self.present_cylinder[unit];
-        let direction = if new > present { StepDirection::Inward } else { StepDirection::Outward };
-        (direction, new.abs_diff(present))
+    /// Stops a seek under way where it is. It leaves no status (not established: software has to wait for its end).
+    fn stop(&mut self) {
+        self.motion = self.unsensed().map_or(Motion::AtRest, |st0| Motion::Ended { st0 });
     }
 
-    /// RECALIBRATE: outward until the drive says track 0.
-    pub(super) fn recalibrate(&mut self, unit: usize) {
-        let steps = self.selected_drive().map_or(RECALIBRATE_STEPS, Drive::steps_to_track_0).min(RECALIBRATE_STEPS);
-        let end = SeekEnd { cylinder: 0, st0: st0::SEEK_END, wants_track_0: true };
-        self.begin_seek(unit, StepDirection::Outward, steps, end);
-    }
-
-    /// RELATIVE SEEK: by `steps` cylinders, whatever the present cylinder number is.
-    ///
-    /// 0 makes no step (not established: the data sheet may mean 256). An absent drive never says track 0, so that none
-    /// is passed.
-    pub(super) fn relative_seek(&mut self, opcode: u8, unit: usize, steps: u8) {
-        let present = self.present_cylinder[unit];
-        let (direction, cylinder, past_track_0) = if opcode & INWARD != 0 {
-            (StepDirection::Inward, present.wrapping_add(steps), false)
-        } else {
-            let past_track_0 = self.selected_drive().is_some_and(|drive| drive.steps_to_track_0() < steps);
-            (StepDirection::Outward, present.wrapping_sub(steps), past_track_0)
+    /// Forgets a status, which has been sensed.
+    fn clear_status(&mut self) {
+        self.motion = match self.motion {
+            Motion::Seeking { seek, .. } => Motion::Seeking { seek, unsensed: None },
+            Motion::AtRest | Motion::Ended { .. } => Motion::AtRest,
         };
-        let failure = if past_track_0 { st0::ABNORMAL | st0::EQUIPMENT_CHECK } else { 0 };
-        let end = SeekEnd { cylinder, st0: st0::SEEK_END | failure, wants_track_0: false };
-        self.begin_seek(unit, direction, steps, end);
+    }
+}
+
+/// The drives as a seek moves them: the one that the DOR selects, with what a step leaves in the registers and the mechanics.
+pub(super) struct Stepper<'a> {
+    pub drives: &'a mut [Option<Drive>; 4],
+    pub registers: &'a mut RegisterFile,
+    /// With timing: the deadlines of the drives, and the time between two steps.
+    pub timing: Option<(&'a mut Mechanics, Nanoseconds)>,
+    pub now: Nanoseconds,
+}
+
+impl Stepper<'_> {
+    fn selected(&self) -> Option<&Drive> {
+        self.drives[self.registers.selected()].as_ref()
     }
 
-    fn begin_seek(&mut self, unit: usize, direction: StepDirection, steps: u8, end: SeekEnd) {
-        self.forget_polling();
-        if !self.set_out(unit, direction, steps, Some(end)) {
-            self.end_seek(unit, self.selected(), end);
+    fn step(&mut self, drive: u8, direction: StepDirection, pulses: u8) {
+        if pulses == 0 {
+            return;
         }
-    }
-
-    /// Steps at once, or, with timing, from now on. `true` when the steps are still to come. A seek of the same unit that is
-    /// under way stops where it is, and will not tell how it ended (not established: software has to wait for that).
-    fn set_out(&mut self, unit: usize, direction: StepDirection, steps: u8, end: Option<SeekEnd>) -> bool {
-        let drive = self.selected();
-        self.seeks[unit] = None;
-        self.interrupt_status.rest(unit);
-        let Some(interval) = self.step_time().filter(|_| steps > 0) else {
-            self.step(drive, direction, steps);
-            return false;
-        };
-        self.interrupt_status.begin_seek(unit);
-        let next = self.now + interval;
-        self.seeks[unit] = Some(Seek { drive, direction, steps, next, interval, end });
-        true
-    }
-
-    /// A step of a seek is due.
-    pub(super) fn proceed_seek(&mut self, unit: usize) {
-        let Some(seek) = self.seeks[unit] else { return };
-        self.step(seek.drive, seek.direction, 1);
-        let present = &mut self.present_cylinder[unit];
-        *present = match seek.direction {
-            StepDirection::Inward => present.saturating_add(1),
-            StepDirection::Outward => present.saturating_sub(1),
-        };
-        let left = Seek { steps: seek.steps - 1, next: seek.next + seek.interval, ..seek };
-        self.seeks[unit] = Some(left).filter(|left| left.steps > 0);
-        match seek.end {
-            _ if left.steps > 0 => {}
-            Some(end) => self.end_seek(unit, seek.drive, end),
-            None => self.interrupt_status.rest(unit),
+        self.registers.record_step(direction);
+        if let Some((mechanics, _)) = &mut self.timing {
+            mechanics.step(self.now, drive.into());
         }
-    }
-
-    /// A seek-type command is over, and interrupts.
-    fn end_seek(&mut self, unit: usize, drive: usize, end: SeekEnd) {
-        self.present_cylinder[unit] = end.cylinder;
-        let failed = end.wants_track_0 && !self.drives[drive].as_ref().is_some_and(Drive::track_0);
-        let failure = if failed { st0::ABNORMAL | st0::EQUIPMENT_CHECK } else { 0 };
-        self.interrupt_status.end_seek(unit, end.st0 | failure);
-        self.interrupt_edge = true;
-    }
-
-    /// Steps a drive: the one that the DOR selects when a command begins, whichever that names, for the select lines are
-    /// the DOR's.
-    fn step(&mut self, drive: usize, direction: StepDirection, pulses: u8) {
-        if pulses > 0 {
-            self.inward = direction == StepDirection::Inward;
-            self.activity.step = true;
-            self.settled[drive] = self.now + SETTLING;
-        }
-        if let Some(drive) = &mut self.drives[drive] {
+        if let Some(drive) = &mut self.drives[usize::from(drive)] {
             drive.step(direction, pulses);
         }
     }
 
-    /// SENSE INTERRUPT STATUS: ST0 and the present cylinder of the drive that has something to tell, if one has.
-    pub(super) fn sense_interrupt(&mut self) -> Option<[u8; 2]> {
-        let (unit, st0) = self.interrupt_status.take()?;
-        // What is left to tell needs an edge of its own.
-        self.interrupt_edge |= self.interrupt_status.interrupts();
-        Some([st0, self.present_cylinder[unit]])
+    fn is_at_track_0(&self, drive: u8) -> bool {
+        self.drives[usize::from(drive)].as_ref().is_some_and(Drive::track_0)
     }
+}
+
+/// A seek-type command ended within the call: INT needs an edge.
+pub(super) type Ended = bool;
+
+impl SeekControl {
+    /// Carries SEEK out: to cylinder `new`, by as many steps as PCN differs (§3.16).
+    pub(super) fn seek(&mut self, unit: u8, new: u8, stepper: &mut Stepper<'_>) -> Ended {
+        let (direction, steps) = self.distance(unit, new);
+        let end = SeekEnd { cylinder: new, st0: st0::SEEK_END, needs_track_0: false };
+        self.start(unit, direction, steps, Purpose::Command(end), stepper)
+    }
+
+    /// Carries RECALIBRATE out: steps out until the drive reports track 0 (§3.11).
+    pub(super) fn recalibrate(&mut self, unit: u8, stepper: &mut Stepper<'_>) -> Ended {
+        let steps = stepper.selected().map_or(RECALIBRATE_STEPS, Drive::steps_to_track_0).min(RECALIBRATE_STEPS);
+        let end = SeekEnd { cylinder: 0, st0: st0::SEEK_END, needs_track_0: true };
+        self.start(unit, StepDirection::Out, steps, Purpose::Command(end), stepper)
+    }
+
+    /// Carries RELATIVE SEEK out: by `steps` steps, whatever PCN is (§3.18).
+    ///
+    /// 0 makes no step (not established: the data sheet may mean 256). An absent drive never reports track 0, so that none
+    /// is passed.
+    pub(super) fn relative_seek(
+        &mut self,
+        unit: u8,
+        direction: StepDirection,
+        steps: u8,
+        stepper: &mut Stepper<'_>,
+    ) -> Ended {
+        let present = self.units[usize::from(unit)].cylinder;
+        let (cylinder, passes_track_0) = match direction {
+            StepDirection::In => (present.wrapping_add(steps), false),
+            StepDirection::Out => {
+                let passes = stepper.selected().is_some_and(|drive| drive.steps_to_track_0() < steps);
+                (present.wrapping_sub(steps), passes)
+            }
+        };
+        let st0 = st0::SEEK_END | failure(passes_track_0);
+        let end = SeekEnd { cylinder, st0, needs_track_0: false };
+        self.start(unit, direction, steps, Purpose::Command(end), stepper)
+    }
+
+    /// Carries out the seek that EIS puts before a data command (§4.5). Returns the number of its steps.
+    pub(super) fn implied_seek(&mut self, unit: u8, new: u8, stepper: &mut Stepper<'_>) -> u8 {
+        let (direction, steps) = self.distance(unit, new);
+        if steps > 0 || self.units[usize::from(unit)].seek().is_some() {
+            self.start(unit, direction, steps, Purpose::Implied, stepper);
+            if stepper.timing.is_none() || steps == 0 {
+                self.units[usize::from(unit)].cylinder = new;
+            }
+        }
+        steps
+    }
+
+    fn distance(&self, unit: u8, new: u8) -> (StepDirection, u8) {
+        let present = self.units[usize::from(unit)].cylinder;
+        let direction = if new > present { StepDirection::In } else { StepDirection::Out };
+        (direction, new.abs_diff(present))
+    }
+
+    /// Makes the steps at once, or, with timing, from now on.
+    fn start(
+        &mut self,
+        unit: u8,
+        direction: StepDirection,
+        steps: u8,
+        purpose: Purpose,
+        stepper: &mut Stepper<'_>,
+    ) -> Ended {
+        let drive = stepper.registers.selected() as u8;
+        let state = &mut self.units[usize::from(unit)];
+        state.stop();
+        let interval = stepper.timing.as_ref().map(|&(_, interval)| interval).filter(|_| steps > 0);
+        match (interval, purpose) {
+            (Some(interval), _) => {
+                let seek = Seek { drive, direction, steps, due: stepper.now + interval, interval, purpose };
+                state.motion = Motion::Seeking { seek, unsensed: state.unsensed() };
+                false
+            }
+            (None, Purpose::Implied) => {
+                stepper.step(drive, direction, steps);
+                false
+            }
+            (None, Purpose::Command(end)) => {
+                stepper.step(drive, direction, steps);
+                self.end(unit, drive, end, stepper);
+                true
+            }
+        }
+    }
+
+    /// Makes the steps that are due. Returns whether a command ended with one of them.
+    pub(super) fn advance(&mut self, stepper: &mut Stepper<'_>) -> Ended {
+        let mut ended = false;
+        for unit in 0..4 {
+            let state = &mut self.units[usize::from(unit)];
+            let Motion::Seeking { seek, unsensed } = state.motion else { continue };
+            if seek.due > stepper.now {
+                continue;
+            }
+            state.cylinder = match seek.direction {
+                StepDirection::In => state.cylinder.saturating_add(1),
+                StepDirection::Out => state.cylinder.saturating_sub(1),
+            };
+            let left = Seek { steps: seek.steps - 1, due: seek.due + seek.interval, ..seek };
+            state.motion = Motion::Seeking { seek: left, unsensed };
+            stepper.step(seek.drive, seek.direction, 1);
+            match seek.purpose {
+                _ if left.steps > 0 => {}
+                Purpose::Implied => state.stop(),
+                Purpose::Command(end) => {
+                    self.end(unit, seek.drive, end, stepper);
+                    ended = true;
+                }
+            }
+        }
+        ended
+    }
+
+    fn end(&mut self, unit: u8, drive: u8, end: SeekEnd, stepper: &Stepper<'_>) {
+        let failed = end.needs_track_0 && !stepper.is_at_track_0(drive);
+        let st0 = end.st0 | failure(failed) | unit;
+        self.units[usize::from(unit)] = Unit { cylinder: end.cylinder, motion: Motion::Ended { st0 } };
+    }
+
+    /// Returns when a step is due next.
+    pub(super) fn next_step(&self) -> Option<Nanoseconds> {
+        self.units.iter().filter_map(Unit::seek).map(|seek| seek.due).min()
+    }
+
+    /// Returns when the last step of the seeks that move a drive is made, if one is under way.
+    pub(super) fn steps_end(&self, drive: usize) -> Option<Nanoseconds> {
+        let seeks = self.units.iter().filter_map(Unit::seek);
+        seeks.filter(|seek| usize::from(seek.drive) == drive).map(Seek::last_step).max()
+    }
+
+    /// Polls the drives for the first time after a reset: the tied ready line makes all four ready (§6.2).
+    pub(super) fn poll(&mut self) {
+        self.ready_changes = 0b1111;
+    }
+
+    /// Drops what the poll found, as the start of a seek or of a data command does. Returns whether there was any.
+    pub(super) fn drop_ready_changes(&mut self) -> bool {
+        std::mem::take(&mut self.ready_changes) != 0
+    }
+
+    /// Returns whether INT is up: for each seek that ended, and for the poll until its first status is sensed.
+    #[inline]
+    pub(super) fn interrupts(&self) -> bool {
+        self.ready_changes & 1 != 0 || self.units.iter().any(|unit| unit.unsensed().is_some())
+    }
+
+    /// Returns the DRVn BUSY bits of the MSR: a seek is under way, or its end has not been sensed.
+    #[inline]
+    pub(super) fn busy(&self) -> u8 {
+        (0..4).fold(0, |busy, unit| busy | u8::from(!matches!(self.units[unit].motion, Motion::AtRest)) << unit)
+    }
+
+    /// Returns the present cylinder numbers.
+    pub(super) fn cylinders(&self) -> [u8; 4] {
+        self.units.map(|unit| unit.cylinder)
+    }
+
+    /// Carries SENSE INTERRUPT STATUS out: returns ST0 and PCN of the lowest unit that has a status, if one has.
+    pub(super) fn sense(&mut self) -> Option<[u8; 2]> {
+        let has_status =
+            |&unit: &u8| self.units[usize::from(unit)].unsensed().is_some() || self.ready_changes & 1 << unit != 0;
+        let unit = (0..4).find(has_status)?;
+        let state = &mut self.units[usize::from(unit)];
+        let st0 = match state.unsensed() {
+            Some(st0) => {
+                state.clear_status();
+                st0
+            }
+            None => {
+                self.ready_changes &= !(1 << unit);
+                st0::POLLING | unit
+            }
+        };
+        Some([st0, state.cylinder])
+    }
+}
+
+/// Returns IC and EC of a seek that failed.
+fn failure(failed: bool) -> u8 {
+    if failed { st0::ABNORMAL | st0::EQUIPMENT_CHECK } else { 0 }
 }

@@ -1,18 +1,16 @@
-//! The two 8237A DMA controllers of a PC/AT and their page registers, for a VM monitor that has none of its own.
+//! One 8237A DMA controller: its registers and the arithmetic of its channels (§8.2 to §8.4).
 //!
-//! A guest finds every register of both chips. Data moves only on the one 8-bit channel that the floppy controller is
-//! wired to: no other devices, no memory-to-memory transfers, no software requests, no bus timing.
+//! It knows no ports, no page registers and no memory. No memory-to-memory transfers, no software requests, no bus
+//! timing.
 
-use std::fmt;
-use std::ops::Range;
+use super::snapshot::{DmaChannelStateV1, I8237StateV1};
+use crate::saved_state::InvalidField;
 
-use super::{DmaChannel, GuestMemory, Moved};
-
-// Register numbers, A3..A0. Registers 0 to 7 are the address (even) and the word count (odd) of channels 0 to 3.
+// Register numbers, A3..A0 (§8.2). Registers 0 to 7 are the address (even) and the word count (odd) of channels 0 to 3.
 const STATUS: u8 = 0x8;
 const COMMAND: u8 = 0x8;
-const SINGLE_MASK: u8 = 0xA;
-const MODE: u8 = 0xB;
+pub(super) const SINGLE_MASK: u8 = 0xA;
+pub(super) const MODE: u8 = 0xB;
 const CLEAR_FLIP_FLOP: u8 = 0xC;
 const TEMPORARY: u8 = 0xD;
 const MASTER_CLEAR: u8 = 0xD;
@@ -21,32 +19,31 @@ const ALL_MASK: u8 = 0xF;
 
 const COMMAND_DISABLE: u8 = 0x04;
 
+// Mode register (§8.3).
 const MODE_SELECT: u8 = 0xC0;
-const MODE_CASCADE: u8 = 0xC0;
+pub(super) const MODE_CASCADE: u8 = 0xC0;
 const MODE_DECREMENT: u8 = 0x20;
 const MODE_AUTOINITIALIZE: u8 = 0x10;
 const MODE_TRANSFER: u8 = 0x0C;
 const MODE_WRITE: u8 = 0x04;
 const MODE_READ: u8 = 0x08;
+/// In a write to the mode register, the channel. The channel does not keep these bits.
+const MODE_CHANNEL: u8 = 0x03;
 
 const ALL_CHANNELS: u8 = 0x0F;
 
-/// The channel of DMA2 that DMA1 requests the bus through: number 4 of the AT.
-const CASCADE_CHANNEL: u8 = 0;
-
-/// A transfer is named after what it does to memory.
+/// Type of a transfer. As in the data sheet, it is named after what it does to memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Transfer {
+pub(super) enum Transfer {
     Write,
     Read,
 }
 
 /// The address and word count registers of a channel, base or current.
 #[derive(Clone, Copy, Debug, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Block {
     address: u16,
-    /// Bytes left, less one.
+    /// Remaining bytes, less one.
     count: u16,
 }
 
@@ -57,10 +54,10 @@ impl Block {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Channel {
     base: Block,
     current: Block,
+    /// Without the bits of `MODE_CHANNEL`.
     mode: u8,
 }
 
@@ -69,7 +66,8 @@ impl Channel {
         self.mode & MODE_SELECT == MODE_CASCADE
     }
 
-    /// `None` is verify: the cycles run, memory stays idle. The illegal code is taken for it.
+    /// Returns the programmed transfer; `None` for verify, which counts while memory stays idle. The illegal code
+    /// counts as verify (§8.3).
     fn transfer(&self) -> Option<Transfer> {
         match self.mode & MODE_TRANSFER {
             MODE_WRITE => Some(Transfer::Write),
@@ -77,84 +75,101 @@ impl Channel {
             _ => None,
         }
     }
+
+    fn state(&self) -> DmaChannelStateV1 {
+        let Self { base, current, mode } = *self;
+        DmaChannelStateV1 {
+            base_address: base.address,
+            base_count: base.count,
+            current_address: current.address,
+            current_count: current.count,
+            mode,
+        }
+    }
+
+    fn from_state(state: &DmaChannelStateV1) -> Result<Self, InvalidField> {
+        let DmaChannelStateV1 { base_address, base_count, current_address, current_count, mode } = *state;
+        if mode & MODE_CHANNEL != 0 {
+            return Err(InvalidField::new("mode", format!("{mode:#04x} has bits 1..0, which are 0 in a saved state")));
+        }
+        Ok(Self {
+            base: Block { address: base_address, count: base_count },
+            current: Block { address: current_address, count: current_count },
+            mode,
+        })
+    }
 }
 
-/// A run of DMA cycles on bytes that lie next to each other in memory.
-struct Run {
-    /// Of the first byte, within the 64 KiB page; `None` if memory stays idle (verify).
-    address: Option<u16>,
-    bytes: usize,
-    terminal_count: bool,
+/// DMA cycles on bytes that are contiguous in memory.
+pub(super) struct Run {
+    /// Address of the first byte within the 64 KiB page; `None` if memory stays idle (verify).
+    pub address: Option<u16>,
+    pub bytes: usize,
+    pub terminal_count: bool,
 }
 
-/// One 8237A. Sets of channels are bits 3..0.
+/// One 8237A. Sets of channels are bits 3..0. The levels of the DREQ pins are inputs, and arguments where they matter.
 #[derive(Clone, Debug)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-struct I8237 {
+pub(super) struct I8237 {
     channels: [Channel; 4],
     command: u8,
     mask: u8,
     terminal_count: u8,
-    /// The levels of the DREQ pins.
-    dreq: u8,
-    /// The byte pointer flip-flop: the next access to an address or count is to its high byte.
+    /// Byte pointer flip-flop: the next access to an address or a count selects its high byte.
     high_byte: bool,
 }
 
 impl I8237 {
-    fn new() -> Self {
-        Self {
-            channels: [Channel::default(); 4],
-            command: 0,
-            mask: ALL_CHANNELS,
-            terminal_count: 0,
-            dreq: 0,
-            high_byte: false,
-        }
+    pub(super) fn new() -> Self {
+        Self { channels: [Channel::default(); 4], command: 0, mask: ALL_CHANNELS, terminal_count: 0, high_byte: false }
     }
 
-    fn read(&mut self, reg: u8) -> u8 {
+    /// Reads register `reg`, 0 to 15, while the DREQ pins have the levels `requests`.
+    pub(super) fn read(&mut self, reg: u8, requests: u8) -> u8 {
         match reg {
             0x0..=0x7 => {
-                let byte = self.flip();
+                let byte = self.toggle_flip_flop();
                 self.channel_mut(reg >> 1).current.register(reg).to_le_bytes()[byte]
             }
-            STATUS => self.dreq << 4 | std::mem::take(&mut self.terminal_count),
-            // Only memory-to-memory transfers, which never run here, leave anything else in it.
+            STATUS => requests << 4 | std::mem::take(&mut self.terminal_count),
+            // Only memory-to-memory transfers, which this chip does not execute, change it.
             TEMPORARY => 0,
-            // The data sheet calls this read illegal, as the rest; many chipsets answer it, and nothing minds.
+            // Illegal on an 8237A, but many chipsets return the mask (§8.2), and no known guest is harmed by it.
             ALL_MASK => 0xF0 | self.mask,
             _ => 0xFF,
         }
     }
 
-    fn write(&mut self, reg: u8, value: u8) {
+    /// Writes register `reg`, 0 to 15.
+    pub(super) fn write(&mut self, reg: u8, value: u8) {
         match reg {
             0x0..=0x7 => {
-                let byte = self.flip();
+                let byte = self.toggle_flip_flop();
                 let channel = self.channel_mut(reg >> 1);
                 set_byte(channel.base.register(reg), byte, value);
                 set_byte(channel.current.register(reg), byte, value);
             }
             COMMAND => self.command = value,
             SINGLE_MASK => set_channel(&mut self.mask, value, value & 0x04 != 0),
-            MODE => self.channel_mut(value).mode = value,
+            MODE => self.channel_mut(value).mode = value & !MODE_CHANNEL,
             CLEAR_FLIP_FLOP => self.high_byte = false,
             MASTER_CLEAR => self.master_clear(),
             CLEAR_MASK => self.mask = 0,
             ALL_MASK => self.mask = value & ALL_CHANNELS,
-            // 9, the request register, keeps nothing: it cannot be read, and would run a channel without its device.
+            // 9, the request register, is not kept: it cannot be read, and would run a channel without its device
+            // (§8.3).
             _ => {}
         }
     }
 
-    /// The same as the RESET pin. Modes, addresses and counts survive it, and DREQ is not the chip's to change.
-    fn master_clear(&mut self) {
-        *self = Self { channels: self.channels, dreq: self.dreq, ..Self::new() };
+    /// Does what the RESET pin does. Modes, addresses and counts stay (§8.3).
+    pub(super) fn master_clear(&mut self) {
+        *self = Self { channels: self.channels, ..Self::new() };
     }
 
-    /// Which byte of a 16-bit register to access now: 0 is the low one. The next access goes to the other.
-    fn flip(&mut self) -> usize {
+    /// Returns the byte of a 16-bit register to access now, 0 for the low one, and selects the other one for the next
+    /// access.
+    fn toggle_flip_flop(&mut self) -> usize {
         let byte = usize::from(self.high_byte);
         self.high_byte = !self.high_byte;
         byte
@@ -168,7 +183,7 @@ impl I8237 {
         &mut self.channels[usize::from(number & 3)]
     }
 
-    /// The channels whose DREQ the chip heeds.
+    /// Returns the channels that are neither masked nor disabled by the command register.
     fn enabled(&self) -> u8 {
         if self.command & COMMAND_DISABLE == 0 { ALL_CHANNELS & !self.mask } else { 0 }
     }
@@ -177,14 +192,19 @@ impl I8237 {
         self.enabled() & 1 << (number & 3) != 0
     }
 
-    /// The level of HRQ, the request for the bus.
-    fn hold_request(&self) -> bool {
-        self.dreq & self.enabled() != 0
+    /// Returns the level of HRQ, the request for the bus, while the DREQ pins have the levels `requests`.
+    pub(super) fn hold_request(&self, requests: u8) -> bool {
+        requests & self.enabled() != 0
     }
 
-    /// Serves the device on a channel: as many of the `offered` bytes as reach neither beyond the count nor around the
-    /// end of the page. `None` if the channel does not serve that transfer, or nothing is offered.
-    fn run(&mut self, number: u8, transfer: Transfer, offered: usize) -> Option<Run> {
+    /// Checks that channel `number` is enabled and in cascade mode: it passes the bus on to another controller.
+    pub(super) fn passes_bus(&self, number: u8) -> bool {
+        self.is_enabled(number) && self.channel(number).is_cascade()
+    }
+
+    /// Runs DMA cycles on a channel: for as many of the `offered` bytes as the count covers and as are contiguous
+    /// within the page. Returns `None` if nothing is offered or the channel does not serve this transfer (§8.4).
+    pub(super) fn run(&mut self, number: u8, transfer: Transfer, offered: usize) -> Option<Run> {
         let channel = self.channel(number);
         let programmed = channel.transfer();
         let suits = !channel.is_cascade() && programmed.unwrap_or(transfer) == transfer;
@@ -194,11 +214,11 @@ impl I8237 {
 
         let Block { address, count } = channel.current;
         let decrement = channel.mode & MODE_DECREMENT != 0;
-        // Floppy drivers do not decrement, so that a byte at a time is good enough.
+        // Known floppy drivers do not decrement, so single bytes are good enough.
         let contiguous = if decrement { 1 } else { 0x1_0000 - usize::from(address) };
         let bytes = offered.min(contiguous).min(usize::from(count) + 1);
 
-        // 64 KiB take both registers once around, to where they are: truncation is right.
+        // 64 KiB bring both registers back to where they are, so truncation is right.
         let step = bytes as u16;
         let current = Block {
             address: if decrement { address.wrapping_sub(step) } else { address.wrapping_add(step) },
@@ -213,6 +233,7 @@ impl I8237 {
         Some(Run { address: programmed.map(|_| address), bytes, terminal_count })
     }
 
+    /// Ends a transfer at terminal count: reloads the channel if autoinitialize is on, else masks it (§8.3).
     fn end_of_process(&mut self, number: u8) {
         set_channel(&mut self.terminal_count, number, true);
         let channel = self.channel_mut(number);
@@ -222,6 +243,31 @@ impl I8237 {
             set_channel(&mut self.mask, number, true);
         }
     }
+
+    pub(super) fn state(&self) -> I8237StateV1 {
+        let Self { channels, command, mask, terminal_count, high_byte } = self;
+        I8237StateV1 {
+            channels: channels.each_ref().map(Channel::state),
+            command: *command,
+            mask: *mask,
+            terminal_count: *terminal_count,
+            flip_flop: *high_byte,
+        }
+    }
+
+    pub(super) fn from_state(state: &I8237StateV1) -> Result<Self, InvalidField> {
+        let I8237StateV1 { channels: saved, command, mask, terminal_count, flip_flop } = state;
+        let mut channels = [Channel::default(); 4];
+        for (number, (channel, saved)) in channels.iter_mut().zip(saved).enumerate() {
+            *channel = Channel::from_state(saved).map_err(|error| error.within(format!("channels[{number}]")))?;
+        }
+        for (field, &set) in [("mask", mask), ("terminal_count", terminal_count)] {
+            if set & !ALL_CHANNELS != 0 {
+                return Err(InvalidField::new(field, format!("{set:#04x} has bits 7..4; there are 4 channels")));
+            }
+        }
+        Ok(Self { channels, command: *command, mask: *mask, terminal_count: *terminal_count, high_byte: *flip_flop })
+    }
 }
 
 fn set_byte(register: &mut u16, byte: usize, value: u8) {
@@ -230,277 +276,12 @@ fn set_byte(register: &mut u16, byte: usize, value: u8) {
     *register = u16::from_le_bytes(bytes);
 }
 
-/// Puts a channel into a set or takes it out. Only bits 1..0 of `number` count, as in the registers that hold one.
+/// Adds a channel to a set or removes it. Only bits 1..0 of `number` count, as in the registers that hold a number.
 fn set_channel(set: &mut u8, number: u8, member: bool) {
     let bit = 1 << (number & 3);
     if member {
         *set |= bit;
     } else {
         *set &= !bit;
-    }
-}
-
-/// What answers at an I/O port.
-enum Target {
-    Dma1(u8),
-    Dma2(u8),
-    Page(usize),
-    HighPage(usize),
-}
-
-impl Target {
-    fn at(port: u16) -> Option<Self> {
-        let [high, low] = port.to_be_bytes();
-        let page = usize::from(low & 0xF);
-        match (high, low) {
-            (0x00, 0x00..=0x0F) => Some(Self::Dma1(low)),
-            (0x00, 0x80..=0x8F) => Some(Self::Page(page)),
-            // A0 is not decoded.
-            (0x00, 0xC0..=0xDF) => Some(Self::Dma2((low & 0x1F) >> 1)),
-            (0x04, 0x81..=0x83 | 0x87 | 0x89..=0x8B) => Some(Self::HighPage(page)),
-            _ => None,
-        }
-    }
-}
-
-/// Which page register, by the last digit of its port, belongs to channels 0 to 3: the AT wired them in this order.
-const PAGE_OF_CHANNEL: [usize; 4] = [0x7, 0x3, 0x1, 0x2];
-
-/// All that the DMA controllers of a PC are, but for the memory behind them: see [`AtDma::state`].
-#[derive(Clone, Debug)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct AtDmaState {
-    dma1: I8237,
-    dma2: I8237,
-    pages: [u8; 16],
-    high_pages: Option<[u8; 16]>,
-    channel: u8,
-}
-
-/// The DMA controllers of a PC/AT: two 8237As, their page registers, and the guest memory `M` that they reach.
-///
-/// As a [`DmaChannel`] it is the channel that the floppy controller is wired to. A transfer advances the address within
-/// the 64 KiB page that the page register names, and never carries into the next; 24 address bits reach the first
-/// 16 MiB, or 32 bits the first 4 GiB [with high page registers](Self::with_high_pages). Memory is called once for each
-/// contiguous piece, or byte by byte if the guest has programmed a descending address.
-///
-/// In a verify transfer the channel counts and signals terminal count, and memory stays idle; a device that takes
-/// bytes from it gets 0xFF, the value of a bus that nobody drives.
-///
-/// At power-on channel 4, through which the first controller gets the bus, is in cascade mode and unmasked, as a BIOS
-/// would leave it, so that a VM can boot without one. The chip itself comes up with all channels masked.
-///
-/// # Examples
-///
-/// ```
-/// use vm_fdc::dma::{AtDma, DmaChannel};
-///
-/// let mut dma = AtDma::new(vec![0; 0x2_0000]);
-/// // What a guest writes in order to read a sector to address 0x1_2340.
-/// for (port, value) in [
-///     (0x0A, 0x06), // mask channel 2
-///     (0x0C, 0x00), // clear the byte pointer flip-flop
-///     (0x0B, 0x46), // mode of channel 2: single, write to memory
-///     (0x04, 0x40), // address, low byte
-///     (0x04, 0x23), // address, high byte
-///     (0x81, 0x01), // page
-///     (0x05, 0xFF), // count less one, low byte
-///     (0x05, 0x01), // count less one, high byte
-///     (0x0A, 0x02), // unmask channel 2
-/// ] {
-///     assert!(dma.write_port(port, value));
-/// }
-///
-/// let moved = dma.device_to_memory(&[0xE5; 512]);
-/// assert_eq!(moved.bytes, 512);
-/// assert!(moved.terminal_count);
-/// assert_eq!(dma.memory()[0x1_2340..][..512], [0xE5; 512]);
-/// ```
-#[derive(Clone)]
-pub struct AtDma<M> {
-    dma1: I8237,
-    dma2: I8237,
-    /// By the last digit of the port; those of no channel are scratch registers.
-    pages: [u8; 16],
-    high_pages: Option<[u8; 16]>,
-    /// The channel of DMA1 that the floppy controller is wired to.
-    channel: u8,
-    memory: M,
-}
-
-impl<M> AtDma<M> {
-    /// The controllers at power-on, with the floppy controller on channel 2 as in every PC.
-    pub fn new(memory: M) -> Self {
-        let (dma1, dma2) = (I8237::new(), I8237::new());
-        let mut dma = Self { dma1, dma2, pages: [0; 16], high_pages: None, channel: 2, memory };
-        dma.reset();
-        dma
-    }
-
-    /// The controllers at power-on, with the floppy controller on `channel`: one of the 8-bit channels, 0 to 3. `None`
-    /// for any other.
-    pub fn with_channel(memory: M, channel: u8) -> Option<Self> {
-        (channel < 4).then(|| Self { channel, ..Self::new(memory) })
-    }
-
-    /// Adds the high page registers of EISA and PCI machines, with bits 31..24 of the address, at the ports 0x481 to
-    /// 0x483, 0x487 and 0x489 to 0x48B.
-    ///
-    /// A write to a page register clears the high one of the same channel, so that software which knows only the AT's
-    /// reaches the memory that it means.
-    #[must_use]
-    pub fn with_high_pages(self) -> Self {
-        Self { high_pages: Some([0; 16]), ..self }
-    }
-
-    /// The RESET pin: the same as a master clear of both controllers.
-    ///
-    /// Command, status and flip-flop are cleared and all channels masked; modes, addresses, counts and pages stay, and
-    /// so does the floppy controller's request. One thing differs from the chips, where channel 4 too is masked until
-    /// the BIOS has programmed it: here it is in cascade mode and unmasked, as at power-on.
-    pub fn reset(&mut self) {
-        self.dma1.master_clear();
-        self.dma2.master_clear();
-        self.dma2.write(MODE, MODE_CASCADE | CASCADE_CHANNEL);
-        self.dma2.write(SINGLE_MASK, CASCADE_CHANNEL);
-    }
-
-    /// Reads an I/O port; `None` if it is not one of these controllers'.
-    ///
-    /// Claimed are 0x00 to 0x0F (first controller, channels 0 to 3), 0x80 to 0x8F (page registers, and those that
-    /// belong to no channel as scratch), 0xC0 to 0xDF (second controller, channels 4 to 7; odd ports alias the even
-    /// ones below them), and the high page registers if there are any. Port 0x80, where firmware writes its POST codes,
-    /// is a scratch register like the others: a VM monitor that wants the codes takes them before this method or
-    /// [`write_port`](Self::write_port) sees them.
-    ///
-    /// Reading the status register clears its terminal count bits, and reading an address or a count toggles the byte
-    /// pointer flip-flop. Illegal reads give 0xFF, but for the mask register, which reads in bits 3..0.
-    pub fn read_port(&mut self, port: u16) -> Option<u8> {
-        match Target::at(port)? {
-            Target::Dma1(reg) => Some(self.dma1.read(reg)),
-            Target::Dma2(reg) => {
-                // The wire between the chips: HRQ of the first is DREQ of channel 4.
-                set_channel(&mut self.dma2.dreq, CASCADE_CHANNEL, self.dma1.hold_request());
-                Some(self.dma2.read(reg))
-            }
-            Target::Page(index) => Some(self.pages[index]),
-            Target::HighPage(index) => self.high_pages.map(|pages| pages[index]),
-        }
-    }
-
-    /// Writes an I/O port; `false` if it is not one of these controllers' (see [`read_port`](Self::read_port)).
-    ///
-    /// This may be what a request of the floppy controller waits for, an unmasked channel for example. It is not served
-    /// from within this call: call [`Controller::service_dma`](crate::Controller::service_dma) next.
-    pub fn write_port(&mut self, port: u16, value: u8) -> bool {
-        match Target::at(port) {
-            Some(Target::Dma1(reg)) => self.dma1.write(reg, value),
-            Some(Target::Dma2(reg)) => self.dma2.write(reg, value),
-            Some(Target::Page(index)) => {
-                self.pages[index] = value;
-                if let Some(high_pages) = &mut self.high_pages {
-                    high_pages[index] = 0;
-                }
-            }
-            Some(Target::HighPage(index)) => match &mut self.high_pages {
-                Some(high_pages) => high_pages[index] = value,
-                None => return false,
-            },
-            None => return false,
-        }
-        true
-    }
-
-    /// All that the controllers are, to be saved with the machine.
-    pub fn state(&self) -> AtDmaState {
-        let Self { dma1, dma2, pages, high_pages, channel, memory: _ } = self;
-        let (dma1, dma2, pages, high_pages) = (dma1.clone(), dma2.clone(), *pages, *high_pages);
-        AtDmaState { dma1, dma2, pages, high_pages, channel: *channel }
-    }
-
-    /// The controllers as they were, with the memory of the machine behind them. Whatever the state says, they are safe.
-    pub fn from_state(state: AtDmaState, memory: M) -> Self {
-        let AtDmaState { dma1, dma2, pages, high_pages, channel } = state;
-        Self { dma1, dma2, pages, high_pages, channel: channel & 3, memory }
-    }
-
-    /// The memory that the controllers reach.
-    pub fn memory(&self) -> &M {
-        &self.memory
-    }
-
-    /// The memory that the controllers reach, to change it.
-    pub fn memory_mut(&mut self) -> &mut M {
-        &mut self.memory
-    }
-
-    /// Gives the memory back.
-    pub fn into_memory(self) -> M {
-        self.memory
-    }
-
-    /// Where the 64 KiB page of the floppy controller's channel begins.
-    fn page_address(&self) -> u64 {
-        let index = PAGE_OF_CHANNEL[usize::from(self.channel & 3)];
-        let high = self.high_pages.map_or(0, |pages| pages[index]);
-        u64::from(u32::from_be_bytes([high, self.pages[index], 0, 0]))
-    }
-
-    /// Serves the floppy controller until terminal count or the end of what it offers. `move_bytes` moves a piece of
-    /// the offered bytes to or from a guest-physical address, if memory takes part at all.
-    fn serve(
-        &mut self,
-        transfer: Transfer,
-        offered: usize,
-        mut move_bytes: impl FnMut(&mut M, Option<u64>, Range<usize>),
-    ) -> Moved {
-        let mut moved = Moved::default();
-        if !self.dma2.is_enabled(CASCADE_CHANNEL) || !self.dma2.channel(CASCADE_CHANNEL).is_cascade() {
-            return moved;
-        }
-        let page = self.page_address();
-        while !moved.terminal_count
-            && let Some(run) = self.dma1.run(self.channel, transfer, offered - moved.bytes)
-        {
-            let end = moved.bytes + run.bytes;
-            let address = run.address.map(|address| page | u64::from(address));
-            move_bytes(&mut self.memory, address, moved.bytes..end);
-            moved = Moved { bytes: end, terminal_count: run.terminal_count };
-        }
-        moved
-    }
-}
-
-impl<M: GuestMemory> DmaChannel for AtDma<M> {
-    fn device_to_memory(&mut self, data: &[u8]) -> Moved {
-        self.serve(Transfer::Write, data.len(), |memory, address, bytes| {
-            if let Some(address) = address {
-                memory.write(address, &data[bytes]);
-            }
-        })
-    }
-
-    fn memory_to_device(&mut self, data: &mut [u8]) -> Moved {
-        self.serve(Transfer::Read, data.len(), |memory, address, bytes| match address {
-            Some(address) => memory.read(address, &mut data[bytes]),
-            None => data[bytes].fill(0xFF),
-        })
-    }
-
-    fn set_request(&mut self, asserted: bool) {
-        set_channel(&mut self.dma1.dreq, self.channel, asserted);
-    }
-}
-
-/// Leaves the memory out: it may be all that the guest has.
-impl<M> fmt::Debug for AtDma<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AtDma")
-            .field("dma1", &self.dma1)
-            .field("dma2", &self.dma2)
-            .field("pages", &self.pages)
-            .field("high_pages", &self.high_pages)
-            .field("channel", &self.channel)
-            .finish_non_exhaustive()
     }
 }

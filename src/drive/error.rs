@@ -1,47 +1,17 @@
-//! The outcomes of the drive layer: an error for each thing that can be asked of it, with the HRESULT that
-//! `IVMFloppyDrive` gives for it.
+//! The errors of the drive layer: one type for each operation, each with the HRESULT that `IVMFloppyDrive` gives for it.
+//!
+//! An error prints what failed, on which drive and file, and what to do. Its cause is in
+//! [`source`](std::error::Error::source).
 
-use std::{error::Error, fmt, io, ops::Range, path::PathBuf};
+use std::{
+    error::Error,
+    fmt, io,
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
-use super::{Attachment, DriveType};
+use super::{attachment::Attachment, hresult::HResult, kind::DriveType};
 use crate::media::{CreateError, FormFactor, ImageError, MediumError};
-
-/// An outcome as a COM caller knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct HResult(pub u32);
-
-impl HResult {
-    /// It worked.
-    pub const S_OK: Self = Self(0x0000_0000);
-    /// The virtual machine that the drive belonged to is gone.
-    pub const VM_E_VM_UNKNOWN: Self = Self(0xA004_0207);
-    /// What is attached is not of the kind to be released.
-    pub const VM_E_MEDIA_WRONG_TYPE: Self = Self(0xA004_0728);
-    /// Nothing is attached.
-    pub const VM_E_NO_MEDIA_CAPTURED: Self = Self(0xA004_0652);
-    /// The image could not be attached.
-    pub const VM_E_IMAGE_CAPTURE_FAIL: Self = Self(0xA004_0650);
-    /// Something is attached already.
-    pub const VM_E_DRIVE_IN_USE: Self = Self(0xA004_0727);
-    /// What the guest wrote could not be brought to the host's file.
-    pub const VM_E_MEDIA_UNMOUNT_FAIL: Self = Self(0xA004_0508);
-    /// The argument is not usable.
-    pub const E_INVALIDARG: Self = Self(0x8007_0057);
-    /// Out of memory.
-    pub const E_OUTOFMEMORY: Self = Self(0x8007_000E);
-    /// The path is too long.
-    pub const ERROR_BUFFER_OVERFLOW: Self = Self(0x8007_006F);
-    /// The path has a character that no path of the host has.
-    pub const ERROR_INVALID_NAME: Self = Self(0x8007_007B);
-    /// The path is empty.
-    pub const ERROR_BAD_PATHNAME: Self = Self(0x8007_00A1);
-    /// A null argument, which only the C interface can be given.
-    pub const E_POINTER: Self = Self(0x8000_4003);
-    /// There is no drive of that number.
-    pub const DISP_E_BADINDEX: Self = Self(0x8002_000B);
-    /// Any other failure, which nobody expects.
-    pub const DISP_E_EXCEPTION: Self = Self(0x8002_0009);
-}
 
 macro_rules! hresult_of {
     ($($error:ident)*) => {$(
@@ -53,49 +23,42 @@ macro_rules! hresult_of {
     )*};
 }
 
-hresult_of! { AttachError ReleaseError SwapError SaveError CreateError NoSuchDrive }
+hresult_of! { AttachError ReleaseError SwapError SaveError NoSuchDrive }
 
-impl fmt::Display for HResult {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#010X}", self.0)
-    }
-}
-
-/// Why a medium was not attached. The drive is as it was before. What it prints says what failed; why is in
-/// [`source`](std::error::Error::source).
+/// The reason why a medium was not attached. The drive is as before.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AttachError {
-    /// The drive's controller is gone.
+    /// The controller of the drive is gone.
     #[error("drive {drive}: its virtual machine is gone")]
     VmUnknown {
         /// The number of the drive.
         drive: u8,
     },
     /// Something is attached already.
-    #[error("drive {drive}: a medium is attached already")]
+    #[error("drive {drive}: a medium is attached already; release it first, or swap the image")]
     DriveInUse {
         /// The number of the drive.
         drive: u8,
     },
     /// The path is empty.
-    #[error("drive {drive}: the path is empty")]
+    #[error("drive {drive}: the path is empty; give the path of an image or a host drive")]
     EmptyPath {
         /// The number of the drive.
         drive: u8,
     },
     /// The path has a character that no path of the host has, such as NUL.
-    #[error("drive {drive}: {path:?} is no path of this host")]
+    #[error("drive {drive}: {path:?} has a character that no path of this host has")]
     InvalidPath {
         /// The number of the drive.
         drive: u8,
         /// The path as it was given.
         path: PathBuf,
-        /// What the host said.
+        /// The error of the host.
         source: io::Error,
     },
     /// The path is longer than the host takes.
-    #[error("drive {drive}: the path or a name in it is too long, {} bytes in all", .path.as_os_str().len())]
+    #[error("drive {drive}: the path of {} bytes, or a name in it, is too long for this host", .path.as_os_str().len())]
     PathTooLong {
         /// The number of the drive.
         drive: u8,
@@ -103,67 +66,73 @@ pub enum AttachError {
         path: PathBuf,
     },
     /// The host has no memory left to hold the image.
-    #[error("drive {drive}: out of memory for {}", .path.display())]
+    #[error("drive {drive}: the host has no memory for {}", .path.display())]
     OutOfMemory {
         /// The number of the drive.
         drive: u8,
         /// The absolute path of the image.
         path: PathBuf,
-        /// What the host said.
+        /// The error of the host.
         source: io::Error,
     },
-    /// The file is no image that this drive can take.
-    #[error("drive {drive} ({drive_type}): cannot attach {}{}", .path.display(), ButThese(.suitable))]
+    /// The file is not an image that the drive can hold.
+    #[error("drive {drive} ({drive_type}): cannot attach {}{}{}", .path.display(), SuitableDrives(.suitable), Holder(*.holder, *.drive))]
     CaptureFailed {
         /// The number of the drive.
         drive: u8,
-        /// What kind of drive it is.
+        /// The kind of the drive.
         drive_type: DriveType,
         /// The absolute path of the image.
         path: PathBuf,
         /// What is wrong with the file.
         source: ImageError,
-        /// The drives that could take it, where it is the drive that is wrong.
+        /// The kinds of drive that can hold it; empty where the drive is not the reason.
         suitable: Vec<DriveType>,
+        /// The drive of the same controller to which the file is attached, if that is the reason. It can be this drive.
+        holder: Option<u8>,
     },
-    /// The path leads to no floppy drive of the host with a disk that this drive can take.
-    #[error("drive {drive} ({drive_type}): cannot attach the host drive {}{}", .path.display(), ButThese(.suitable))]
+    /// The path does not lead to a floppy drive of the host whose disk the drive can hold.
+    #[error("drive {drive} ({drive_type}): cannot attach the host drive {}{}{}", .path.display(), SuitableDrives(.suitable), Holder(*.holder, *.drive))]
     NoHostDrive {
         /// The number of the drive.
         drive: u8,
-        /// What kind of drive it is.
+        /// The kind of the drive.
         drive_type: DriveType,
         /// The absolute path of the host drive.
         path: PathBuf,
         /// What is wrong with it.
         source: ImageError,
-        /// The drives that could take its disk, where it is the drive that is wrong.
+        /// The kinds of drive that can hold its disk; empty where the drive is not the reason.
         suitable: Vec<DriveType>,
+        /// The drive of the same controller to which it is attached, if that is the reason. It can be this drive.
+        holder: Option<u8>,
     },
-    /// The medium that the embedder made is none that this drive can take.
-    #[error("drive {drive} ({drive_type}): cannot take a {form_factor} disk of {cylinders} cylinders{}", ButThese(.suitable))]
+    /// The drive cannot hold the medium that the VM monitor supplies.
+    #[error("drive {drive} ({drive_type}): cannot hold a {form_factor} disk of {cylinders} cylinders{}", SuitableDrives(.suitable))]
     UnsuitableMedium {
         /// The number of the drive.
         drive: u8,
-        /// What kind of drive it is.
+        /// The kind of the drive.
         drive_type: DriveType,
         /// The size of the disk.
         form_factor: FormFactor,
-        /// Its cylinders.
+        /// The number of its cylinders.
         cylinders: u8,
-        /// The drives that could take it.
+        /// The kinds of drive that can hold it.
         suitable: Vec<DriveType>,
     },
 }
 
 impl AttachError {
-    /// The error for what the host answered when `path` was opened as a `kind`.
+    /// Creates the error for an attach of `path` as a `kind` that failed with `source`. `holder` is the drive of the same
+    /// controller to which the file is attached, if any.
     pub(super) fn opening(
         drive: u8,
         drive_type: DriveType,
         kind: Attachment,
         path: PathBuf,
         source: ImageError,
+        holder: Option<u8>,
     ) -> Self {
         match source {
             ImageError::Open(source) if source.kind() == io::ErrorKind::InvalidInput => {
@@ -178,20 +147,20 @@ impl AttachError {
             source => {
                 let suitable = match &source {
                     ImageError::WrongDrive { candidates, .. } => {
-                        DriveType::all_that(|drive| candidates.iter().any(|format| drive.accepts(format.layout)))
+                        DriveType::suitable(|drive| candidates.iter().any(|format| drive.accepts(format.layout)))
                     }
-                    ImageError::WrongLayout(layout) => DriveType::all_that(|drive| drive.accepts(*layout)),
+                    ImageError::WrongLayout(layout) => DriveType::suitable(|drive| drive.accepts(*layout)),
                     _ => Vec::new(),
                 };
                 match kind {
-                    Attachment::HostDrive => Self::NoHostDrive { drive, drive_type, path, source, suitable },
-                    _ => Self::CaptureFailed { drive, drive_type, path, source, suitable },
+                    Attachment::HostDrive => Self::NoHostDrive { drive, drive_type, path, source, suitable, holder },
+                    _ => Self::CaptureFailed { drive, drive_type, path, source, suitable, holder },
                 }
             }
         }
     }
 
-    /// The outcome as `IVMFloppyDrive::AttachImage` and `AttachHostDrive` give it.
+    /// Returns the outcome as `IVMFloppyDrive::AttachImage` and `AttachHostDrive` give it.
     #[must_use]
     pub const fn hresult(&self) -> HResult {
         match self {
@@ -207,18 +176,20 @@ impl AttachError {
     }
 }
 
-/// Why a medium was not released. What is attached stays so; with the controller gone, nothing is.
+/// The reason why a medium was not released. The medium stays attached, unless the controller is gone.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReleaseError {
-    /// The drive's controller is gone, and the medium with it.
+    /// The controller of the drive is gone, and the medium with it.
     #[error("drive {drive}: its virtual machine is gone")]
     VmUnknown {
         /// The number of the drive.
         drive: u8,
     },
-    /// A host drive is attached where an image was to be released, or the other way round.
-    #[error("drive {drive}: what is attached is not of this kind")]
+    /// A host drive is attached and an image was to be released, or the reverse.
+    #[error(
+        "drive {drive}: a medium of the other kind is attached; release an image as an image, and a host drive as a host drive"
+    )]
     WrongMediaType {
         /// The number of the drive.
         drive: u8,
@@ -229,30 +200,38 @@ pub enum ReleaseError {
         /// The number of the drive.
         drive: u8,
     },
-    /// What the guest wrote could not be brought to the host's file. The medium stays attached; release it again.
-    #[error("drive {drive}: cannot save what was written{}", Of(.path.as_ref()))]
+    /// What the guest wrote could not be saved to the file on the host. The medium stays attached.
+    #[error("drive {drive}: cannot save what the guest wrote{}; release again, force the release, or save the disk to another file", To(.path.as_ref()))]
     UnmountFailed {
         /// The number of the drive.
         drive: u8,
-        /// The absolute path of the image; `None` for a medium that the embedder made.
+        /// The absolute path of the image; `None` for a medium that the VM monitor supplies.
         path: Option<PathBuf>,
-        /// What the host said.
+        /// The error of the host.
         source: io::Error,
     },
-    /// All was saved, but the file could not be unlocked. The medium stays attached; release it again.
-    #[error("drive {drive}: cannot unlock the file{}", Of(.path.as_ref()))]
+    /// What the guest wrote is saved, but the file could not be unlocked. The medium stays attached.
+    #[error("drive {drive}: cannot unlock the medium{}; release again, or force the release", Of(.path.as_ref()))]
     UnlockFailed {
         /// The number of the drive.
         drive: u8,
-        /// The absolute path of the image; `None` for a medium that the embedder made.
+        /// The absolute path of the image; `None` for a medium that the VM monitor supplies.
         path: Option<PathBuf>,
-        /// What the host said.
+        /// The error of the host.
         source: io::Error,
     },
 }
 
 impl ReleaseError {
-    /// The outcome as `IVMFloppyDrive::ReleaseImage` and `ReleaseHostDrive` give it.
+    /// Names the file of the medium in an error that has none yet.
+    pub(super) fn of_path(mut self, file: Option<&Path>) -> Self {
+        if let Self::UnmountFailed { path, .. } | Self::UnlockFailed { path, .. } = &mut self {
+            *path = file.map(Path::to_owned);
+        }
+        self
+    }
+
+    /// Returns the outcome as `IVMFloppyDrive::ReleaseImage` and `ReleaseHostDrive` give it.
     #[must_use]
     pub const fn hresult(&self) -> HResult {
         match self {
@@ -264,20 +243,20 @@ impl ReleaseError {
     }
 }
 
-/// Why an image was not swapped for another. The old one stays attached.
+/// The reason why an image was not swapped for another. The old image stays attached.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SwapError {
-    /// The new one cannot be had.
+    /// The new image cannot be attached.
     #[error(transparent)]
     Attach(AttachError),
-    /// The old one cannot be released.
+    /// The old image cannot be released.
     #[error(transparent)]
     Release(ReleaseError),
 }
 
 impl SwapError {
-    /// The outcome as `IVMFloppyDrive` gives it for the part that failed.
+    /// Returns the outcome as `IVMFloppyDrive` gives it for the part that failed.
     #[must_use]
     pub const fn hresult(&self) -> HResult {
         match self {
@@ -287,28 +266,28 @@ impl SwapError {
     }
 }
 
-/// Why what is in a drive was not saved to another file.
+/// The reason why the disk in a drive was not saved to another file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SaveError {
-    /// The drive's controller is gone, and the medium with it.
+    /// The controller of the drive is gone, and the medium with it.
     #[error("drive {drive}: its virtual machine is gone")]
     VmUnknown {
         /// The number of the drive.
         drive: u8,
     },
     /// No medium is attached, or no disk is in the host drive.
-    #[error("drive {drive}: there is nothing to save")]
+    #[error("drive {drive}: no disk is in the drive, so there is nothing to save")]
     NoMediaCaptured {
         /// The number of the drive.
         drive: u8,
     },
-    /// The medium did not give its bytes.
+    /// The medium does not return all its bytes.
     #[error("drive {drive}: cannot read the whole disk")]
     Unreadable {
         /// The number of the drive.
         drive: u8,
-        /// Why.
+        /// The cause.
         source: MediumError,
     },
     /// The file could not be written.
@@ -316,70 +295,51 @@ pub enum SaveError {
     Create {
         /// The number of the drive.
         drive: u8,
-        /// Why.
+        /// The cause.
         source: CreateError,
     },
 }
 
 impl SaveError {
-    /// The nearest outcome of `IVMFloppyDrive`, which has no such method.
+    /// Returns the nearest outcome of `IVMFloppyDrive`, which has no such method.
     #[must_use]
     pub fn hresult(&self) -> HResult {
         match self {
             Self::VmUnknown { .. } => HResult::VM_E_VM_UNKNOWN,
             Self::NoMediaCaptured { .. } => HResult::VM_E_NO_MEDIA_CAPTURED,
-            Self::Unreadable { source: MediumError::Io(error), .. } if is(error, io::ErrorKind::OutOfMemory) => {
+            Self::Unreadable { source: MediumError::Io(error), .. } if error.kind() == io::ErrorKind::OutOfMemory => {
                 HResult::E_OUTOFMEMORY
             }
             Self::Unreadable { .. } => HResult::DISP_E_EXCEPTION,
-            Self::Create { source, .. } => source.hresult(),
+            Self::Create { source, .. } => HResult::from(source),
         }
     }
 }
 
-impl CreateError {
-    /// The nearest outcome of `IVMFloppyDrive`, which creates nothing.
-    #[must_use]
-    pub fn hresult(&self) -> HResult {
-        match self {
-            Self::NoName { .. } => HResult::ERROR_BAD_PATHNAME,
-            Self::NoFat { .. } | Self::Label { .. } => HResult::E_INVALIDARG,
-            Self::OutOfMemory => HResult::E_OUTOFMEMORY,
-            Self::Io { source, .. } if is(source, io::ErrorKind::InvalidInput) => HResult::ERROR_INVALID_NAME,
-            Self::Io { source, .. } if is(source, io::ErrorKind::InvalidFilename) => HResult::ERROR_BUFFER_OVERFLOW,
-            Self::Exists { .. } | Self::Io { .. } => HResult::DISP_E_EXCEPTION,
-        }
-    }
-}
-
-fn is(error: &io::Error, kind: io::ErrorKind) -> bool {
-    error.kind() == kind
-}
-
-/// What a forced release may have lost.
+/// What a forced release can have lost.
 #[derive(Debug, thiserror::Error)]
-#[error("drive {drive}: {} that were written may be lost{}", Bytes(.ranges), Of(.path.as_ref()))]
+#[error("drive {drive}: {} that the guest wrote can be lost{}", Bytes(.ranges), Of(.path.as_ref()))]
 pub struct DataLoss {
     /// The number of the drive.
     pub drive: u8,
-    /// The absolute path of the image; `None` for a medium that the embedder made.
+    /// The absolute path of the image; `None` for a medium that the VM monitor supplies.
     pub path: Option<PathBuf>,
-    /// Where in the image the guest wrote what may not be in the file, in ascending order; empty when the medium cannot
-    /// tell.
+    /// The ranges of the image that the guest wrote and that are possibly not in the file, in ascending order; empty when
+    /// the medium does not know them.
     pub ranges: Vec<Range<u64>>,
-    /// Why the medium could not be saved.
+    /// The reason why the medium could not be saved.
     pub source: io::Error,
 }
 
 impl DataLoss {
-    /// The outcome that a release which is not forced gives for it.
+    /// Returns the outcome of a release that fails for the same reason without force.
     #[must_use]
     pub const fn hresult(&self) -> HResult {
         HResult::VM_E_MEDIA_UNMOUNT_FAIL
     }
 }
 
-/// How many bytes, as far as that is known.
+/// Prints the number of bytes, if it is known.
 struct Bytes<'a>(&'a [Range<u64>]);
 
 impl fmt::Display for Bytes<'_> {
@@ -391,7 +351,7 @@ impl fmt::Display for Bytes<'_> {
     }
 }
 
-/// An error and what caused it, on one line.
+/// Prints an error and its causes on one line.
 pub(crate) struct WithCauses<'a>(pub &'a (dyn Error + 'static));
 
 impl fmt::Display for WithCauses<'_> {
@@ -406,7 +366,31 @@ impl fmt::Display for WithCauses<'_> {
     }
 }
 
-/// " of PATH", where there is a path.
+/// Prints ", which is attached to drive N" and what to do, if the file is attached to a drive of the same controller.
+struct Holder(Option<u8>, u8);
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self(None, _) => Ok(()),
+            Self(Some(holder), drive) if holder == drive => {
+                f.write_str(", which is attached to this drive already; release it, and attach it then")
+            }
+            Self(Some(holder), _) => write!(f, ", which is attached to drive {holder}; release it there first"),
+        }
+    }
+}
+
+/// Prints " to PATH" if there is a path.
+struct To<'a>(Option<&'a PathBuf>);
+
+impl fmt::Display for To<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |path| write!(f, " to {}", path.display()))
+    }
+}
+
+/// Prints " of PATH" if there is a path.
 struct Of<'a>(Option<&'a PathBuf>);
 
 impl fmt::Display for Of<'_> {
@@ -415,10 +399,10 @@ impl fmt::Display for Of<'_> {
     }
 }
 
-/// ", which fits DRIVES", where there are any.
-struct ButThese<'a>(&'a [DriveType]);
+/// Prints ", which fits DRIVES" if there are any.
+struct SuitableDrives<'a>(&'a [DriveType]);
 
-impl fmt::Display for ButThese<'_> {
+impl fmt::Display for SuitableDrives<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, drive_type) in self.0.iter().enumerate() {
             write!(f, "{}{drive_type}", if index == 0 { ", which fits a drive for " } else { ", " })?;
@@ -427,16 +411,16 @@ impl fmt::Display for ButThese<'_> {
     }
 }
 
-/// There is no drive of this number.
+/// The error for the number of a drive that does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no drive {number}")]
+#[error("the controller has no drive {number}")]
 pub struct NoSuchDrive {
-    /// The number that was asked for.
+    /// The number of the drive that was asked for.
     pub number: u8,
 }
 
 impl NoSuchDrive {
-    /// The outcome as a collection of drives gives it.
+    /// Returns the outcome as a collection of drives gives it.
     #[must_use]
     pub const fn hresult(&self) -> HResult {
         HResult::DISP_E_BADINDEX

@@ -1,25 +1,33 @@
-//! The handles by which managers reach the drives of a virtual machine.
+//! The handles with which managers reach the drives of a virtual machine.
 
 use std::{
     path::{Path, PathBuf},
+    slice,
     sync::Arc,
+    vec,
 };
 
 use super::{
-    AttachError, Attachment, Bay, DataLoss, DriveType, MediaObserver, NoSuchDrive, ReleaseError, SaveError, SwapError,
+    attachment::{Attachment, AttachmentInfo},
+    error::{AttachError, DataLoss, NoSuchDrive, ReleaseError, SaveError, SwapError},
+    event::MediaObserver,
+    kind::DriveType,
+    manage::{self, Manager},
+    slot::MediaSlot,
 };
 use crate::media::{self, IfExists, ImageOptions, ImageType, Layout, Medium};
 
-/// A drive of a virtual machine, as its manager sees it: what is attached, and the way to change that.
+/// A handle of a drive of a virtual machine, for its manager. It tells what is attached, and changes it.
 ///
-/// A handle can be cloned and sent to any thread, and used while the guest runs. It outlives the controller: what
-/// needs one then answers that the virtual machine is gone. The methods and their outcomes are those of
+/// A handle can be cloned, sent to any thread, and used while the guest runs. It outlives the controller: a method that needs
+/// the controller then returns the error that the virtual machine is gone. The methods and their outcomes are those of
 /// `IVMFloppyDrive`, and a few more.
 ///
-/// No method waits for the guest to do something, and the guest waits for none of them longer than it takes to hand bytes
-/// over to the host: files are opened, and the host's disk is waited for, while the guest goes on. What only asks waits
-/// for nobody. What changes something waits for the transfer that is under way, and, where [every
-/// command](crate::media::Durability::EveryCommand) is to last, for the disk that this waits for. Two methods that change what is attached wait for each other.
+/// No method waits for an action of the guest. The guest waits for a method only while bytes are handed over to the host: the
+/// guest goes on while a file is opened, and while the library waits for the disk of the host. A method that only asks waits
+/// for nobody. A method that changes something waits for the transfer of the guest, and with
+/// [`EveryCommand`](crate::media::Durability::EveryCommand) for the disk of the host that this transfer waits for. Two methods
+/// that change what is attached wait for each other.
 ///
 /// ```
 /// use vm_fdc::{Controller, drive::{Attachment, DriveType}, media::Access};
@@ -34,126 +42,129 @@ use crate::media::{self, IfExists, ImageOptions, ImageType, Layout, Medium};
 /// ```
 #[derive(Clone, Debug)]
 pub struct FloppyDrive {
-    bay: Arc<Bay>,
+    slot: Arc<MediaSlot>,
 }
 
 impl FloppyDrive {
-    pub(super) fn new(bay: Arc<Bay>) -> Self {
-        Self { bay }
+    /// Creates a handle for a drive.
+    pub(super) fn new(slot: Arc<MediaSlot>) -> Self {
+        Self { slot }
     }
 
-    /// The number of the drive, from 0. Answers even when the controller is gone.
+    /// Returns the number of the drive, 0 to 3, even when the controller is gone.
     #[must_use]
     pub fn drive_number(&self) -> u8 {
-        self.bay.number()
+        self.slot.number()
     }
 
-    /// What kind of drive it is.
+    /// Returns the kind of the drive.
     #[must_use]
     pub fn drive_type(&self) -> DriveType {
-        self.bay.drive_type()
+        self.slot.drive_type()
     }
 
-    /// What is attached. Nothing is, once the controller is gone.
+    /// Returns the kind of what is attached, which is [`Attachment::None`] when the controller is gone.
     #[must_use]
     pub fn attachment(&self) -> Attachment {
-        self.bay.label().kind
+        self.slot.info().kind()
     }
 
-    /// The absolute path of the attached image, as it was at the attach; `None` when no image file is attached.
+    /// Returns the absolute path of the attached image, as it was at the attach; `None` when no image file is attached.
     #[must_use]
     pub fn image_file(&self) -> Option<PathBuf> {
-        self.attached_path(Attachment::Image)
+        match self.slot.info() {
+            AttachmentInfo::Image { path, .. } => Some(path),
+            _ => None,
+        }
     }
 
-    /// The absolute path of the attached host drive; `None` when none is attached.
+    /// Returns the absolute path of the attached host drive; `None` when none is attached.
     #[must_use]
     pub fn host_drive(&self) -> Option<PathBuf> {
-        self.attached_path(Attachment::HostDrive)
+        match self.slot.info() {
+            AttachmentInfo::HostDrive { path, .. } => Some(path),
+            _ => None,
+        }
     }
 
-    fn attached_path(&self, kind: Attachment) -> Option<PathBuf> {
-        let label = self.bay.label();
-        label.path.filter(|_| label.kind == kind)
-    }
-
-    /// How the sectors lie on the disk of the attached image or host drive; `None` without one, and for a medium that the
-    /// embedder made.
+    /// Returns how the sectors lie on the disk of the attached image or host drive; `None` without a disk, and for a medium
+    /// that the VM monitor supplies.
     #[must_use]
     pub fn layout(&self) -> Option<Layout> {
-        self.bay.label().layout
+        self.slot.info().layout()
     }
 
-    /// What kind of disk the attached image or host drive holds; [`ImageType::Unknown`] without one.
+    /// Returns the type of the disk of the attached image or host drive; [`ImageType::Unknown`] without a disk.
     #[must_use]
     pub fn image_type(&self) -> ImageType {
         self.layout().map_or(ImageType::Unknown, |layout| layout.image_type())
     }
 
-    /// Attaches the raw floppy image in the file `path`. A relative path is taken from the current directory.
+    /// Attaches the raw floppy image in the file `path`. A relative path starts from the current directory.
     ///
-    /// `options` is an [`Access`](crate::media::Access), or [`ImageOptions`] that say more. [The module
-    /// `media`](crate::media) tells what others can do to the file meanwhile.
+    /// `options` is an [`Access`](crate::media::Access), or [`ImageOptions`] that say more. The module
+    /// [`media`](crate::media) describes what other programs can do to the file in the meantime.
     ///
     /// # Errors
     ///
-    /// An [`AttachError`] that says what is wrong with the drive, the path or the file. Nothing has changed then.
+    /// Returns an [`AttachError`] that says what is wrong with the drive, the path or the file. Nothing changes then.
     pub fn attach_image(&self, path: impl AsRef<Path>, options: impl Into<ImageOptions>) -> Result<(), AttachError> {
-        self.bay.attach_path(path.as_ref(), options.into(), Attachment::Image)
+        Manager::new(&self.slot).attach_path(path.as_ref(), options.into(), Attachment::Image)
     }
 
-    /// Attaches the floppy drive of the host at `path`: a block device, or a file that stands for one. The drive can be
-    /// empty; [`check_host_drive`](Self::check_host_drive) notices when a disk is put in or taken out. A sector that the host
-    /// cannot read fails for the guest, and the others do not.
+    /// Attaches the floppy drive of the host at `path`: a block device, or a file in its place. The drive can be empty;
+    /// [`check_host_drive`](Self::check_host_drive) detects that a disk is put in or taken out. Where the host cannot read a
+    /// sector, only that sector fails for the guest.
     ///
     /// # Errors
     ///
-    /// As [`attach_image`](Self::attach_image).
+    /// Returns the errors of [`attach_image`](Self::attach_image).
     pub fn attach_host_drive(
         &self,
         path: impl AsRef<Path>,
         options: impl Into<ImageOptions>,
     ) -> Result<(), AttachError> {
-        self.bay.attach_path(path.as_ref(), options.into(), Attachment::HostDrive)
+        Manager::new(&self.slot).attach_path(path.as_ref(), options.into(), Attachment::HostDrive)
     }
 
-    /// Looks whether a disk was put into the attached host drive, or taken out of it, which the guest and the observers then
-    /// see. To be called now and then: hosts tell nobody. `true` when a disk is in; `false`, too, when no host drive is
-    /// attached. In a device, a disk that was exchanged for one of the same size between two calls is not noticed; what the
-    /// guest had written to one that was taken out, and that had not been handed over, is lost, which is logged.
+    /// Checks whether a disk was put into the attached host drive, or taken out of it. The guest and the observers see the
+    /// change. Returns `true` when a disk is in, and `false` when none is, or no host drive is attached.
+    ///
+    /// Call it at intervals, because the host sends no event. In a device, a disk that is exchanged for one of the same size
+    /// between two calls is not detected. When a disk is taken out, what the guest wrote to it and was not handed over to the
+    /// host is lost; the loss is logged.
     ///
     /// # Errors
     ///
-    /// An [`AttachError`] when a disk is in that cannot be used. The drive stays attached, empty.
+    /// Returns an [`AttachError`] when a disk is in that the drive cannot hold. The host drive stays attached without a disk.
     pub fn check_host_drive(&self) -> Result<bool, AttachError> {
-        self.bay.check_host_drive()
+        Manager::new(&self.slot).check_host_drive()
     }
 
-    /// Attaches a medium that the embedder made, or one that [`release_medium`](Self::release_medium) gave back. It counts as
-    /// an image without a file. One that is refused is dropped.
+    /// Attaches a medium that the VM monitor supplies, or that [`release_medium`](Self::release_medium) returned. It counts as
+    /// an image without a file. The medium is dropped when this fails.
     ///
     /// # Errors
     ///
-    /// [`AttachError::VmUnknown`], [`AttachError::DriveInUse`], or [`AttachError::UnsuitableMedium`] for a disk of
-    /// another size than the drive's, or with more cylinders.
+    /// Returns [`AttachError::VmUnknown`], [`AttachError::DriveInUse`], or [`AttachError::UnsuitableMedium`] for a disk of
+    /// another size, or with more cylinders than the head reaches.
     pub fn attach_medium(&self, medium: impl Into<Box<dyn Medium>>) -> Result<(), AttachError> {
-        self.bay.attach_medium(medium.into())
+        Manager::new(&self.slot).attach_medium(medium.into())
     }
 
-    /// Releases the attached image: what the guest wrote is brought to the host's disk, then the file is unlocked and let
-    /// go. The guest sees the change line.
+    /// Releases the attached image: saves what the guest wrote to the disk of the host, then unlocks and closes the file. The
+    /// guest sees the change line.
     ///
     /// # Errors
     ///
-    /// A [`ReleaseError`]. After [`ReleaseError::UnmountFailed`] and [`ReleaseError::UnlockFailed`] the image is still
-    /// attached, and the release can be repeated, or [forced](Self::force_release), or the disk
-    /// [saved to another file](Self::save_image).
+    /// Returns a [`ReleaseError`]. After [`ReleaseError::UnmountFailed`] and [`ReleaseError::UnlockFailed`] the image stays
+    /// attached: repeat the release, [force](Self::force_release) it, or [save the disk to another file](Self::save_image).
     pub fn release_image(&self) -> Result<(), ReleaseError> {
-        self.bay.release(Attachment::Image, true).map(drop)
+        Manager::new(&self.slot).release(Attachment::Image)
     }
 
-    /// The same, and gives back what was attached; the file of an image stays open and locked until that is dropped. With
-    /// [`attach_medium`](Self::attach_medium) the disk that the embedder made, with all that the guest wrote to it.
+    /// Releases the attached image or medium, and returns it with all that the guest wrote. The file of an image stays open
+    /// and locked until the medium is dropped.
     ///
     /// ```
     /// use std::any::Any;
@@ -170,65 +181,65 @@ impl FloppyDrive {
     ///
     /// # Errors
     ///
-    /// As [`release_image`](Self::release_image).
+    /// Returns the errors of [`release_image`](Self::release_image).
     pub fn release_medium(&self) -> Result<Box<dyn Medium>, ReleaseError> {
-        let drive = self.drive_number();
-        self.bay.release(Attachment::Image, false)?.ok_or(ReleaseError::NoMediaCaptured { drive })
+        Manager::new(&self.slot).release_medium()
     }
 
     /// Releases the attached host drive, with or without a disk in it.
     ///
     /// # Errors
     ///
-    /// As [`release_image`](Self::release_image).
+    /// Returns the errors of [`release_image`](Self::release_image).
     pub fn release_host_drive(&self) -> Result<(), ReleaseError> {
-        self.bay.release(Attachment::HostDrive, true).map(drop)
+        Manager::new(&self.slot).release(Attachment::HostDrive)
     }
 
-    /// Releases whatever is attached, even if what the guest wrote cannot be saved; says what may be lost then.
+    /// Releases what is attached, even if what the guest wrote cannot be saved. Returns what can be lost in that case.
     ///
     /// # Errors
     ///
-    /// [`ReleaseError::VmUnknown`] and [`ReleaseError::NoMediaCaptured`].
+    /// Returns [`ReleaseError::VmUnknown`] or [`ReleaseError::NoMediaCaptured`].
     pub fn force_release(&self) -> Result<Option<DataLoss>, ReleaseError> {
-        self.bay.force_release()
+        Manager::new(&self.slot).force_release()
     }
 
-    /// Releases the attached image and attaches another. The guest sees the door open and close. When the new one cannot be
-    /// had, the old one stays, and the guest sees nothing. The same image cannot be had again while it is in: release it, and
-    /// attach it then.
+    /// Releases the attached image and attaches another. The guest sees that the disk changed. When the new image cannot be
+    /// attached, the old one stays, and the guest sees nothing. An image that is attached for writing cannot be swapped for
+    /// itself: release it, and attach it then.
     ///
     /// # Errors
     ///
-    /// A [`SwapError`]: an [`AttachError`] of the new image or a [`ReleaseError`] of the old one, which is still attached.
+    /// Returns a [`SwapError`]: an [`AttachError`] for the new image, or a [`ReleaseError`] for the old one, which stays
+    /// attached.
     pub fn swap_image(&self, path: impl AsRef<Path>, options: impl Into<ImageOptions>) -> Result<(), SwapError> {
-        self.bay.swap(path.as_ref(), options.into())
+        Manager::new(&self.slot).swap(path.as_ref(), options.into())
     }
 
-    /// Brings what the guest wrote to the host's disk, and waits for that while the guest goes on.
+    /// Saves what the guest wrote to the disk of the host, and waits until it is saved. The guest goes on in the meantime.
     ///
     /// # Errors
     ///
-    /// [`ReleaseError::VmUnknown`], [`ReleaseError::NoMediaCaptured`] and [`ReleaseError::UnmountFailed`]; all that was
-    /// written is kept, and brought there by the next flush or release.
+    /// Returns [`ReleaseError::VmUnknown`], [`ReleaseError::NoMediaCaptured`] or [`ReleaseError::UnmountFailed`]. All that the
+    /// guest wrote is kept, and the next flush or release tries again.
     pub fn flush(&self) -> Result<(), ReleaseError> {
-        self.bay.flush()
+        Manager::new(&self.slot).flush(None)
     }
 
-    /// Saves the disk as it is now to another file, as a raw image: what the guest made of a
-    /// [private](crate::media::Access::Private) one, or what a failed release could not save. The file is written under
-    /// another name and then renamed: it is there whole, or not at all.
+    /// Saves the disk as it is now to another file, as a raw image: a [private](crate::media::Access::Private) image with what
+    /// the guest wrote, or what a failed release could not save. The file is written under another name and then renamed, so
+    /// that it never holds a part of the disk.
     ///
     /// # Errors
     ///
-    /// A [`SaveError`]. What is attached stays so.
+    /// Returns a [`SaveError`]. What is attached stays attached.
     pub fn save_image(&self, path: impl AsRef<Path>, if_exists: IfExists) -> Result<(), SaveError> {
-        let image = self.bay.raw_image()?;
+        let image = manage::raw_image(&self.slot)?;
         let drive = self.drive_number();
         media::write_file(path.as_ref(), &image, if_exists).map_err(|source| SaveError::Create { drive, source })
     }
 
-    /// Tells `observer` of all that goes into the drive and out of it from now on.
+    /// Adds an observer, which is told of each medium that is inserted or ejected from now on.
     ///
     /// ```
     /// use std::sync::mpsc;
@@ -243,38 +254,74 @@ impl FloppyDrive {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn observe(&self, observer: impl MediaObserver + 'static) {
-        self.bay.observe(Box::new(observer));
+        Manager::new(&self.slot).observe(Box::new(observer));
     }
 }
 
-/// The drives of a virtual machine. Like a [`FloppyDrive`], it outlives the controller.
+/// The handles of all drives of a virtual machine. Like a [`FloppyDrive`], they outlive the controller.
+///
+/// ```
+/// use vm_fdc::{Controller, drive::DriveType};
+///
+/// let fdc = Controller::builder().drive(0, DriveType::Inch3_5Hd).drive(2, DriveType::Inch5_25Hd).build()?;
+/// for drive in &fdc.drives() {
+///     println!("drive {} is a drive for {} disks", drive.drive_number(), drive.drive_type());
+/// }
+/// assert_eq!(fdc.drives().get(2)?.drive_type(), DriveType::Inch5_25Hd);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct FloppyDrives {
     drives: Vec<FloppyDrive>,
 }
 
 impl FloppyDrives {
+    /// Creates the collection, from the drives in the order of their numbers.
     pub(crate) fn new(drives: impl Iterator<Item = FloppyDrive>) -> Self {
         Self { drives: drives.collect() }
     }
 
-    /// How many drives there are, 0 to 4.
+    /// Returns the number of drives, 0 to 4.
     #[must_use]
-    pub fn count(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.drives.len()
     }
 
-    /// The drive of this number.
+    /// Returns whether there are no drives.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.drives.is_empty()
+    }
+
+    /// Returns the drive with this number.
     ///
     /// # Errors
     ///
-    /// [`NoSuchDrive`] when there is none.
-    pub fn item(&self, number: u8) -> Result<FloppyDrive, NoSuchDrive> {
+    /// Returns [`NoSuchDrive`] when the controller has no such drive.
+    pub fn get(&self, number: u8) -> Result<FloppyDrive, NoSuchDrive> {
         self.iter().find(|drive| drive.drive_number() == number).cloned().ok_or(NoSuchDrive { number })
     }
 
-    /// All of them, in the order of their numbers.
-    pub fn iter(&self) -> impl Iterator<Item = &FloppyDrive> {
+    /// Returns all drives, in the order of their numbers.
+    pub fn iter(&self) -> slice::Iter<'_, FloppyDrive> {
         self.drives.iter()
+    }
+}
+
+impl IntoIterator for FloppyDrives {
+    type Item = FloppyDrive;
+    type IntoIter = vec::IntoIter<FloppyDrive>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.drives.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a FloppyDrives {
+    type Item = &'a FloppyDrive;
+    type IntoIter = slice::Iter<'a, FloppyDrive>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
     }
 }

@@ -1,5 +1,5 @@
-//! The controller and its drives in AML. Names and layouts are those of the ACPI specification, "Floppy Controller Device
-//! Objects" and "Small Resource Data Type"; the values are those of the tables next door.
+//! The controller and its drives in AML (§13). Names and layouts are those of the ACPI specification, "Floppy
+//! Controller Device Objects" and "Small Resource Data Type". The values are those of the tables in the parent module.
 
 use acpi_tables::{
     Aml, AmlSink,
@@ -9,10 +9,11 @@ use acpi_tables::{
 use super::{DriveParameters, InstalledDrives};
 use crate::{Controller, drive::DriveType};
 
-/// The controller as a device of ACPI, for the scope in the DSDT, or in an SSDT, that has the other devices of the ISA bus.
+/// The controller as an ACPI device (§13), for the scope of the DSDT or an SSDT that contains the devices of the ISA
+/// bus.
 ///
-/// It has `_HID` (PNP0700), `_UID`, `_STA`, `_CRS`, `_FDE`, and, for each drive, a child with `_ADR` and `_FDI`. When there
-/// are no drives it is nothing at all: guests that hear of a controller but of no drive search for seconds.
+/// The device has `_HID` (PNP0700), `_UID`, `_STA`, `_CRS` and `_FDE`, and a child with `_ADR` and `_FDI` for each
+/// drive. Without drives no AML is written: a guest that finds a controller without a drive can search for seconds.
 ///
 /// ```
 /// use acpi_tables::{Aml, aml::Scope, sdt::Sdt};
@@ -34,63 +35,64 @@ pub struct AcpiDevice {
     uid: u8,
 }
 
-/// Why a device cannot be described.
+/// The error for a value that the ACPI device cannot have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AcpiError {
-    /// The eight ports from this one on are not all ports.
-    #[error("ports from {0:#06X} on; the last of the eight would be beyond 0xFFFF")]
+    /// The base port is not 0 to 0xFFF8.
+    #[error("base port {0:#06X} leaves no room for eight ports; it must be 0 to 0xFFF8")]
     Base(u16),
-    /// Not 0 to 15.
-    #[error("IRQ {0}; those of the two 8259A are 0 to 15")]
+    /// The IRQ is not 0 to 15.
+    #[error("IRQ {0} is no input of the two 8259A; it must be 0 to 15")]
     Irq(u8),
-    /// Not 0 to 3.
-    #[error("DMA channel {0}; those of 8 bits are 0 to 3")]
+    /// The DMA channel is not 0 to 3.
+    #[error("DMA channel {0} is no 8-bit channel; it must be 0 to 3")]
     Dma(u8),
-    /// Not 0 to 15.
-    #[error("_UID {0}; a hexadecimal digit, 0 to 15, is what the device's name has room for")]
+    /// The `_UID` is not 0 to 15.
+    #[error("_UID {0} is no hexadecimal digit of the device name; it must be 0 to 15")]
     Uid(u8),
 }
 
 impl AcpiDevice {
-    /// The first controller of a PC: ports from [`Controller::PRIMARY`] on, IRQ 6, DMA channel 2, `_UID` 0.
+    /// Creates the first controller of a PC: base port [`Controller::PRIMARY`], IRQ 6, DMA channel 2, `_UID` 0.
     #[must_use]
     pub fn new(drives: impl Into<InstalledDrives>) -> Self {
         Self { drives: drives.into(), base: Controller::PRIMARY, irq: 6, dma: 2, uid: 0 }
     }
 
-    /// The first of its eight ports, as for [`ControllerBuilder::base`](crate::ControllerBuilder::base), 0 to 0xFFF8.
+    /// Sets the base port, 0 to 0xFFF8, as [`ControllerBuilder::base`](crate::ControllerBuilder::base) does.
     ///
-    /// `_CRS` claims those from the DOR to the FIFO (base + 2 to base + 5) and the one of the DIR and CCR (base + 7), as the
-    /// tables of PCs do; that of the hard disk lies in between.
+    /// `_CRS` claims the ports of DOR to FIFO (base + 2 to base + 5) and of DIR and CCR (base + 7), as the tables of
+    /// PCs do. The port between them belongs to the hard disk.
     ///
     /// # Errors
     ///
-    /// [`AcpiError::Base`]
+    /// [`AcpiError::Base`] for any other port.
     pub fn base(self, base: u16) -> Result<Self, AcpiError> {
         if base > u16::MAX - 7 { Err(AcpiError::Base(base)) } else { Ok(Self { base, ..self }) }
     }
 
-    /// The input of the 8259As to which the INT pin leads, 0 to 15. It is described as edge triggered and not shared.
+    /// Sets the input of the two 8259A that the INT pin is connected to, 0 to 15. It is described as edge-triggered and
+    /// not shared.
     ///
     /// # Errors
     ///
-    /// [`AcpiError::Irq`]
+    /// [`AcpiError::Irq`] for any other number.
     pub fn irq(self, irq: u8) -> Result<Self, AcpiError> {
         if irq > 15 { Err(AcpiError::Irq(irq)) } else { Ok(Self { irq, ..self }) }
     }
 
-    /// The channel of the 8237A to which DRQ leads, 0 to 3: those that move bytes.
+    /// Sets the DMA channel that DRQ is connected to, 0 to 3: the 8-bit channels.
     ///
     /// # Errors
     ///
-    /// [`AcpiError::Dma`]
+    /// [`AcpiError::Dma`] for any other channel.
     pub fn dma(self, dma: u8) -> Result<Self, AcpiError> {
         if dma > 3 { Err(AcpiError::Dma(dma)) } else { Ok(Self { dma, ..self }) }
     }
 
-    /// `_UID`, 0 to 15, and the last letter of the device's name: it is `FDC0` for 0, and `FDCF` for 15. A second controller
-    /// needs another one. The drives are `FLP0` to `FLP3` below it.
+    /// Sets `_UID`, 0 to 15. It is also the last digit of the name of the device: `FDC0` for 0, `FDCF` for 15. A second
+    /// controller needs another `_UID`. The names of the drives are `FLP0` to `FLP3` below the device.
     ///
     /// ```
     /// use vm_fdc::{Controller, drive::DriveType, firmware::AcpiDevice};
@@ -105,14 +107,14 @@ impl AcpiDevice {
     ///
     /// # Errors
     ///
-    /// [`AcpiError::Uid`]
+    /// [`AcpiError::Uid`] for any other number.
     pub fn uid(self, uid: u8) -> Result<Self, AcpiError> {
         if uid > 15 { Err(AcpiError::Uid(uid)) } else { Ok(Self { uid, ..self }) }
     }
 
-    /// `_FDE`: a double word for each of four drives, 1 when it is there, and one for a tape.
+    /// Returns `_FDE`: a double word for each of four drives, 1 if the drive exists, and one for a tape drive.
     fn enumeration(&self) -> Vec<u8> {
-        /// There never is one.
+        /// A tape drive never exists.
         const NO_TAPE: u32 = 2;
         let drives = (0..4).map(|number| u32::from(self.drives.get(number).is_some()));
         drives.chain([NO_TAPE]).flat_map(u32::to_le_bytes).collect()
@@ -124,9 +126,9 @@ impl Aml for AcpiDevice {
         if self.drives == InstalledDrives::default() {
             return;
         }
-        // Where the ports lie is fixed; the least alignment says nothing.
+        // The ports are fixed, so the alignment has no meaning.
         let [ports, port] = [(2, 4), (7, 1)].map(|(offset, length)| {
-            let first = self.base.wrapping_add(offset); // never wraps: `base` has seen to it
+            let first = self.base.wrapping_add(offset); // never wraps: `base` checks it
             IO::new(first, first, 1, length)
         });
         let (irq, dma) = (Irq(self.irq), Dma(self.dma));
@@ -146,10 +148,10 @@ impl Aml for AcpiDevice {
     }
 }
 
-/// What `_STA` says: there, enabled, shown to the user, and working.
+/// Value of `_STA`: present, enabled, shown to the user, working.
 const PRESENT: u8 = 0b1111;
 
-/// A drive, below its controller.
+/// A drive as a child of its controller.
 struct Drive {
     number: u8,
     drive: DriveType,
@@ -170,8 +172,8 @@ impl Aml for Drive {
     }
 }
 
-/// The IRQ descriptor without flags: edge triggered, active high, not shared. `acpi_tables` has only the extended one, which
-/// is for inputs of I/O APICs.
+/// IRQ descriptor without flags: edge-triggered, active high, not shared. `acpi_tables` has only the extended
+/// descriptor, for inputs of I/O APICs.
 struct Irq(u8);
 
 impl Aml for Irq {
@@ -181,7 +183,7 @@ impl Aml for Irq {
     }
 }
 
-/// The DMA descriptor, which `acpi_tables` has not: at the speed of an AT, no bus master, bytes alone.
+/// DMA descriptor, which `acpi_tables` does not have: compatibility speed, no bus master, 8-bit transfers.
 struct Dma(u8);
 
 impl Aml for Dma {

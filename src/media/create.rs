@@ -1,5 +1,6 @@
-//! New image files: blank ones, formatted if wanted, and copies of a disk. Each is written under another name and then
-//! renamed, so that a file of the wanted name is whole.
+//! New image files: blank ones, with a file system if required, and copies of a disk.
+//!
+//! A file is written under another name and then renamed, so that the file of the requested name is always complete.
 
 use std::{
     fs::{self, File},
@@ -9,58 +10,59 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use super::Layout;
+use super::formats::Layout;
 
-/// What becomes of a file that is there already.
+/// What happens if the file exists already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum IfExists {
-    /// It stays, and nothing is created.
+    /// The file stays as it is, and the call fails.
     #[default]
     Fail,
-    /// The new file takes its place, with its permissions. Whoever has the old one open keeps that. Of a symbolic link it takes
-    /// the place of the link.
+    /// The new file replaces it, with its permissions. Programs that have the old file open keep that. A symbolic link
+    /// is itself replaced.
     Replace,
 }
 
-/// Why a file was not created. None of its name is there that was not there before.
+/// Why a file was not created. A file of the requested name exists only if it existed before, unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CreateError {
-    /// The path is empty, or ends with no name.
+    /// The path is empty, or does not end with a file name.
     #[error("{path:?} names no file")]
     NoName {
         /// The path as it was given.
         path: PathBuf,
     },
-    /// There is a file of that name, and it was not to be replaced.
-    #[error("{} exists", .path.display())]
+    /// The file exists, and was not to be replaced.
+    #[error("{} exists already", .path.display())]
     Exists {
         /// The absolute path.
         path: PathBuf,
     },
-    /// The host could not do it.
+    /// The host reported an error.
     #[error("cannot create {}", .path.display())]
     Io {
         /// The absolute path.
         path: PathBuf,
-        /// What the host said.
+        /// The host's error.
         source: io::Error,
     },
     /// There is no memory for the image.
-    #[error("out of memory")]
+    #[error("out of memory for the image")]
     OutOfMemory,
     /// No FAT volume can have this label.
-    #[error("{label:?} is no volume label")]
+    #[error("{label:?} is no FAT volume label: at most 11 letters, digits, spaces and some signs of ASCII")]
     Label {
         /// The label.
         label: String,
     },
-    /// A disk of this layout cannot be given a file system.
-    #[error("no FAT file system can be put on a disk of {layout}")]
+    /// A disk of this layout cannot have a FAT file system.
+    #[error("a disk of {layout} cannot have a FAT file system")]
     NoFat {
         /// The layout.
         layout: Layout,
-        /// What the file system said; `None` when it was not asked.
+        /// The error of the file system, or `None` if it was not tried.
         source: Option<io::Error>,
     },
 }
@@ -86,7 +88,7 @@ pub struct BlankImage {
 }
 
 impl BlankImage {
-    /// A disk of this layout whose sectors are filled with 0xF6, as those of a disk that was only formatted.
+    /// Returns a disk of this layout. Each byte of its sectors is 0xF6, as after FORMAT TRACK of a PC's BIOS.
     #[must_use]
     pub fn new(layout: impl Into<Layout>) -> Self {
         Self {
@@ -97,21 +99,34 @@ impl BlankImage {
         }
     }
 
-    /// Fills the sectors with this.
+    /// Returns how the sectors are arranged.
     #[must_use]
-    pub const fn filler(mut self, filler: u8) -> Self {
+    pub const fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Sets the byte that fills the sectors.
+    #[must_use]
+    pub const fn with_filler(mut self, filler: u8) -> Self {
         self.filler = filler;
         self
     }
 
-    /// Puts an empty FAT12 file system on it, as DOS does. Not for XDF.
+    /// Returns the byte that fills the sectors.
+    #[must_use]
+    pub const fn filler(&self) -> u8 {
+        self.filler
+    }
+
+    /// Adds an empty FAT12 file system, as DOS creates it. XDF disks cannot have one. Letters of the label become
+    /// capitals.
     ///
     /// # Errors
     ///
-    /// [`CreateError::Label`] for a volume label of more than 11 characters, or with others than letters, digits, spaces and
-    /// some signs of ASCII. Letters become capitals.
+    /// [`CreateError::Label`] for a volume label of more than 11 characters, or with other characters than letters,
+    /// digits, spaces and some signs of ASCII.
     #[cfg(feature = "fat")]
-    pub fn fat(mut self, label: &str) -> Result<Self, CreateError> {
+    pub fn with_fat(mut self, label: &str) -> Result<Self, CreateError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b" !#$%&'()-@^_`{}~".contains(&byte);
         if label.len() > 11 || !label.bytes().all(allowed) {
             return Err(CreateError::Label { label: label.to_owned() });
@@ -122,13 +137,13 @@ impl BlankImage {
         Ok(self)
     }
 
-    /// The bytes of the image.
+    /// Returns the bytes of the image.
     ///
     /// # Errors
     ///
-    /// [`CreateError::OutOfMemory`] and [`CreateError::NoFat`].
+    /// [`CreateError::OutOfMemory`], or [`CreateError::NoFat`] if the layout cannot have the file system.
     pub fn to_bytes(&self) -> Result<Vec<u8>, CreateError> {
-        // A few megabytes at most.
+        // At most `MAX_IMAGE_BYTES`.
         let (mut bytes, length) = (Vec::new(), self.layout.bytes() as usize);
         bytes.try_reserve_exact(length).map_err(|_| CreateError::OutOfMemory)?;
         bytes.resize(length, self.filler);
@@ -139,17 +154,17 @@ impl BlankImage {
         Ok(bytes)
     }
 
-    /// Creates the file `path`.
+    /// Creates the file `path` with the bytes of the image.
     ///
     /// # Errors
     ///
-    /// A [`CreateError`].
+    /// A [`CreateError`]. No file is left behind then.
     pub fn create(&self, path: impl AsRef<Path>, if_exists: IfExists) -> Result<(), CreateError> {
         write_file(path.as_ref(), &self.to_bytes()?, if_exists)
     }
 }
 
-/// Writes a file that is there whole, or not at all, and on the host's disk when this returns.
+/// Writes a file that is complete or does not exist at all, and that is on the host's disk when this returns.
 pub(crate) fn write_file(path: &Path, bytes: &[u8], if_exists: IfExists) -> Result<(), CreateError> {
     let no_name = || CreateError::NoName { path: path.to_owned() };
     if path.as_os_str().is_empty() {
@@ -161,15 +176,15 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8], if_exists: IfExists) -> Resu
         ErrorKind::AlreadyExists => CreateError::Exists { path: path.clone() },
         _ => CreateError::Io { path: path.clone(), source },
     };
-    // Looked at first to spare the work, and again when the name is taken.
+    // Checked first to save the work, and again when the file gets its name.
     match path.symlink_metadata() {
         Ok(_) if if_exists == IfExists::Fail => return Err(failed(ErrorKind::AlreadyExists.into())),
-        // It cannot be a name at all.
+        // The host cannot have a file of this name.
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
     }
     let (temporary, file) = create_temporary(directory).map_err(failed)?;
-    // What takes the place of a file is no more readable, from the start.
+    // From the start, nobody can read the new file who cannot read the old one.
     let old = fs::metadata(&path).ok().filter(|_| if_exists == IfExists::Replace);
     let permitted = old.map_or(Ok(()), |old| file.set_permissions(old.permissions()));
     let written = permitted.and_then(|()| fill(file, bytes)).and_then(|()| match if_exists {
@@ -178,7 +193,7 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8], if_exists: IfExists) -> Resu
     });
     match written {
         Ok(()) => {
-            // The name is to last, too, where the host can be asked for that.
+            // The name must be durable, too, where the host can sync a directory.
             if let Ok(directory) = File::open(directory) {
                 _ = directory.sync_all();
             }
@@ -191,14 +206,14 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8], if_exists: IfExists) -> Resu
     }
 }
 
-/// A new file under a name that nobody has.
+/// Creates a file under a name that is not in use.
 fn create_temporary(directory: &Path) -> io::Result<(PathBuf, File)> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     loop {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = directory.join(format!(".vm-fdc-{}-{count}.new", process::id()));
         match File::create_new(&path) {
-            // Left by another process, or another's.
+            // The name of a file that another process left behind or is writing.
             Err(error) if error.kind() == ErrorKind::AlreadyExists && count < u32::MAX => {}
             outcome => return outcome.map(|file| (path, file)),
         }
@@ -210,16 +225,16 @@ fn fill(mut file: File, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Gives a file another name, which nothing may have.
+/// Renames a file. Fails if the new name is in use.
 fn name_new(from: &Path, to: &Path) -> io::Result<()> {
     match fs::hard_link(from, to) {
         Ok(()) => {
-            // It is there whole, whatever becomes of the other name.
+            // The file is complete under its new name, whether or not the old name goes.
             _ = fs::remove_file(from);
             Ok(())
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
-        // A file system without links. The name is taken with an empty file, which then is replaced.
+        // A file system without links. An empty file reserves the name, and is then replaced.
         Err(_) => {
             drop(File::create_new(to)?);
             fs::rename(from, to).inspect_err(|_| _ = fs::remove_file(to))
@@ -234,10 +249,11 @@ mod fat {
     use fatfs::{FatType, FormatVolumeOptions, format_volume};
 
     use super::{CreateError, Layout};
-    use crate::media::{FormFactor, Geometry};
+    use crate::media::geometry::{FormFactor, Geometry};
 
-    /// What DOS puts into the BIOS parameter block of such a disk: the media descriptor, sectors a cluster, and entries in
-    /// the root directory. A disk that DOS does not know gets what one of its density has.
+    /// Returns what DOS writes into the BIOS parameter block of such a disk: the media descriptor, the sectors per
+    /// cluster, and the entries in the root directory. A disk that DOS does not know gets the values of one of its
+    /// density.
     fn parameters(geometry: &Geometry) -> (u8, u8, u16) {
         let (form, sectors) = (geometry.form_factor(), geometry.sectors());
         let total = u32::from(geometry.cylinders()) * u32::from(geometry.heads()) * u32::from(sectors);
@@ -251,12 +267,13 @@ mod fat {
             (_, _, _, ..15) => (0xF9, 2, 112),
             (FormFactor::Inch5_25, .., 15) => (0xF9, 1, 224),
             (FormFactor::Inch3_5, 80, 2, 21) => (0xF0, 4, 16),
-            // FAT12 counts to 4,084 clusters.
+            // FAT12 has at most 4,084 clusters.
             _ if total > 4_000 => (0xF0, if total > 7_900 { 4 } else { 2 }, 240),
             _ => (0xF0, 1, 224),
         }
     }
 
+    /// Returns the bytes with an empty file system in them.
     pub(super) fn format(bytes: Vec<u8>, layout: Layout, label: [u8; 11]) -> Result<Vec<u8>, CreateError> {
         let Layout::Regular(geometry) = layout else { return Err(CreateError::NoFat { layout, source: None }) };
         let (media, sectors_per_cluster, root_entries) = parameters(&geometry);

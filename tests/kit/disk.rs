@@ -1,6 +1,5 @@
 //! Disks for the tests of the data commands, in the 1.44M drive of a guest: an image without two sectors alike, and a
 //! disk in memory that has whatever a test asks for: any IDs, deleted marks, CRC errors, failures of the host.
-#![allow(dead_code)] // Each user needs a part of it.
 
 use std::{collections::BTreeMap, fs, io};
 
@@ -13,7 +12,7 @@ use vm_fdc::{
     },
 };
 
-use super::kit::{BUFFER, CCR, DMA_READ_FLOPPY, DMA_WRITE_FLOPPY, FIFO, Guest, MSR, Reply, fixture};
+use super::{BUFFER, CCR, DMA_READ_FLOPPY, DMA_WRITE_FLOPPY, FIFO, Guest, MSR, Reply, fixture};
 
 /// An image on which each sector of a file that fills the disk bears a number.
 pub const FULL_DISK: &str = "dos-1440k.vfd";
@@ -107,7 +106,7 @@ pub fn sector(record: u8) -> Sector {
 
 /// A sound sector with this ID.
 pub fn id(cylinder: u8, head: u8, record: u8, size_code: u8) -> Sector {
-    Sector::sound(SectorId { cylinder, head, record, size_code })
+    Sector::good(SectorId { cylinder, head, sector: record, size_code })
 }
 
 pub fn deleted(sector: Sector) -> Sector {
@@ -128,7 +127,7 @@ pub fn with_bad_data_crc(sector: Sector) -> Sector {
 
 /// What a sector of a [`Disk`] holds until it is written.
 pub fn contents(sector: Sector) -> Vec<u8> {
-    (0..sector.id.size().unwrap_or(0)).map(|n| (n % 251) as u8 ^ sector.id.record).collect()
+    (0..sector.id.size().unwrap_or(0)).map(|n| (n % 251) as u8 ^ sector.id.sector).collect()
 }
 
 impl Disk {
@@ -153,8 +152,8 @@ impl Disk {
 
     /// Records a side of a cylinder.
     pub fn side(mut self, cylinder: u8, head: u8, sectors: impl IntoIterator<Item = Sector>) -> Self {
-        let empty = SectorTrack::new(self.rate).encoding(self.encoding);
-        let track = sectors.into_iter().fold(empty, |track, sector| track.sector(sector, contents(sector)));
+        let empty = SectorTrack::new(self.rate).with_encoding(self.encoding);
+        let track = sectors.into_iter().fold(empty, |track, sector| track.with_sector(sector, contents(sector)));
         self.sectors.set_track(cylinder, head, track);
         self
     }
@@ -179,7 +178,7 @@ impl Disk {
 
     fn fail(&self, cylinder: u8, head: u8, slot: usize) -> Result<(), MediumError> {
         let sector = self.track(cylinder, head).and_then(|track| track.sector(slot)).ok_or(MediumError::Absent)?;
-        match self.failures.get(&sector.id.record) {
+        match self.failures.get(&sector.id.sector) {
             Some(Failure::Io) => Err(io::Error::other("made to fail").into()),
             Some(Failure::Absent) => Err(MediumError::Absent),
             None => Ok(()),

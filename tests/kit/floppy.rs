@@ -1,5 +1,4 @@
 //! A guest with a 1.44M drive, sector by sector, and the files that managers put into it.
-#![allow(dead_code)] // Each user needs a part of it.
 
 use std::{
     fs::File,
@@ -8,7 +7,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::kit::{CCR, DriverError, Guest, Sectors};
+use super::{CCR, DriverError, Guest, Sectors};
 use vm_fdc::{FloppyDrive, drive::DriveType, media::ImageOptions};
 
 pub const SECTOR: usize = 512;
@@ -93,7 +92,7 @@ impl Backing {
             Self::Memory => options,
             // SAFETY: only this test has to do with the file, and does nothing to it meanwhile.
             #[allow(unsafe_code)]
-            Self::Mapped => unsafe { options.mapped() },
+            Self::Mapped => unsafe { options.with_mapping() },
         }
     }
 }

@@ -2,16 +2,20 @@
 //! the library behind them but the [`Bus`] that routes them.
 #![allow(dead_code)] // Each user needs a part of it.
 
+pub mod disk;
+pub mod floppy;
+
 use std::{error::Error, fmt, ops::Deref};
 
 use vm_fdc::{
-    Controller, ControllerBuilder, FloppyDrive, Interrupt, Register, Timing,
+    Controller, ControllerBuilder, FloppyDrive, Interrupt, ReadRegister, Timing, WriteRegister,
     dma::{AtDma, DmaChannel, GuestMemory},
     drive::DriveType,
 };
 
-/// The kit is that of `tests/in_time.rs`: commands take the time of a real drive, which passes while the guest waits.
-pub const IN_TIME: bool = matches!(module_path!().as_bytes(), [b'i', b'n', b'_', b't', b'i', b'm', b'e', b':', ..]);
+/// Whether this is the kit of the suite's module `in_time`: commands take the time of a real drive, which passes while the
+/// guest waits.
+pub const IN_TIME: bool = ends_with(module_path!(), "::in_time::kit");
 
 pub const DOR: u16 = 0x3F2;
 pub const TDR: u16 = 0x3F3;
@@ -105,7 +109,7 @@ impl<D: Dma> Bus<D> {
         if IN_TIME && port == MSR {
             self.wait();
         }
-        match Register::at(port.wrapping_sub(Controller::PRIMARY)) {
+        match ReadRegister::at(port.wrapping_sub(Controller::PRIMARY)) {
             Some(register) => self.fdc.read(register),
             None => self.fdc.dma_mut().read_port(port).unwrap_or(0xFF),
         }
@@ -113,7 +117,7 @@ impl<D: Dma> Bus<D> {
 
     #[inline]
     pub fn write(&mut self, port: u16, value: u8) {
-        if let Some(register) = Register::at(port.wrapping_sub(Controller::PRIMARY)) {
+        if let Some(register) = WriteRegister::at(port.wrapping_sub(Controller::PRIMARY)) {
             self.fdc.write(register, value);
         } else if self.fdc.dma_mut().write_port(port, value) {
             self.fdc.service_dma();
@@ -126,7 +130,7 @@ impl<D: Dma> Bus<D> {
     /// Time passes until the controller is ready for the guest: with a byte, for one, or with an interrupt of a seek.
     fn wait(&mut self) {
         loop {
-            let status = self.fdc.read(Register::MainStatus);
+            let status = self.fdc.read(ReadRegister::MainStatus);
             let (byte, seek) = (status & 0x80 != 0 && status & 0xF0 != 0x80, status & 0x0F != 0);
             if byte || seek && self.fdc.interrupt_level() {
                 return;
@@ -469,6 +473,17 @@ fn to_reply(bytes: &[u8]) -> Reply {
     let mut reply = Reply::default();
     bytes.iter().for_each(|&byte| reply.push(byte));
     reply
+}
+
+const fn ends_with(text: &str, end: &str) -> bool {
+    let (mut text, mut end) = (text.as_bytes(), end.as_bytes());
+    while let ([text_rest @ .., text_last], [end_rest @ .., end_last]) = (text, end) {
+        if *text_last != *end_last {
+            return false;
+        }
+        (text, end) = (text_rest, end_rest);
+    }
+    end.is_empty()
 }
 
 /// The path of a file in `fixtures/`.

@@ -1,5 +1,4 @@
-//! What is on the bus besides the processor and its memory: where each port goes, and the small things that SeaBIOS looks
-//! for.
+//! The devices on the bus: the map of the I/O ports, and the small devices that SeaBIOS requires.
 
 use std::{cell::RefCell, io, rc::Rc, time::Duration};
 
@@ -14,7 +13,7 @@ const DEBUG: u16 = 0x402;
 const PCI_ADDRESS: u16 = 0xCF8;
 const PCI_DATA: u16 = 0xCFC;
 const PCI_DATA_END: u16 = PCI_DATA + 3;
-/// Within `PCI_ADDRESS`: a write of one byte resets the machine.
+/// Port within `PCI_ADDRESS`: a write of one byte resets the machine.
 const RESET_CONTROL: u16 = 0xCF9;
 
 pub struct Board {
@@ -26,16 +25,16 @@ pub struct Board {
     cmos: Cmos,
     bridge: HostBridge,
     port_92: u8,
-    /// Whether what SeaBIOS says of itself is printed.
+    /// Print the debug messages of SeaBIOS.
     verbose: bool,
-    /// The guest has asked for a reset.
+    /// The guest requested a reset.
     pub reset: bool,
 }
 
 impl Board {
     pub fn new(floppy: Floppy, pics: Rc<RefCell<Pics>>, memory_bytes: u64, verbose: bool) -> Self {
         let cmos = Cmos::new(memory_bytes, floppy.cmos_types());
-        // The screen is COM1, and nobody is there to press a key for a boot menu.
+        // The screen is COM1, and there is no keyboard for a boot menu.
         let fw_cfg = FwCfg::new(&[("etc/sercon-port", COM1), ("etc/show-boot-menu", 0)]);
         Self {
             floppy,
@@ -45,13 +44,13 @@ impl Board {
             fw_cfg,
             cmos,
             bridge: HostBridge::new(),
-            port_92: 0x02, // the address line A20 is on, always
+            port_92: 0x02, // the address line A20 is always enabled
             verbose,
             reset: false,
         }
     }
 
-    /// It is `now`: what is due happens.
+    /// Advances the devices to the time `now`.
     pub fn advance(&mut self, now: Duration) {
         self.floppy.advance(now);
         if self.pit.ticked(now) {
@@ -61,12 +60,12 @@ impl Board {
         }
     }
 
-    /// When something is due next.
+    /// Returns the time of the next event.
     pub fn deadline(&self) -> Option<Duration> {
         self.pit.deadline().into_iter().chain(self.floppy.deadline()).min()
     }
 
-    /// `IN`, or `REP INS` when `data` holds more than one access of `width` bytes.
+    /// Performs `IN`, or `REP INS` if `data` has more than one access of `width` bytes.
     pub fn read(&mut self, now: Duration, port: u16, width: usize, data: &mut [u8]) {
         if self.floppy.read(now, port, width, data) {
             return;
@@ -78,7 +77,7 @@ impl Board {
         }
     }
 
-    /// `OUT`, or `REP OUTS`, as [`read`](Self::read) reads.
+    /// Performs `OUT`, or `REP OUTS` if `data` has more than one access of `width` bytes.
     pub fn write(&mut self, now: Duration, port: u16, width: usize, data: &[u8]) -> io::Result<()> {
         if self.floppy.write(now, port, width, data) {
             return Ok(());
@@ -98,13 +97,13 @@ impl Board {
         Ok(())
     }
 
-    /// What nobody drives reads as ones.
+    /// Reads a byte. A port without a device reads as 0xFF.
     fn read_byte(&mut self, now: Duration, port: u16) -> u8 {
         match port {
             0x71 => self.cmos.read(),
             0x92 => self.port_92,
             COM1..=COM1_END => self.serial.read(port - COM1),
-            DEBUG if self.verbose => 0xE9, // SeaBIOS asks whether somebody listens
+            DEBUG if self.verbose => 0xE9, // the value by which SeaBIOS detects this port
             FW_CFG_DATA => self.fw_cfg.read(),
             PCI_ADDRESS..PCI_DATA => self.bridge.address.to_le_bytes()[usize::from(port & 3)],
             PCI_DATA..=PCI_DATA_END => self.bridge.read(port & 3),
@@ -131,7 +130,7 @@ impl Board {
     }
 }
 
-/// The memory that the clock's battery keeps, by which a PC tells its firmware what it has. The clock stands still.
+/// CMOS memory, which describes the machine to its firmware. The clock does not run.
 struct Cmos {
     bytes: [u8; 128],
     index: u8,
@@ -153,13 +152,13 @@ impl Cmos {
             (0x08, 0x01),
             (0x09, 0x24),
             (0x32, 0x20),
-            (0x0A, 0x26), // the divider runs, no update is in progress
+            (0x0A, 0x26), // the divider is on, no update is in progress
             (0x0B, 0x02), // 24 hours, BCD
             (0x0D, 0x80), // the battery is good
             (0x10, floppy_types),
-            (0x14, 0x03), // a floppy drive and a mathematical coprocessor
-            (0x38, 0x00), // boot only from floppies with a signature; no third device
-            (0x3D, 0x01), // boot from the floppy, and from nothing else
+            (0x14, 0x03), // a floppy drive and a math coprocessor
+            (0x38, 0x00), // require the boot signature; no third boot device
+            (0x3D, 0x01), // boot from the floppy only
         ] {
             bytes[at] = value;
         }
@@ -171,15 +170,15 @@ impl Cmos {
     }
 
     fn write(&mut self, value: u8) {
-        // The registers of status B (interrupts) to D say what they said.
+        // The status registers A to D are read-only here.
         if !(0x0A..=0x0D).contains(&self.index) {
             self.bytes[usize::from(self.index)] = value;
         }
     }
 }
 
-/// The one device on the PCI bus: a host bridge that tells SeaBIOS that QEMU's ways of configuration are there. All memory
-/// is RAM, whatever is written to it.
+/// The only device on the PCI bus: a host bridge by which SeaBIOS detects the configuration interface of QEMU. All
+/// memory is RAM, whatever is written to the registers.
 struct HostBridge {
     address: u32,
     registers: [u8; 256],
@@ -195,7 +194,7 @@ impl HostBridge {
         Self { address: 0, registers }
     }
 
-    /// The register that is addressed, if it is one of this device.
+    /// Returns the addressed register; `None` if the address is of another device.
     fn register(&self, byte: u16) -> Option<usize> {
         let is_it = self.address & 0x80FF_FF00 == 0x8000_0000;
         is_it.then_some((self.address & 0xFC) as usize + usize::from(byte))

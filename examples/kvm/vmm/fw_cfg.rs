@@ -1,5 +1,5 @@
-//! QEMU's firmware configuration device, by ports: SeaBIOS asks it for named files. Without it, the firmware takes that
-//! machine for bare hardware, and waits for keys.
+//! The firmware configuration device of QEMU, with I/O ports: SeaBIOS reads named files from it. Without it the
+//! firmware expects real hardware, and waits for keys.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub struct FwCfg {
 }
 
 impl FwCfg {
-    /// With files that hold a number each.
+    /// Creates the device with files that contain a number each.
     pub fn new(files: &[(&str, u16)]) -> Self {
         let mut items = BTreeMap::from([(SIGNATURE, b"QEMU".to_vec()), (ID, vec![1, 0, 0, 0])]);
         let mut directory = (files.len() as u32).to_be_bytes().to_vec();
@@ -33,11 +33,12 @@ impl FwCfg {
         Self { items, ..Self::default() }
     }
 
+    /// Selects an item and its first byte.
     pub fn select(&mut self, item: u16) {
         (self.selected, self.offset) = (item, 0);
     }
 
-    /// The next byte of the item; zeros behind its end.
+    /// Reads the next byte of the item; 0 after its end.
     pub fn read(&mut self) -> u8 {
         let byte = self.items.get(&self.selected).and_then(|item| item.get(self.offset));
         self.offset = self.offset.saturating_add(1);

@@ -1,4 +1,4 @@
-//! The VM monitor: memory with firmware in it, a processor, a board, and the loop that runs them.
+//! The VM monitor: memory with the firmware, a processor, a board with devices, and the loop that runs them.
 
 mod alarm;
 mod board;
@@ -26,20 +26,20 @@ use crate::floppy::Floppy;
 
 const MEMORY: u64 = 64 << 20;
 const FIRST_MEBIBYTE: u64 = 1 << 20;
-/// The firmware ends where the 32-bit addresses do, and is also at the end of the first MiB.
+/// The firmware is at the end of the 32-bit addresses, and a copy is at the end of the first MiB.
 const ROM_END: u64 = 1 << 32;
 const ROM_SIZES: [usize; 2] = [128 << 10, 256 << 10];
 
-/// Why a run ended.
+/// Reason for the end of a run.
 #[derive(Debug, PartialEq, Eq)]
 pub enum End {
-    /// The guest halted with interrupts off.
+    /// The guest halted with interrupts disabled.
     Halted,
-    /// It printed what was expected.
+    /// The guest printed the expected text.
     Printed,
-    /// It wanted to start anew.
+    /// The guest requested a reset.
     Reset,
-    /// It ran for too long.
+    /// The guest ran longer than the limit.
     TimeLimit,
 }
 
@@ -52,7 +52,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// With the firmware in memory, and no disk in the drive.
+    /// Creates the machine, with the firmware in memory and no disk in the drive.
     pub fn new(
         kvm: &Kvm,
         firmware: &[u8],
@@ -61,7 +61,7 @@ impl Machine {
         verbose: bool,
     ) -> Result<Self, Box<dyn Error>> {
         if !ROM_SIZES.contains(&firmware.len()) {
-            return Err(format!("{} bytes are no firmware of a PC: 128K or 256K are", firmware.len()).into());
+            return Err(format!("the firmware has {} bytes; that of a PC has 128K or 256K", firmware.len()).into());
         }
         let [rom, shadow] = [ROM_END, FIRST_MEBIBYTE].map(|end| GuestAddress(end - firmware.len() as u64));
         let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), MEMORY as usize), (rom, firmware.len())])?;
@@ -74,22 +74,22 @@ impl Machine {
         Ok(Self { vcpu: Vcpu::new(kvm, memory, rom)?, board, alarm: Alarm::new()?, exits: 0 })
     }
 
-    /// The floppy drive.
+    /// Returns the floppy subsystem.
     pub fn floppy(&self) -> &Floppy {
         &self.board.floppy
     }
 
-    /// What the guest printed.
+    /// Returns the text that the guest printed.
     pub fn text(&self) -> &str {
         self.board.serial.text()
     }
 
-    /// How often the guest was left.
+    /// Returns the number of exits from the guest.
     pub fn exits(&self) -> u64 {
         self.exits
     }
 
-    /// Runs the guest from its reset until it halts, prints `expected`, or has run for `limit`.
+    /// Runs the guest from its reset until it halts, prints `expected`, requests a reset, or the time `limit` is over.
     pub fn run(&mut self, expected: Option<&str>, limit: Duration) -> Result<End, Box<dyn Error>> {
         let end = self.run_until_end(expected, limit);
         self.alarm.clear()?;
@@ -125,7 +125,7 @@ impl Machine {
             if self.board.reset {
                 return Ok(End::Reset);
             }
-            // The text is ASCII: it can be cut anywhere.
+            // The text is ASCII, so each byte is a boundary of characters.
             let text = self.board.serial.text();
             if let Some(expected) = expected.filter(|_| text.len() > printed) {
                 let new = text.len() - printed + expected.len();
@@ -137,7 +137,7 @@ impl Machine {
         }
     }
 
-    /// The line from the interrupt controllers to the processor.
+    /// Delivers an interrupt from the interrupt controllers to the processor.
     fn interrupt(&mut self) -> Result<(), Box<dyn Error>> {
         let mut pics = self.board.pics.borrow_mut();
         if self.vcpu.takes_interrupt(pics.interrupts())

@@ -1,18 +1,18 @@
-//! The two 8259A interrupt controllers of a PC: edge-triggered lines, fixed priorities, as every BIOS sets them up. No
-//! rotation, no polling, no special masks.
+//! The two 8259A interrupt controllers of a PC, as a BIOS initializes them: edge-triggered lines and fixed priorities.
+//! No rotation, no polling, no special masks.
 
 const CASCADE: u8 = 2;
 
-/// One 8259A. Sets of lines are bits.
+/// One 8259A. A set of lines is a bit mask.
 #[derive(Default)]
 struct Pic {
     lines: u8,
     requests: u8,
     in_service: u8,
     mask: u8,
-    /// The vector of line 0.
+    /// Vector of line 0.
     vector: u8,
-    /// The initialization word that comes next, 2 to 4.
+    /// Number of the initialization word that is expected next, 2 to 4.
     awaits: Option<u8>,
     has_word_4: bool,
     automatic_end: bool,
@@ -30,7 +30,7 @@ impl Pic {
         }
     }
 
-    /// The line that wants to interrupt: the lowest number comes first.
+    /// Returns the line that requests an interrupt. The lowest number has the highest priority.
     fn pending(&self) -> Option<u8> {
         let line = (self.requests & !self.mask).trailing_zeros();
         (line < self.in_service.trailing_zeros()).then_some(line as u8)
@@ -52,7 +52,7 @@ impl Pic {
                 self.reads_in_service = value & 1 != 0;
             }
         } else if value & 0x20 != 0 {
-            // End of interrupt: of the line that is named, or of the one with the highest priority.
+            // End of interrupt: of the given line, or of the line with the highest priority.
             let ended =
                 if value & 0x40 != 0 { 1 << (value & 7) } else { self.in_service & self.in_service.wrapping_neg() };
             self.in_service &= !ended;
@@ -83,7 +83,7 @@ impl Pic {
     }
 }
 
-/// Both of them, with lines 0 to 15.
+/// Both controllers, with lines 0 to 15.
 #[derive(Default)]
 pub struct Pics {
     master: Pic,
@@ -91,7 +91,7 @@ pub struct Pics {
 }
 
 impl Pics {
-    /// A device drives its line.
+    /// Sets the level of a line, which a device drives.
     pub fn set_line(&mut self, line: u8, high: bool) {
         match line {
             0..8 => self.master.set_line(line, high),
@@ -100,12 +100,12 @@ impl Pics {
         self.cascade();
     }
 
-    /// The level of INTR at the processor.
+    /// Returns the level of INTR, the line to the processor.
     pub fn interrupts(&self) -> bool {
         self.master.pending().is_some()
     }
 
-    /// The processor takes the interrupt, and gets its vector.
+    /// Acknowledges the interrupt and returns its vector for the processor.
     pub fn acknowledge(&mut self) -> Option<u8> {
         let line = self.master.pending()?;
         let mut vector = self.master.acknowledge(line);
@@ -138,7 +138,7 @@ impl Pics {
         true
     }
 
-    /// The second one's output is an input of the first. It is as high as the second has something to say.
+    /// Drives the input of the first controller that the second controller is connected to.
     fn cascade(&mut self) {
         let bit = 1 << CASCADE;
         self.master.requests = self.master.requests & !bit | if self.slave.pending().is_some() { bit } else { 0 };

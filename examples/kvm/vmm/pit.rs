@@ -1,12 +1,12 @@
-//! The 8254 timer of a PC: channel 0 is the clock tick, channel 2 the speaker's tone, by which software measures time. It
-//! counts the host's time in binary, whatever is asked for.
+//! The 8254 timer of a PC: channel 0 is the clock tick, channel 2 the tone of the speaker, with which software measures
+//! time. It counts the time of the host, and in binary only.
 
 use std::time::Duration;
 
 const HERTZ: u128 = 1_193_182;
 const NANOSECONDS: u128 = 1_000_000_000;
 
-/// Which byte of the count goes next.
+/// Byte of the count that is accessed next.
 #[derive(Clone, Copy, Default, PartialEq)]
 enum Byte {
     #[default]
@@ -17,11 +17,11 @@ enum Byte {
 #[derive(Default)]
 struct Channel {
     mode: u8,
-    /// Bits 5 and 4 of the control word: low byte, high byte, or both in turn.
+    /// Bits 5..4 of the control word: low byte, high byte, or both in turn.
     access: u8,
-    /// Counts in a period.
+    /// Counts of a period.
     reload: u32,
-    /// When the count was written; `None` until then.
+    /// Time at which the count was written; `None` before the first write.
     started: Option<Duration>,
     write_next: Byte,
     low: u8,
@@ -38,7 +38,7 @@ impl Channel {
         self.started.map_or(0, |started| now.saturating_sub(started).as_nanos() * HERTZ / NANOSECONDS)
     }
 
-    /// How often the output has risen at the end of a count.
+    /// Returns how often the output rose at the end of a count.
     fn ends(&self, now: Duration) -> u128 {
         match self.started {
             None => 0,
@@ -47,8 +47,8 @@ impl Channel {
         }
     }
 
-    /// When there will have been `ends` of them.
-    fn moment(&self, ends: u128) -> Option<Duration> {
+    /// Returns the time at which the output rises for the time number `ends`.
+    fn time_of_end(&self, ends: u128) -> Option<Duration> {
         let nanoseconds = (ends * u128::from(self.reload) * NANOSECONDS).div_ceil(HERTZ);
         Some(self.started? + Duration::from_nanos(nanoseconds as u64))
     }
@@ -118,33 +118,33 @@ impl Channel {
     }
 }
 
-/// The timer, with the bits of port 0x61 that belong to it.
+/// The timer, with its bits of port 0x61.
 #[derive(Default)]
 pub struct Pit {
     channels: [Channel; 3],
-    /// Ends of channel 0's count that were told.
-    told: u128,
+    /// Ends of the count of channel 0 that were reported.
+    reported: u128,
     speaker: u8,
-    /// Reads of port 0x61, whose bit 4 toggles with the refresh of memory.
+    /// Bit 4 of port 0x61, which toggles with the refresh of memory: here with each read.
     refresh: bool,
 }
 
 impl Pit {
-    /// `true` when IRQ 0 has risen since the last call. Ticks that nobody waited for are one.
+    /// Returns `true` if IRQ 0 rose since the last call. Several ticks since then count as one.
     pub fn ticked(&mut self, now: Duration) -> bool {
         let ends = self.channels[0].ends(now);
-        let ticked = ends > self.told;
-        self.told = ends;
+        let ticked = ends > self.reported;
+        self.reported = ends;
         ticked
     }
 
-    /// When IRQ 0 rises next.
+    /// Returns the time at which IRQ 0 rises next.
     pub fn deadline(&self) -> Option<Duration> {
         let channel = &self.channels[0];
-        if !channel.is_periodic() && self.told > 0 {
+        if !channel.is_periodic() && self.reported > 0 {
             return None;
         }
-        channel.moment(self.told + 1)
+        channel.time_of_end(self.reported + 1)
     }
 
     pub fn read(&mut self, now: Duration, port: u16) -> Option<u8> {
@@ -163,14 +163,14 @@ impl Pit {
         match port {
             0x40..=0x42 => {
                 self.channels[usize::from(port & 3)].write(now, value);
-                self.forget(port & 3);
+                self.restart(port & 3);
             }
-            // Channel 3 would be the read-back command.
+            // Channel number 3 is the read-back command, which is not implemented.
             0x43 => {
                 if let Some(channel) = self.channels.get_mut(usize::from(value >> 6)) {
                     channel.control(now, value);
                     if value & 0x30 != 0 {
-                        self.forget(u16::from(value >> 6));
+                        self.restart(u16::from(value >> 6));
                     }
                 }
             }
@@ -180,10 +180,10 @@ impl Pit {
         true
     }
 
-    /// A channel begins anew.
-    fn forget(&mut self, channel: u16) {
+    /// Clears the reported ends of a channel that starts again.
+    fn restart(&mut self, channel: u16) {
         if channel == 0 {
-            self.told = 0;
+            self.reported = 0;
         }
     }
 }

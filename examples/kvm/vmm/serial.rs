@@ -1,4 +1,5 @@
-//! COM1 as an output: what the guest writes is printed, and kept without the commands to a terminal that SeaBIOS adds.
+//! COM1 as an output: the bytes of the guest are printed, and kept as text without the terminal escape sequences of
+//! SeaBIOS.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -12,7 +13,7 @@ const MODEM_STATUS: u16 = 6;
 const DIVISOR_LATCH: u8 = 0x80;
 const TRANSMITTER_EMPTY: u8 = 0x02;
 
-/// Where in a command to a terminal (`ESC [ ... letter`) the output is.
+/// Position of the output within an escape sequence (`ESC [ ... letter`).
 #[derive(Default, PartialEq)]
 enum Escape {
     #[default]
@@ -29,24 +30,24 @@ pub struct Serial {
 }
 
 impl Serial {
-    /// What was written, as text.
+    /// Returns the output as text.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The guest reads a register, 0 to 7.
+    /// Reads a register, 0 to 7.
     pub fn read(&self, register: u16) -> u8 {
         match register {
             INTERRUPT_IDENTIFICATION if self.registers[usize::from(INTERRUPT_ENABLE)] & TRANSMITTER_EMPTY != 0 => 0x02,
             INTERRUPT_IDENTIFICATION => 0x01, // no interrupt
-            LINE_STATUS => 0x60,              // all is sent, nothing received
+            LINE_STATUS => 0x60,              // transmitter empty, no byte received
             MODEM_STATUS => 0xB0,
             DATA => 0,
             _ => self.registers[usize::from(register & 7)],
         }
     }
 
-    /// The guest writes a register. What it transmits is printed at once.
+    /// Writes a register, 0 to 7. A transmitted byte is printed at once.
     pub fn write(&mut self, register: u16, value: u8) -> io::Result<()> {
         let divisor = self.registers[usize::from(LINE_CONTROL)] & DIVISOR_LATCH != 0;
         match register {
@@ -60,7 +61,7 @@ impl Serial {
     fn transmit(&mut self, byte: u8) -> io::Result<()> {
         let mut out = io::stdout().lock();
         match self.keep(byte) {
-            // A terminal is to have its commands, too.
+            // A terminal gets the escape sequences, too.
             _ if out.is_terminal() => out.write_all(&[byte])?,
             Some(character) => write!(out, "{character}")?,
             None => {}
@@ -68,7 +69,7 @@ impl Serial {
         out.flush()
     }
 
-    /// Takes a byte into the text, if it is of the text.
+    /// Adds a byte to the text, unless it is part of an escape sequence. Returns the character that was added.
     fn keep(&mut self, byte: u8) -> Option<char> {
         let escape = std::mem::take(&mut self.escape);
         match (escape, byte) {

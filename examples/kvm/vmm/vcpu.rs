@@ -1,4 +1,4 @@
-//! The virtual machine and its one processor, as KVM has them. There is no interrupt controller in the kernel.
+//! The virtual machine and its processor in KVM. The kernel emulates no interrupt controller.
 #![allow(unsafe_code)]
 
 use std::{error::Error, os::fd::AsRawFd};
@@ -7,36 +7,37 @@ use kvm_bindings::{KVM_MAX_CPUID_ENTRIES, KVM_MEM_READONLY, kvm_interrupt, kvm_u
 use kvm_ioctls::{Kvm, VcpuExit, VcpuFd, VmFd};
 use vm_memory::{GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion};
 
-/// `_IOW(KVMIO, 0x86, struct kvm_interrupt)`, which kvm-ioctls does not have.
+/// `_IOW(KVMIO, 0x86, struct kvm_interrupt)`, which kvm-ioctls does not define.
 const KVM_INTERRUPT: libc::c_ulong = 0x4004_AE86;
 
-/// Pages below the firmware that KVM wants for itself on some Intel processors.
+/// Pages below the firmware that KVM uses on some Intel processors.
 const IDENTITY_MAP: u64 = 0xFFFB_C000;
 const TASK_STATE: usize = 0xFFFB_D000;
 
-/// Why the guest stands still.
+/// Reason for an exit from the guest.
 pub enum Exit<'a> {
-    /// `IN`, or `REP INS` when `data` holds more than one access of `width` bytes; it wants `data`.
+    /// `IN`, or `REP INS` if `data` has more than one access of `width` bytes. The VM monitor fills `data`.
     In { port: u16, width: usize, data: &'a mut [u8] },
-    /// `OUT`, or `REP OUTS`.
+    /// `OUT`, or `REP OUTS` if `data` has more than one access of `width` bytes.
     Out { port: u16, width: usize, data: &'a [u8] },
-    /// It waits for an interrupt; if they are off, for ever.
+    /// The guest waits for an interrupt, without end if interrupts are disabled.
     Halt { interrupts_on: bool },
-    /// It got into a state that only a reset ends.
+    /// The processor stopped (triple fault). Only a reset starts it again.
     Shutdown,
-    /// Nothing to do: a signal came, or the guest can take an interrupt now.
+    /// Nothing to do: a signal arrived, or the guest can take an interrupt now.
     None,
 }
 
 pub struct Vcpu {
-    // Dropped in this order: the processor, the machine, and then its memory.
+    // The order of drops: the processor, the machine, then its memory.
     vcpu: VcpuFd,
     _vm: VmFd,
     _memory: GuestMemoryMmap,
 }
 
 impl Vcpu {
-    /// A processor after its reset, in a machine with this memory. Of that, what begins at `rom` is read-only.
+    /// Creates a machine with this memory and a processor after its reset. The region that begins at `rom` is
+    /// read-only.
     pub fn new(kvm: &Kvm, memory: GuestMemoryMmap, rom: GuestAddress) -> Result<Self, Box<dyn Error>> {
         let vm = kvm.create_vm()?;
         vm.set_identity_map_address(IDENTITY_MAP)?;
@@ -50,8 +51,8 @@ impl Vcpu {
                 memory_size: region.len(),
                 userspace_addr: memory.get_host_address(region.start_addr())? as u64,
             };
-            // SAFETY: the region is mapped, and `memory` keeps it mapped longer than the machine lives. All of this process
-            // reaches it through `memory`, which expects others to write it.
+            // SAFETY: the region is mapped, and `memory` keeps it mapped longer than the machine exists. This process
+            // accesses it through `memory` only, which expects concurrent writes.
             unsafe { vm.set_user_memory_region(region)? };
         }
         let vcpu = vm.create_vcpu(0)?;
@@ -59,7 +60,7 @@ impl Vcpu {
         Ok(Self { vcpu, _vm: vm, _memory: memory })
     }
 
-    /// Lets the guest run until something is to be done for it.
+    /// Runs the guest until the next exit.
     pub fn run(&mut self) -> Result<Exit<'_>, Box<dyn Error>> {
         let (port, data, is_in) = match self.vcpu.run() {
             Ok(VcpuExit::IoIn(port, data)) => (port, data as *mut [u8], true),
@@ -69,7 +70,7 @@ impl Vcpu {
             }
             Ok(VcpuExit::Shutdown) => return Ok(Exit::Shutdown),
             Ok(VcpuExit::IrqWindowOpen | VcpuExit::Intr) => return Ok(Exit::None),
-            // Where there is no memory there is no device either.
+            // There are no memory-mapped devices.
             Ok(VcpuExit::MmioRead(_, data)) => {
                 data.fill(0xFF);
                 return Ok(Exit::None);
@@ -79,12 +80,13 @@ impl Vcpu {
             Err(error) if [libc::EINTR, libc::EAGAIN].contains(&error.errno()) => return Ok(Exit::None),
             Err(error) => return Err(error.into()),
         };
-        // kvm-ioctls tells the bytes of a string instruction, but not how wide an access is.
-        // SAFETY: the exit was for a port, which makes `io` the valid one of the union; it is plain numbers in any case.
+        // kvm-ioctls returns the bytes of a string instruction, but not the width of an access. SAFETY: the exit was
+        // for a port, so `io` is the valid member of the union. It consists of integers in any case.
         let width = unsafe { self.vcpu.get_kvm_run().__bindgen_anon_1.io }.size.into();
         if is_in {
-            // SAFETY: kvm-ioctls made this slice of a page that is mapped as long as `self.vcpu` lives, and its borrow has
-            // ended. The new one ends before the guest runs again, for it borrows `self`. It is beside `kvm_run`.
+            // SAFETY: kvm-ioctls made this slice of a page that is mapped as long as `self.vcpu` exists, and that
+            // borrow ended. The new borrow ends before the guest runs again, because it borrows `self`. The page is not
+            // that of `kvm_run`.
             Ok(Exit::In { port, width, data: unsafe { &mut *data } })
         } else {
             // SAFETY: as above.
@@ -92,7 +94,8 @@ impl Vcpu {
         }
     }
 
-    /// The guest can take an interrupt now. If not, and one is wanted, the next run ends as soon as it can.
+    /// Checks that the guest can take an interrupt now. If it cannot and `wanted` is set, the next run ends as soon as
+    /// it can.
     pub fn takes_interrupt(&mut self, wanted: bool) -> bool {
         let run = self.vcpu.get_kvm_run();
         let takes = run.ready_for_interrupt_injection != 0 && run.if_flag != 0;
@@ -100,10 +103,10 @@ impl Vcpu {
         takes
     }
 
-    /// The interrupt that it takes when it runs next.
+    /// Injects an interrupt, which the guest takes in the next run.
     pub fn interrupt(&mut self, vector: u8) -> Result<(), Box<dyn Error>> {
         let interrupt = kvm_interrupt { irq: vector.into() };
-        // SAFETY: the kernel reads a `kvm_interrupt`, which lives, and writes nothing of ours.
+        // SAFETY: the kernel reads a `kvm_interrupt`, which is alive, and writes no memory of this process.
         match unsafe { libc::ioctl(self.vcpu.as_raw_fd(), KVM_INTERRUPT as _, &interrupt) } {
             0 => Ok(()),
             _ => Err(std::io::Error::last_os_error().into()),
@@ -111,8 +114,8 @@ impl Vcpu {
     }
 }
 
-/// The processor is that of the host, without what needs an interrupt controller in the kernel, and without KVM's own ways:
-/// a PC with two 8259As.
+/// Sets the CPUID of the processor to that of the host without the APIC, which the kernel would have to emulate, and
+/// without the paravirtual interface of KVM: a PC with two 8259A.
 fn hide_apic(kvm: &Kvm, vcpu: &VcpuFd) -> Result<(), Box<dyn Error>> {
     const APIC: u32 = 1 << 9;
     const X2APIC_AND_ITS_TIMER: u32 = 1 << 21 | 1 << 24;

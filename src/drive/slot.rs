@@ -1,0 +1,289 @@
+//! The media slot of a drive: the part that the guest and the managers of the drive share.
+//!
+//! # The order of the locks
+//!
+//! A slot has three locks. The first, `observers`, is held by a manager from the start to the end of a change of the medium,
+//! and no guest takes it: managers wait for each other there. The second, `state`, is held by the guest for one transfer, and
+//! by a manager for as long as it takes to look, to change what is attached, or to hand bytes over to the host; never while a
+//! file is opened, or the disk of the host is waited for. The third, in `attachments`, is held for as long as a copy takes, and
+//! is shared by all drives of the controller. A thread that holds one of them takes only a later one.
+
+use std::{fmt, mem, sync::PoisonError};
+
+use super::{
+    attachment::{Attached, Attachment, AttachmentInfo, Attachments},
+    error::{AttachError, ReleaseError},
+    event::Observers,
+    kind::DriveType,
+};
+use crate::media::Medium;
+use crate::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicBool, Ordering},
+};
+
+/// The identity of a medium among all that are in the drives of a controller, now or before: the number of the drive in the
+/// upper byte, and below it how many media the drive has had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
+pub(crate) struct MediumId(u64);
+
+impl MediumId {
+    /// The limit of the number of media that a drive has had. A saved state has less, and nobody counts on from there.
+    pub(crate) const COUNT_LIMIT: u64 = 1 << 55;
+
+    /// Creates the identity of the medium number `count` of drive `drive`.
+    pub(crate) const fn new(drive: u8, count: u64) -> Self {
+        Self((drive as u64) << 56 | count & 0xFF_FFFF_FFFF_FFFF)
+    }
+
+    /// Returns how many media the drive has had.
+    pub(crate) const fn count(self) -> u64 {
+        self.0 & 0xFF_FFFF_FFFF_FFFF
+    }
+
+    /// Returns the number of the drive.
+    pub(crate) const fn drive(self) -> u8 {
+        (self.0 >> 56) as u8
+    }
+
+    /// Returns the identity of the next medium of the same drive.
+    const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// What a drive and its managers share.
+pub(crate) struct MediaSlot {
+    number: u8,
+    drive_type: DriveType,
+    /// The latch behind the disk-change line. It changes with the state locked, and is read without.
+    disk_changed: AtomicBool,
+    observers: Mutex<Observers>,
+    state: Mutex<SlotState>,
+    attachments: Attachments,
+}
+
+/// What is in the slot.
+pub(crate) struct SlotState {
+    content: Content,
+    medium_id: MediumId,
+}
+
+enum Content {
+    /// Nothing is attached.
+    Empty,
+    Attached(Attached),
+    /// The controller is gone, and nothing can be attached.
+    Closed,
+}
+
+impl fmt::Debug for MediaSlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { number, drive_type, disk_changed, state, attachments: _, observers: _ } = self;
+        f.debug_struct("MediaSlot")
+            .field("number", number)
+            .field("drive_type", drive_type)
+            .field("disk_changed", disk_changed)
+            .field("state", state)
+            .finish()
+    }
+}
+
+impl fmt::Debug for SlotState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let attached = self.attached().map(Attached::info);
+        f.debug_struct("SlotState").field("attached", &attached).field("closed", &self.is_closed()).finish()
+    }
+}
+
+impl SlotState {
+    /// Returns the medium in the drive.
+    #[inline]
+    pub(super) fn medium(&self) -> Option<&dyn Medium> {
+        self.attached()?.medium()
+    }
+
+    /// Returns the medium in the drive, to be changed.
+    #[inline]
+    pub(super) fn medium_mut(&mut self) -> Option<&mut (dyn Medium + 'static)> {
+        self.attached_mut()?.medium_mut()
+    }
+
+    /// Returns the identity of the medium in the drive, or of the last that was.
+    #[inline]
+    pub(super) fn medium_id(&self) -> MediumId {
+        self.medium_id
+    }
+
+    /// Returns what is attached.
+    #[inline]
+    pub(super) fn attached(&self) -> Option<&Attached> {
+        match &self.content {
+            Content::Attached(attached) => Some(attached),
+            Content::Empty | Content::Closed => None,
+        }
+    }
+
+    /// Returns what is attached, to be changed.
+    #[inline]
+    pub(super) fn attached_mut(&mut self) -> Option<&mut Attached> {
+        match &mut self.content {
+            Content::Attached(attached) => Some(attached),
+            Content::Empty | Content::Closed => None,
+        }
+    }
+
+    /// Returns whether the controller is gone.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.content, Content::Closed)
+    }
+
+    /// Takes out what is attached, if something is.
+    fn take(&mut self) -> Option<Attached> {
+        match mem::replace(&mut self.content, Content::Empty) {
+            Content::Attached(attached) => Some(attached),
+            other => {
+                self.content = other;
+                None
+            }
+        }
+    }
+}
+
+impl MediaSlot {
+    /// Creates the slot of a drive at power-on: empty, with the change latch set.
+    pub(super) fn new(number: u8, drive_type: DriveType, attachments: &Attachments) -> Self {
+        let slot = Self {
+            number,
+            drive_type,
+            disk_changed: AtomicBool::new(true),
+            observers: Mutex::default(),
+            state: Mutex::new(SlotState { content: Content::Empty, medium_id: MediumId::new(number, 0) }),
+            attachments: attachments.clone(),
+        };
+        slot.attachments.set(number, AttachmentInfo::None);
+        slot
+    }
+
+    /// Creates the slot of a drive as it was saved: with the latch, what is attached, and how many media the drive has had.
+    pub(super) fn restore(
+        number: u8,
+        drive_type: DriveType,
+        attachments: &Attachments,
+        disk_changed: bool,
+        media_count: u64,
+        attached: Option<Attached>,
+    ) -> Self {
+        let mut slot = Self::new(number, drive_type, attachments);
+        let content = attached.map_or(Content::Empty, Content::Attached);
+        let state = SlotState { content, medium_id: MediumId::new(number, media_count) };
+        slot.record(&state);
+        (slot.state, slot.disk_changed) = (Mutex::new(state), AtomicBool::new(disk_changed));
+        slot
+    }
+
+    /// Returns the number of the drive.
+    pub(super) fn number(&self) -> u8 {
+        self.number
+    }
+
+    /// Returns the kind of the drive.
+    pub(super) fn drive_type(&self) -> DriveType {
+        self.drive_type
+    }
+
+    /// Locks the state: the second lock. A medium that panicked while it was in use leaves nothing half done in the slot.
+    #[inline]
+    pub(super) fn lock(&self) -> MutexGuard<'_, SlotState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Locks the slot for a change of the medium: the first lock.
+    pub(super) fn lock_for_change(&self) -> MutexGuard<'_, Observers> {
+        self.observers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Locks the state of a slot to which nothing is attached and something can be.
+    pub(super) fn lock_empty(&self) -> Result<MutexGuard<'_, SlotState>, AttachError> {
+        let (state, drive) = (self.lock(), self.number);
+        match state.content {
+            Content::Empty => Ok(state),
+            Content::Attached(_) => Err(AttachError::DriveInUse { drive }),
+            Content::Closed => Err(AttachError::VmUnknown { drive }),
+        }
+    }
+
+    /// Locks the state of a slot to which something is attached; something of this kind, if one is given.
+    pub(super) fn lock_attached(&self, kind: Option<Attachment>) -> Result<MutexGuard<'_, SlotState>, ReleaseError> {
+        let (state, drive) = (self.lock(), self.number);
+        match &state.content {
+            Content::Empty => Err(ReleaseError::NoMediaCaptured { drive }),
+            Content::Closed => Err(ReleaseError::VmUnknown { drive }),
+            Content::Attached(attached) if kind.is_some_and(|kind| kind != attached.kind()) => {
+                Err(ReleaseError::WrongMediaType { drive })
+            }
+            Content::Attached(_) => Ok(state),
+        }
+    }
+
+    /// Returns what managers can ask. Takes the third lock alone.
+    pub(super) fn info(&self) -> AttachmentInfo {
+        self.attachments.get(self.number)
+    }
+
+    /// Returns what is attached to all drives of the controller.
+    pub(super) fn attachments(&self) -> &Attachments {
+        &self.attachments
+    }
+
+    /// Records what is attached, for those who only ask.
+    pub(super) fn record(&self, state: &SlotState) {
+        self.attachments.set(self.number, state.attached().map(Attached::info).unwrap_or_default());
+    }
+
+    /// Returns the latch behind the disk-change line (§9.5).
+    pub(super) fn disk_changed(&self) -> bool {
+        self.disk_changed.load(Ordering::Acquire)
+    }
+
+    /// Clears the change latch if a disk is in, as a step pulse does.
+    pub(super) fn clear_disk_changed(&self) {
+        if self.disk_changed() {
+            let state = self.lock();
+            self.disk_changed.store(state.medium().is_none(), Ordering::Release);
+        }
+    }
+
+    /// Inserts what is attached into the empty slot. The change latch stays as it is, which is set.
+    pub(super) fn insert(&self, mut state: MutexGuard<'_, SlotState>, attached: Attached) {
+        state.content = Content::Attached(attached);
+        state.medium_id = state.medium_id.next();
+        self.record(&state);
+    }
+
+    /// Ejects what is attached, and sets the change latch. Managers see it as attached until [`record`](Self::record) says
+    /// otherwise, because it can come back.
+    pub(super) fn eject(&self) -> Option<Attached> {
+        let mut state = self.lock();
+        let attached = state.take();
+        self.disk_changed.store(true, Ordering::Release);
+        attached
+    }
+
+    /// Inserts again what was ejected: the guest sees the same medium, and that the disk changed.
+    pub(super) fn reinsert(&self, attached: Attached) {
+        let mut state = self.lock();
+        state.content = Content::Attached(attached);
+        self.record(&state);
+    }
+
+    /// Closes the slot for good, and returns what was attached.
+    pub(super) fn close(&self) -> Option<Attached> {
+        let mut state = self.lock();
+        let attached = state.take();
+        state.content = Content::Closed;
+        self.record(&state);
+        attached
+    }
+}

@@ -1,0 +1,78 @@
+//! Why an image cannot be opened.
+
+use std::{io, path::PathBuf};
+
+use crate::media::formats::{Format, Layout};
+
+/// Why a file cannot be opened as a floppy image. The message does not have the path: the caller knows it, and the
+/// errors of a drive name it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageError {
+    /// The file cannot be opened: it does not exist, or the process has no permission.
+    #[error("cannot open the file")]
+    Open(#[source] io::Error),
+    /// The path leads to a directory, a pipe, or a device, where a file is required.
+    #[error("not a file that holds a disk image")]
+    WrongFileType,
+    /// Another process or another drive of this process has locked the file in a way that excludes this access.
+    #[error(
+        "the file is in use: another process or another drive of this process has locked it; release it there first"
+    )]
+    InUse {
+        /// The path as it was given.
+        path: PathBuf,
+    },
+    /// The file cannot be locked.
+    #[error("cannot lock the file")]
+    Lock(#[source] io::Error),
+    /// The size of the file is unknown.
+    #[error("cannot get the size of the file")]
+    Size(#[source] io::Error),
+    /// The file has no bytes, or the device has no disk in it.
+    #[error("the file is empty")]
+    Empty,
+    /// No format has an image of this size.
+    #[error("{bytes} bytes is the size of no floppy format; nearest: {}", list(.candidates))]
+    UnknownSize {
+        /// The size of the file.
+        bytes: u64,
+        /// The formats with the next smaller and the next larger image.
+        candidates: Vec<&'static Format>,
+    },
+    /// Several formats have an image of this size. [`ImageOptions::with_layout`](super::ImageOptions::with_layout)
+    /// selects one.
+    #[error("{bytes} bytes is the size of several floppy formats: {}; choose a layout", list(.candidates))]
+    AmbiguousSize {
+        /// The size of the file.
+        bytes: u64,
+        /// The formats of that size.
+        candidates: Vec<&'static Format>,
+    },
+    /// Formats have an image of this size, but the drive takes none of them.
+    #[error("{bytes} bytes is the size of no format that this drive takes, but of {}", list(.candidates))]
+    WrongDrive {
+        /// The size of the file.
+        bytes: u64,
+        /// The formats of that size.
+        candidates: Vec<&'static Format>,
+    },
+    /// The drive does not take disks of the chosen layout.
+    #[error("the drive does not take a disk of {0}")]
+    WrongLayout(Layout),
+    /// An image of the chosen layout has another size.
+    #[error("the file has {bytes} bytes; a disk of {layout} has {}", .layout.bytes())]
+    WrongSize {
+        /// The size of the file.
+        bytes: u64,
+        /// The chosen layout.
+        layout: Layout,
+    },
+    /// The file cannot be mapped, or read into memory.
+    #[error("cannot load the file into memory")]
+    Load(#[source] io::Error),
+}
+
+fn list(formats: &[&Format]) -> String {
+    formats.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+}

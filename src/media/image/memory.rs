@@ -1,0 +1,381 @@
+//! The bytes of an image in memory of the library, beside the file that they come from and go to.
+//!
+//! Whatever others do to the file, the process goes on, and the guest keeps what it has read and written.
+
+use std::{io, ops::Range, sync::Arc};
+
+use log::warn;
+
+use super::{
+    file::{LockedFile, SyncFailures},
+    options::{Access, Durability},
+};
+use crate::{
+    media::medium::{Flushing, MediumError},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+/// The state of a block of the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Block {
+    /// Not read yet, or not readable on the host.
+    Absent,
+    /// The same as in the file.
+    Clean,
+    /// Written, and on the host's disk since a flush.
+    Saved,
+    /// Not written, and no longer known to be in the file: another program has changed its length.
+    Cut,
+    /// Written, and handed to the host by the last flush. If the flush fails, the next one hands the block over again:
+    /// a host may treat as saved what it has failed to save.
+    Flushing,
+    /// Written, and handed to the host since the last flush.
+    Written,
+    /// Written by a command that has ended, and not in the file: the host refused it, or it waits for the flush.
+    Deferred,
+    /// Written by the command in progress.
+    Dirty,
+}
+
+/// The bytes of a locked file, and the state of each block of them.
+#[derive(Debug)]
+pub(super) struct Memory {
+    bytes: Vec<u8>,
+    blocks: Vec<Block>,
+    /// The number of absent blocks, so that a read need not look for them.
+    absent: usize,
+    /// A range with all dirty blocks, so that a commit need not look for them.
+    dirty: Range<usize>,
+    /// Whether there are deferred blocks.
+    deferred: bool,
+    /// Whether the guest has written something.
+    written: bool,
+    /// The binary logarithm of the number of bytes in a block.
+    shift: u32,
+    file: LockedFile,
+    durability: Durability,
+    /// Whether the last flush has succeeded.
+    flushed: Arc<AtomicBool>,
+    failures: SyncFailures,
+    /// Whether a flush has handed over what the command in progress had written.
+    flushed_early: bool,
+    /// Whether the file has writes of another process that may not be durable yet.
+    unsynced: bool,
+}
+
+impl Memory {
+    /// Loads the bytes of a file, in blocks of `1 << shift` bytes, which divides its length: all of them if `load_now`,
+    /// or else each block when it is used.
+    pub(super) fn new(file: LockedFile, shift: u32, durability: Durability, load_now: bool) -> io::Result<Self> {
+        let length = usize::try_from(file.length()).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(length).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        bytes.resize(length, 0);
+        let blocks = vec![Block::Absent; length >> shift];
+        let mut memory = Self {
+            bytes,
+            absent: blocks.len(),
+            blocks,
+            dirty: 0..0,
+            deferred: false,
+            written: false,
+            shift,
+            file,
+            durability,
+            flushed: Arc::new(AtomicBool::new(false)),
+            failures: SyncFailures::new(),
+            flushed_early: false,
+            unsynced: false,
+        };
+        if load_now {
+            // A block that the host cannot read now is read again when the guest asks for it.
+            memory.load(0..memory.bytes.len());
+        }
+        Ok(memory)
+    }
+
+    pub(super) fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    pub(super) fn file(&self) -> &LockedFile {
+        &self.file
+    }
+
+    fn blocks_of(&self, bytes: &Range<usize>) -> Range<usize> {
+        bytes.start >> self.shift..bytes.end >> self.shift
+    }
+
+    fn bytes_of(&self, blocks: &Range<usize>) -> Range<usize> {
+        blocks.start << self.shift..blocks.end << self.shift
+    }
+
+    /// Returns the runs of blocks in `within` for which `is` is true.
+    fn runs(&self, within: Range<usize>, is: impl Fn(Block) -> bool) -> Vec<Range<usize>> {
+        let mut runs: Vec<Range<usize>> = Vec::new();
+        for index in within.filter(|&index| is(self.blocks[index])) {
+            match runs.last_mut() {
+                Some(run) if run.end == index => run.end += 1,
+                _ => runs.push(index..index + 1),
+            }
+        }
+        runs
+    }
+
+    /// Returns the runs of all blocks for which `is` is true.
+    fn all(&self, is: impl Fn(Block) -> bool) -> Vec<Range<usize>> {
+        self.runs(0..self.blocks.len(), is)
+    }
+
+    /// Changes the state of all blocks in the state `before`.
+    fn change_state(&mut self, before: Block, after: Block) {
+        self.blocks.iter_mut().filter(|block| **block == before).for_each(|block| *block = after);
+    }
+
+    // From the file
+
+    /// Reads the absent blocks that the host can read.
+    #[cold]
+    fn load(&mut self, bytes: Range<usize>) {
+        for run in self.runs(self.blocks_of(&bytes), |block| block == Block::Absent) {
+            if self.load_blocks(run.clone()).is_err() {
+                // Block by block, to get those that the host can read.
+                run.for_each(|block| _ = self.load_blocks(block..block + 1));
+            }
+        }
+    }
+
+    fn load_blocks(&mut self, blocks: Range<usize>) -> io::Result<()> {
+        let bytes = self.bytes_of(&blocks);
+        self.file.read_at(&mut self.bytes[bytes.clone()], bytes.start as u64)?;
+        self.absent -= blocks.len();
+        self.blocks[blocks].fill(Block::Clean);
+        Ok(())
+    }
+
+    /// Returns how much of `bytes`, which are whole blocks, the host can read from the start on. Fails unless this is
+    /// at least the first `least` bytes.
+    #[cold]
+    fn present(&mut self, bytes: Range<usize>, least: usize) -> Result<Range<usize>, MediumError> {
+        self.load(bytes.clone());
+        let blocks = self.blocks_of(&bytes);
+        // One more try, for its error.
+        for block in blocks.start..blocks.start + (least >> self.shift) {
+            if self.blocks[block] == Block::Absent {
+                self.load_blocks(block..block + 1)?;
+            }
+        }
+        let good = self.blocks[blocks].iter().take_while(|&&block| block != Block::Absent).count();
+        Ok(bytes.start..bytes.start + (good << self.shift))
+    }
+
+    /// Returns the bytes of at least one whole sector of `sector` bytes.
+    #[inline]
+    pub(super) fn read(&mut self, bytes: Range<usize>, sector: usize) -> Result<&[u8], MediumError> {
+        let bytes = if self.absent > 0 { self.present(bytes, sector)? } else { bytes };
+        self.bytes.get(bytes).ok_or(MediumError::Absent)
+    }
+
+    /// Returns all bytes, if the host can read them.
+    pub(super) fn whole(&mut self) -> Result<&[u8], MediumError> {
+        let all = 0..self.bytes.len();
+        self.read(all.clone(), all.end)
+    }
+
+    // To the file
+
+    /// Returns the bytes of at least one whole sector of `sector` bytes, to be changed.
+    #[inline]
+    pub(super) fn write(&mut self, bytes: Range<usize>, sector: usize) -> Result<&mut [u8], MediumError> {
+        let bytes = if self.absent > 0 { self.present(bytes, sector)? } else { bytes };
+        if self.file.access() == Access::ReadOnly {
+            return Err(MediumError::Unsupported);
+        }
+        // The other sectors become dirty when they are complete.
+        self.mark_dirty(bytes.start..bytes.start + sector);
+        self.bytes.get_mut(bytes).ok_or(MediumError::Absent)
+    }
+
+    /// Records that these bytes, which are whole blocks, are not in the file yet.
+    #[inline]
+    pub(super) fn mark_dirty(&mut self, bytes: Range<usize>) {
+        if self.file.access() != Access::ReadWrite {
+            return;
+        }
+        let blocks = self.blocks_of(&bytes);
+        self.blocks.get_mut(blocks.clone()).unwrap_or_default().fill(Block::Dirty);
+        self.dirty = if self.dirty.is_empty() {
+            blocks
+        } else {
+            self.dirty.start.min(blocks.start)..self.dirty.end.max(blocks.end)
+        };
+    }
+
+    /// Fills whole blocks, even those that the host cannot read.
+    pub(super) fn fill(&mut self, bytes: Range<usize>, filler: u8) -> Result<(), MediumError> {
+        if self.file.access() == Access::ReadOnly {
+            return Err(MediumError::Unsupported);
+        }
+        self.bytes.get_mut(bytes.clone()).ok_or(MediumError::Absent)?.fill(filler);
+        let blocks = self.blocks_of(&bytes);
+        let absent = self.blocks[blocks.clone()].iter().filter(|&&block| block == Block::Absent).count();
+        self.absent -= absent;
+        self.blocks[blocks].fill(Block::Clean);
+        self.mark_dirty(bytes);
+        Ok(())
+    }
+
+    /// Replaces all bytes of a private image. Returns `false`, and changes nothing, if the image is not private or has
+    /// not as many bytes.
+    pub(super) fn replace(&mut self, bytes: &[u8]) -> bool {
+        let fits = self.bytes.len() == bytes.len() && self.file.access() == Access::Private;
+        if fits {
+            self.bytes.copy_from_slice(bytes);
+            self.blocks.fill(Block::Clean);
+            self.absent = 0;
+        }
+        fits
+    }
+
+    /// Ends a command that wrote.
+    pub(super) fn commit(&mut self) -> io::Result<()> {
+        let dirty = std::mem::take(&mut self.dirty);
+        let own = self.runs(dirty, |block| block == Block::Dirty);
+        let flushed_early = std::mem::take(&mut self.flushed_early);
+        if own.is_empty() && !flushed_early {
+            return Ok(());
+        }
+        self.written = true;
+        let handed_over = match self.durability {
+            Durability::OnFlush => {
+                self.defer(&own);
+                return Ok(());
+            }
+            Durability::AtRelease => self.hand_over(&own, Block::Written),
+            Durability::EveryCommand => {
+                let before = self.failures.count();
+                self.hand_over(&own, Block::Written).and_then(|()| {
+                    let synced = self.failures.sync(&self.file.handle(), before);
+                    synced.inspect_err(|_| self.change_state(Block::Flushing, Block::Written))
+                })
+            }
+        };
+        match handed_over {
+            // The host may accept now what it refused before. If not, this command does not fail for it.
+            Ok(()) if self.deferred => {
+                let deferred = self.all(|block| block == Block::Deferred);
+                self.deferred = self.hand_over(&deferred, Block::Written).is_err();
+            }
+            Ok(()) => {}
+            Err(error) => {
+                self.defer(&own);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn defer(&mut self, runs: &[Range<usize>]) {
+        runs.iter().for_each(|run| self.blocks[run.clone()].fill(Block::Deferred));
+        self.deferred = true;
+    }
+
+    /// Writes blocks to the file, as many as the host accepts. The error is the first one.
+    fn hand_over(&mut self, runs: &[Range<usize>], state: Block) -> io::Result<()> {
+        self.check_length()?;
+        self.write_out(runs, state)
+    }
+
+    fn write_out(&mut self, runs: &[Range<usize>], state: Block) -> io::Result<()> {
+        let mut outcome = Ok(());
+        for run in runs {
+            let bytes = self.bytes_of(run);
+            match self.file.write_at(&self.bytes[bytes.clone()], bytes.start as u64) {
+                Ok(()) => self.blocks[run.clone()].fill(state),
+                Err(error) => outcome = outcome.and(Err(error)),
+            }
+        }
+        outcome
+    }
+
+    /// Checks the length of the file. If another program has changed it, no block is known to be in the file any more.
+    fn check_length(&mut self) -> io::Result<()> {
+        self.file.check_length().inspect_err(|_| {
+            self.change_state(Block::Clean, Block::Cut);
+            self.change_state(Block::Saved, Block::Written);
+            self.change_state(Block::Flushing, Block::Written);
+        })
+    }
+
+    /// Hands to the host all that was written and is not known to be durable, and returns what remains to be waited
+    /// for.
+    pub(super) fn begin_flush(&mut self) -> io::Result<Flushing> {
+        if self.flushed.load(Ordering::Acquire) {
+            self.change_state(Block::Flushing, Block::Saved);
+            self.unsynced = false;
+        }
+        // A flush that still waits keeps the old flag, so that it says nothing about what is written from now on.
+        self.change_state(Block::Flushing, Block::Written);
+        self.flushed = Arc::new(AtomicBool::new(false));
+        self.flushed_early |= !self.dirty.is_empty();
+        self.written |= self.flushed_early;
+        if !self.written {
+            return Ok(Flushing::done());
+        }
+        self.file.check_name()?;
+        self.check_length()?;
+        // Nothing to do if all that was written is durable.
+        if self.unsaved_blocks().is_empty() && !self.unsynced {
+            return Ok(Flushing::done());
+        }
+        let all = self.all(|block| !matches!(block, Block::Absent | Block::Clean | Block::Saved));
+        let before = self.failures.count();
+        self.write_out(&all, Block::Flushing)?;
+        (self.dirty, self.deferred) = (0..0, false);
+        let (file, flushed, failures) = (self.file.handle(), Arc::clone(&self.flushed), self.failures.clone());
+        Ok(Flushing::until(move || {
+            failures.sync(&file, before)?;
+            flushed.store(true, Ordering::Release);
+            Ok(())
+        }))
+    }
+
+    fn unsaved_blocks(&self) -> Vec<Range<usize>> {
+        self.all(|block| matches!(block, Block::Flushing | Block::Written | Block::Deferred | Block::Dirty))
+    }
+
+    /// Returns the bytes that were written and are not known to be durable.
+    pub(super) fn unsaved(&self) -> Vec<Range<u64>> {
+        let flushed = self.flushed.load(Ordering::Acquire);
+        let unsaved = |block| block != Block::Flushing || !flushed;
+        let written = self.unsaved_blocks().into_iter().flat_map(|run| self.runs(run, unsaved));
+        written.map(|run| self.bytes_of(&run)).map(|bytes| bytes.start as u64..bytes.end as u64).collect()
+    }
+
+    /// Records that the file has writes of another process that may not be durable.
+    pub(super) fn mark_unsynced(&mut self) {
+        (self.written, self.unsynced) = (true, true);
+    }
+
+    /// Discards the record of what was written: it is not to be stored.
+    pub(super) fn discard_writes(&mut self) {
+        (self.dirty, self.deferred, self.written) = (0..0, false, false);
+    }
+
+    pub(super) fn unlock(&mut self) -> io::Result<()> {
+        self.file.unlock()
+    }
+}
+
+impl Drop for Memory {
+    /// Writes to the file, if possible, what was not stored by a release.
+    fn drop(&mut self) {
+        let dirty = if self.deferred { 0..self.blocks.len() } else { self.dirty.clone() };
+        let unsaved = self.runs(dirty, |block| matches!(block, Block::Deferred | Block::Dirty));
+        if !unsaved.is_empty()
+            && let Err(error) = self.hand_over(&unsaved, Block::Written)
+        {
+            warn!("cannot write to {} what the guest wrote: {error}", self.file.path().display());
+        }
+    }
+}

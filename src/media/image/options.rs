@@ -1,0 +1,133 @@
+//! How an image is opened: what the caller chooses.
+
+use crate::media::{formats::Layout, geometry::Geometry};
+
+/// What the guest can do with the file of an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum Access {
+    /// The guest's writes go to the file. The file is locked against every other use.
+    #[default]
+    ReadWrite,
+    /// The disk is write protected. Others can read the file.
+    ReadOnly,
+    /// The guest can write, and reads what it wrote; the file never changes. Others can read the file.
+    Private,
+}
+
+/// What a command that wrote has done when it ends. Whatever is chosen here, a release stores everything on the host's
+/// disk before it unlocks the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum Durability {
+    /// Each command that wrote hands its sectors to the host before it ends: they outlive this process. A release or a
+    /// [`flush`](crate::FloppyDrive::flush) stores them on the host's disk.
+    #[default]
+    AtRelease,
+    /// Each command that wrote waits until its sectors are on the host's disk: they outlive the host. The guest waits
+    /// as long as the disk takes.
+    EveryCommand,
+    /// Nothing is handed to the host before a release or a [`flush`](crate::FloppyDrive::flush). For an image that is
+    /// [mapped](ImageOptions::with_mapping) this is the same as [`AtRelease`](Self::AtRelease).
+    OnFlush,
+}
+
+/// How an image is opened. An [`Access`] converts into the options with this access and the defaults for the rest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImageOptions {
+    access: Access,
+    layout: Option<Layout>,
+    boot_sector_tiebreak: bool,
+    mapping: bool,
+    durability: Durability,
+}
+
+impl ImageOptions {
+    /// Returns options with this access. The size of the file tells the layout, the image is in memory of the library,
+    /// and what is written is durable at the release.
+    #[must_use]
+    pub const fn new(access: Access) -> Self {
+        Self { access, layout: None, boot_sector_tiebreak: false, mapping: false, durability: Durability::AtRelease }
+    }
+
+    /// Returns what the guest can do with the file.
+    #[must_use]
+    pub const fn access(&self) -> Access {
+        self.access
+    }
+
+    /// Sets the layout to that of a geometry. See [`with_layout`](Self::with_layout).
+    #[must_use]
+    pub const fn with_geometry(self, geometry: Geometry) -> Self {
+        self.with_layout(Layout::Regular(geometry))
+    }
+
+    /// Sets the layout. The file must have exactly its size. Without a layout, the size of the file tells it.
+    #[must_use]
+    pub const fn with_layout(mut self, layout: Layout) -> Self {
+        self.layout = Some(layout);
+        self
+    }
+
+    /// Returns the layout, or `None` if the size of the file is to tell it.
+    #[must_use]
+    pub const fn layout(&self) -> Option<Layout> {
+        self.layout
+    }
+
+    /// Lets the boot sector decide if several formats have the size of the file: the format with the sectors per track,
+    /// heads and bytes per sector of the BIOS parameter block in the first sector is chosen. A guest can have written
+    /// that block.
+    #[must_use]
+    pub const fn with_boot_sector_tiebreak(mut self) -> Self {
+        self.boot_sector_tiebreak = true;
+        self
+    }
+
+    /// Returns whether the boot sector decides between formats of the same size.
+    #[must_use]
+    pub const fn boot_sector_tiebreak(&self) -> bool {
+        self.boot_sector_tiebreak
+    }
+
+    /// Maps the file into memory instead of reading it into memory of the library. No byte is read before it is used,
+    /// and a command that wrote calls nothing of the host. [The module `media`](crate::media) compares the two.
+    ///
+    /// # Safety
+    ///
+    /// For as long as the image is open, nobody but the library writes to the file or truncates it: no other program,
+    /// and no other part of this one. A read of a truncated part ends the process (SIGBUS on Unix).
+    #[allow(unsafe_code)]
+    #[must_use]
+    pub const unsafe fn with_mapping(mut self) -> Self {
+        self.mapping = true;
+        self
+    }
+
+    /// Returns whether the file is mapped.
+    #[must_use]
+    pub const fn mapping(&self) -> bool {
+        self.mapping
+    }
+
+    /// Sets when what is written becomes durable.
+    #[must_use]
+    pub const fn with_durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Returns when what is written becomes durable.
+    #[must_use]
+    pub const fn durability(&self) -> Durability {
+        self.durability
+    }
+}
+
+impl From<Access> for ImageOptions {
+    fn from(access: Access) -> Self {
+        Self::new(access)
+    }
+}

@@ -1,0 +1,231 @@
+//! The C interface as C and C++ see it: the library is built as cargo builds it for them, the programs of `examples/c` and
+//! `capi/misuse.c` are compiled against the header and run, also under tools that watch the memory. What it looks like from
+//! the inside is tested in `src/capi/tests.rs`.
+#![cfg(all(feature = "capi", unix))]
+
+use std::{
+    env,
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::OnceLock,
+};
+
+use tempfile::TempDir;
+
+const C: [&str; 2] = ["cc", "-std=c99"];
+const CXX: [&str; 2] = ["c++", "-std=c++11"];
+const WARNINGS: [&str; 4] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
+
+const ADDRESS_SANITIZER: [&str; 3] = ["-fsanitize=address", "-g", "-fno-omit-frame-pointer"];
+
+/// A folder in that of a program.
+const FILES: &str = "files";
+
+/// What the library is for C.
+struct Library {
+    folder: PathBuf,
+    /// What a program that has the static one links besides.
+    system: Vec<String>,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn image() -> PathBuf {
+    root().join("fixtures/dos-1440k.img")
+}
+
+fn output(command: &mut Command) -> Output {
+    command.output().unwrap_or_else(|error| panic!("{command:?} cannot be run: {error}"))
+}
+
+/// What it printed, and that it came to a good end.
+fn succeed(command: &mut Command) -> String {
+    let output = output(command);
+    let [printed, errors] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    assert!(output.status.success(), "{command:?}: {}\n{printed}\n{errors}", output.status);
+    printed
+}
+
+/// Builds the static and the shared library, once.
+fn library() -> &'static Library {
+    static LIBRARY: OnceLock<Library> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
+        // A directory of its own: the one of the tests may be in use.
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("capi");
+        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.current_dir(root()).args(["rustc", "--locked", "--lib", "--crate-type", "staticlib,cdylib"]);
+        cargo.args(["--features", "capi", "--target-dir"]).arg(&target).args(["--", "--print", "native-static-libs"]);
+        let output = output(&mut cargo);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        let system = said.lines().find_map(|line| line.split_once("native-static-libs: "));
+        let (_, system) = system.unwrap_or_else(|| panic!("no libraries are named: {said}"));
+        let system = system.split_whitespace().map(str::to_owned).collect();
+        Library { folder: target.join("debug"), system }
+    })
+}
+
+/// A program, and where it works.
+struct Program {
+    folder: TempDir,
+    path: PathBuf,
+}
+
+impl Program {
+    /// Compiles `source` with the static library.
+    fn new(compiler: [&str; 2], source: &str, options: &[&str]) -> Self {
+        let library = library();
+        let archive = library.folder.join("libvm_fdc.a");
+        let libraries = [archive.into_os_string()].into_iter().chain(library.system.iter().map(Into::into));
+        Self::with(compiler, source, options, libraries)
+    }
+
+    /// Compiles `source` with the shared library.
+    fn of_shared(compiler: [&str; 2], source: &str) -> Self {
+        let folder = library().folder.display().to_string();
+        let libraries = [format!("-L{folder}"), format!("-Wl,-rpath,{folder}"), "-lvm_fdc".to_owned()];
+        Self::with(compiler, source, &[], libraries.into_iter().map(Into::into))
+    }
+
+    fn with(
+        [compiler, standard]: [&str; 2],
+        source: &str,
+        options: &[&str],
+        libraries: impl Iterator<Item = OsString>,
+    ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join(FILES)).unwrap();
+        let path = folder.path().join("program");
+        let mut compile = Command::new(compiler);
+        compile.arg(standard).args(WARNINGS).args(options).arg("-I").arg(root().join("include"));
+        compile.arg(root().join(source)).args(libraries).args(["-lpthread", "-o"]).arg(&path);
+        succeed(&mut compile);
+        Self { folder, path }
+    }
+
+    /// Runs it with an image and `second`, a name in its folder, behind `before`.
+    fn run(&self, before: &[&str], second: &str) -> String {
+        let program = self.path.display().to_string();
+        let words: Vec<_> = before.iter().copied().chain([program.as_str()]).collect();
+        let mut run = Command::new(words[0]);
+        run.args(&words[1..]).current_dir(self.folder.path()).arg(image()).arg(self.folder.path().join(second));
+        succeed(&mut run)
+    }
+
+    fn file(&self, name: &str) -> Vec<u8> {
+        fs::read(self.folder.path().join(name)).unwrap()
+    }
+}
+
+/// Whether programs can be built and run so; tells it if not.
+fn there_is(what: &str, works: impl FnOnce(&Path) -> bool) -> bool {
+    let folder = tempfile::tempdir().unwrap();
+    let there = works(folder.path());
+    if !there {
+        eprintln!("skipped: there is no {what} here");
+    }
+    there
+}
+
+fn there_is_address_sanitizer() -> bool {
+    there_is("AddressSanitizer", |folder| {
+        let (source, program) = (folder.join("empty.c"), folder.join("empty"));
+        fs::write(&source, "int main(void) { return 0; }").unwrap();
+        let compiled = Command::new("cc").args(ADDRESS_SANITIZER).arg(&source).arg("-o").arg(&program).output();
+        compiled.is_ok_and(|output| output.status.success())
+            && Command::new(&program).output().is_ok_and(|output| output.status.success())
+    })
+}
+
+const VALGRIND: [&str; 5] =
+    ["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite"];
+
+fn there_is_valgrind() -> bool {
+    there_is("valgrind", |_| Command::new("valgrind").arg("--version").output().is_ok_and(|it| it.status.success()))
+}
+
+/// What the example in C prints, in the order of what it does.
+fn assert_the_main_job_was_done(printed: &str) {
+    let lines: Vec<_> = printed.lines().collect();
+    let expected = [
+        "attach what is not there: 0xA0040650",
+        "  drive 0 (3.5\" 1.44M): cannot attach ",
+        "event: inserted in drive 0: dos-1440k.img",
+        "attach the image: 0x00000000",
+        "read the boot sector: 55 AA at its end",
+        "event: ejected from drive 0: dos-1440k.img",
+        "event: inserted in drive 0: blank.img",
+        "swap it for a blank one: 0x00000000",
+        "event: ejected from drive 0: blank.img",
+        "release: 0x00000000",
+        "release again: 0xA0040652",
+        "  drive 0: nothing is attached",
+        "attach to no machine: 0xA0040207",
+        "  drive 0: its virtual machine is gone",
+    ];
+    assert_eq!(lines.len(), expected.len(), "{printed}");
+    for (line, expected) in lines.iter().zip(expected) {
+        assert!(line.starts_with(expected), "{line} is not {expected}");
+    }
+}
+
+#[test]
+fn the_header_is_c_and_cpp_by_itself() {
+    for [compiler, language, standard] in
+        [["cc", "c", "-std=c99"], ["cc", "c", "-std=c11"], ["c++", "c++", "-std=c++11"], ["c++", "c++", "-std=c++17"]]
+    {
+        let mut compile = Command::new(compiler);
+        compile.args(["-x", language, standard, "-fsyntax-only"]).args(WARNINGS);
+        // A header by itself, but not as one that is to be precompiled.
+        compile.arg("-include").arg(root().join("include/vm_fdc.h")).arg("/dev/null");
+        // An empty file is none that ISO C knows.
+        compile.args(["-Wno-pedantic"]);
+        succeed(&mut compile);
+    }
+}
+
+#[test]
+fn a_program_in_c_reads_the_boot_sector_and_swaps_images() {
+    let program = Program::new(C, "examples/c/boot_sector.c", &[]);
+    assert_the_main_job_was_done(&program.run(&[], "blank.img"));
+    assert_eq!(program.file("blank.img"), vec![0xF6; 1_474_560]);
+}
+
+#[test]
+fn a_program_in_cpp_reads_the_boot_sector_while_another_thread_swaps_images() {
+    let printed = Program::new(CXX, "examples/c/boot_sector.cpp", &[]).run(&[], "blank.img");
+    assert!(printed.ends_with("read the boot sector while 82 events came: as the files have it\n"), "{printed}");
+}
+
+#[test]
+fn the_shared_library_serves_as_the_static_one() {
+    let program = Program::of_shared(C, "examples/c/boot_sector.c");
+    assert_the_main_job_was_done(&program.run(&[], "blank.img"));
+}
+
+#[test]
+fn misuse_is_answered() {
+    Program::new(C, "tests/programs/capi/misuse.c", &[]).run(&[], FILES);
+}
+
+#[test]
+fn address_sanitizer_finds_nothing() {
+    if there_is_address_sanitizer() {
+        let program = Program::new(C, "examples/c/boot_sector.c", &ADDRESS_SANITIZER);
+        assert_the_main_job_was_done(&program.run(&[], "blank.img"));
+        Program::new(C, "tests/programs/capi/misuse.c", &ADDRESS_SANITIZER).run(&[], FILES);
+    }
+}
+
+#[test]
+fn valgrind_finds_nothing() {
+    if there_is_valgrind() {
+        let program = Program::new(C, "examples/c/boot_sector.c", &["-g"]);
+        assert_the_main_job_was_done(&program.run(&VALGRIND, "blank.img"));
+        Program::new(C, "tests/programs/capi/misuse.c", &["-g"]).run(&VALGRIND, FILES);
+    }
+}

@@ -1,0 +1,179 @@
+//! A guest and its managers on threads of their own, with files: nothing hangs, no sector is torn, and what each is told
+//! agrees with the rest. `VM_FDC_ROUNDS` makes it a long run.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
+
+use super::kit::DriverError;
+use super::kit::floppy::{BYTES, Backing, SECTOR, fill, guest, read};
+use vm_fdc::{
+    FloppyDrive,
+    drive::{AttachError, Attachment, MediaEvent, ReleaseError, SwapError},
+    media::{Access, Durability, IfExists, ImageOptions},
+};
+
+/// Longer than any of it takes, on the slowest machine.
+const TOO_LONG: Duration = Duration::from_secs(120);
+
+fn rounds() -> u32 {
+    std::env::var("VM_FDC_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(300)
+}
+
+/// A small generator: the same numbers each time.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, most: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % most as u64) as usize
+    }
+}
+
+#[derive(Default)]
+struct Count {
+    attached: AtomicU32,
+    released: AtomicU32,
+}
+
+/// One turn of a manager: whatever comes to its mind. What it is told is what can be.
+fn manage(drive: &FloppyDrive, numbers: &mut Numbers, images: &[PathBuf], count: &Count) {
+    let image = &images[numbers.below(images.len())];
+    let options = ImageOptions::new([Access::ReadWrite, Access::ReadWrite, Access::Private][numbers.below(3)])
+        .with_durability([Durability::AtRelease, Durability::EveryCommand, Durability::OnFlush][numbers.below(3)]);
+    let options = [Backing::Memory, Backing::Mapped][numbers.below(2)].of(options);
+    match numbers.below(8) {
+        0 | 1 => match drive.attach_image(image, options) {
+            Ok(()) => _ = count.attached.fetch_add(1, Relaxed),
+            Err(AttachError::DriveInUse { .. }) => {}
+            Err(error) => panic!("{error:?}"),
+        },
+        2 => match drive.release_image() {
+            Ok(()) => _ = count.released.fetch_add(1, Relaxed),
+            Err(ReleaseError::NoMediaCaptured { .. }) => {}
+            Err(error) => panic!("{error:?}"),
+        },
+        3 => match drive.swap_image(image, options) {
+            Ok(()) => {
+                count.attached.fetch_add(1, Relaxed);
+                count.released.fetch_add(1, Relaxed);
+            }
+            // The image may be the one that is in.
+            Err(SwapError::Release(ReleaseError::NoMediaCaptured { .. }))
+            | Err(SwapError::Attach(AttachError::CaptureFailed { .. })) => {}
+            Err(error) => panic!("{error:?}"),
+        },
+        4 => match drive.flush() {
+            Ok(()) | Err(ReleaseError::NoMediaCaptured { .. }) => {}
+            Err(error) => panic!("{error:?}"),
+        },
+        5 => {
+            let attached = drive.image_file();
+            assert!(attached.is_none_or(|path| images.contains(&path)));
+            _ = (drive.attachment(), drive.layout(), drive.drive_number());
+        }
+        6 => match drive.force_release() {
+            Ok(loss) => {
+                assert!(loss.is_none());
+                count.released.fetch_add(1, Relaxed);
+            }
+            Err(ReleaseError::NoMediaCaptured { .. }) => {}
+            Err(error) => panic!("{error:?}"),
+        },
+        _ => {
+            let copy = images[0].with_extension(format!("{:?}.copy", thread::current().id()));
+            if drive.save_image(&copy, IfExists::Replace).is_ok() {
+                assert_whole(&copy);
+            }
+        }
+    }
+}
+
+/// No sector of the file is torn.
+fn assert_whole(path: &Path) {
+    let bytes = fs::read(path).unwrap();
+    assert_eq!(bytes.len(), BYTES);
+    for (sector, bytes) in bytes.chunks(SECTOR).enumerate() {
+        assert!(bytes.iter().all(|&byte| byte == bytes[0]), "sector {sector} of {} is torn", path.display());
+    }
+}
+
+#[test]
+fn a_guest_and_its_managers_get_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let images: Vec<_> = (0..3u8)
+        .map(|n| {
+            let path = folder.path().join(format!("{n}.img"));
+            fs::write(&path, vec![n; BYTES]).unwrap();
+            path
+        })
+        .collect();
+    let (mut machine, drive) = guest();
+    let count = Arc::new(Count::default());
+    let events: Arc<Mutex<Vec<MediaEvent>>> = Arc::default();
+    let (sender, received) = mpsc::channel();
+    drive.observe(sender);
+    let (over, done) = (Arc::new(AtomicBool::new(false)), mpsc::channel());
+
+    let managers: Vec<_> = (1..=3u64)
+        .map(|seed| {
+            let (drive, images, count, done) = (drive.clone(), images.clone(), Arc::clone(&count), done.0.clone());
+            thread::spawn(move || {
+                let mut numbers = Numbers(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+                for _ in 0..rounds() {
+                    manage(&drive, &mut numbers, &images, &count);
+                }
+                _ = done.send(());
+            })
+        })
+        .collect();
+    let (guest_over, guest_done) = (Arc::clone(&over), done.0.clone());
+    let guest = thread::spawn(move || {
+        let mut numbers = Numbers(7);
+        let (mut good, mut bad) = (0, 0);
+        while !guest_over.load(Relaxed) {
+            let sector = numbers.below(2_880);
+            let outcome = match numbers.below(2) {
+                0 => fill(&mut machine, sector, numbers.below(256) as u8).map(drop),
+                _ => {
+                    read(&mut machine, sector).map(|bytes| assert!(bytes.iter().all(|&byte| byte == bytes[0]), "torn"))
+                }
+            };
+            match outcome {
+                Ok(()) => good += 1,
+                Err(DriverError::Failed(_)) => bad += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        _ = guest_done.send(());
+        (machine, good, bad)
+    });
+
+    for _ in &managers {
+        done.1.recv_timeout(TOO_LONG).expect("a manager is stuck");
+    }
+    over.store(true, Relaxed);
+    done.1.recv_timeout(TOO_LONG).expect("the guest is stuck");
+    managers.into_iter().for_each(|manager| manager.join().unwrap());
+    let (machine, good, bad) = guest.join().unwrap();
+    assert!(good > 0 && bad > 0, "{good} commands went well, {bad} met an empty drive");
+
+    let (attached, released) = (count.attached.load(Relaxed), count.released.load(Relaxed));
+    assert_eq!(drive.attachment() == Attachment::Image, attached - released == 1);
+    drop(machine);
+    events.lock().unwrap().extend(received.try_iter());
+    let ids: Vec<_> = events.lock().unwrap().iter().map(MediaEvent::dispatch_id).collect();
+    assert!(ids.chunks(2).all(|pair| pair == [1, 2]), "in and out by turns");
+    assert_eq!(ids.len() as u32, 2 * attached);
+    images.iter().for_each(|image| assert_whole(image));
+}

@@ -1,0 +1,189 @@
+//! New images: blank, formatted, and never in the place of another file unless that is asked for.
+
+use std::fs;
+
+use super::kit::{CCR, Guest, Sectors};
+use vm_fdc::{
+    drive::DriveType,
+    media::{Access, BlankImage, CreateError, FORMATS, Geometry, IfExists, ImageOptions},
+};
+
+#[test]
+fn a_blank_image_of_every_format_attaches() {
+    let folder = tempfile::tempdir().unwrap();
+    for (n, format) in FORMATS.iter().enumerate() {
+        let path = folder.path().join(n.to_string());
+        BlankImage::new(format.layout).create(&path, IfExists::Fail).unwrap();
+        let image = fs::read(&path).unwrap();
+        assert_eq!(image.len() as u64, format.bytes());
+        assert!(image.iter().all(|&byte| byte == 0xF6));
+        let drive_type = DriveType::ALL.into_iter().find(|drive| drive.accepts(format.layout)).unwrap();
+        let (_guest, drive) = Guest::with_drive(drive_type);
+        drive.attach_image(&path, ImageOptions::new(Access::ReadWrite).with_layout(format.layout)).unwrap();
+    }
+}
+
+#[test]
+fn a_file_that_is_there_stays_unless_it_is_to_be_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.img");
+    fs::write(&path, "mine").unwrap();
+    let blank = BlankImage::new(Geometry::HD_1440K).with_filler(0);
+    let error = blank.create(&path, IfExists::Fail).unwrap_err();
+    assert!(matches!(&error, CreateError::Exists { path: said } if *said == path), "{error:?}");
+    assert_eq!(fs::read(&path).unwrap(), b"mine");
+    blank.create(&path, IfExists::Replace).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), [0; 1_474_560]);
+    // No file of another name is left.
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn whoever_has_the_replaced_file_keeps_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.img");
+    BlankImage::new(Geometry::HD_1440K).with_filler(1).create(&path, IfExists::Fail).unwrap();
+    let (mut guest, drive) = Guest::with_drive(DriveType::Inch3_5Hd);
+    guest.bus.write(CCR, 0);
+    drive.attach_image(&path, Access::ReadOnly).unwrap();
+    BlankImage::new(Geometry::HD_1440K).with_filler(2).create(&path, IfExists::Replace).unwrap();
+    guest.read_dma(Sectors { cylinder: 0, head: 0, record: 1, bytes: 512, end_of_track: 18 }).unwrap();
+    assert_eq!(guest.buffer(512), [1; 512]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_nowhere_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("link");
+    std::os::unix::fs::symlink(folder.path().join("nowhere"), &path).unwrap();
+    let error = BlankImage::new(Geometry::HD_1440K).create(&path, IfExists::Fail).unwrap_err();
+    assert!(matches!(error, CreateError::Exists { .. }), "{error:?}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn what_cannot_be_created_is_told_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let blank = BlankImage::new(Geometry::HD_1440K);
+    assert!(matches!(blank.create("", IfExists::Fail), Err(CreateError::NoName { .. })));
+    assert!(matches!(blank.create("/", IfExists::Replace), Err(CreateError::NoName { .. })));
+    let missing = folder.path().join("no folder").join("a.img");
+    let long = folder.path().join("a".repeat(5_000));
+    for path in [missing, folder.path().join("a\0b"), long] {
+        for if_exists in [IfExists::Fail, IfExists::Replace] {
+            let error = blank.create(&path, if_exists).unwrap_err();
+            assert!(matches!(&error, CreateError::Io { path: said, .. } if *said == path), "{error:?}");
+        }
+    }
+    // A folder in its place is no file to be replaced.
+    let inner = folder.path().join("inner");
+    fs::create_dir(&inner).unwrap();
+    assert!(blank.create(&inner, IfExists::Replace).is_err());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn of_many_that_create_one_file_one_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.img");
+    let outcomes = std::thread::scope(|scope| {
+        let create = |filler| {
+            let path = &path;
+            scope.spawn(move || {
+                BlankImage::new(Geometry::DD_360K).with_filler(filler).create(path, IfExists::Fail).is_ok()
+            })
+        };
+        let threads: Vec<_> = (0..8).map(create).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    let winner = outcomes.iter().position(|&created| created).unwrap();
+    assert_eq!(outcomes.iter().filter(|&&created| created).count(), 1, "{outcomes:?}");
+    assert_eq!(fs::read(&path).unwrap(), [winner as u8; 368_640]);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[cfg(feature = "fat")]
+mod fat {
+    use std::io::Cursor;
+
+    use hadris_fat::sync::FatVolume;
+    use vm_fdc::media::{Format, Layout};
+
+    use super::*;
+
+    /// Of DOS' own formats: the media descriptor, sectors a cluster, entries in the root directory, sectors a FAT.
+    const DOS: [(&str, u8, u8, u16, u16); 8] = [
+        ("160K", 0xFE, 1, 64, 1),
+        ("180K", 0xFC, 1, 64, 2),
+        ("320K", 0xFF, 2, 112, 1),
+        ("360K", 0xFD, 2, 112, 2),
+        ("720K", 0xF9, 2, 112, 3),
+        ("1.2M", 0xF9, 1, 224, 7),
+        ("1.44M", 0xF0, 1, 224, 9),
+        ("2.88M", 0xF0, 2, 240, 9),
+    ];
+
+    fn format(name: &str) -> &'static Format {
+        FORMATS.iter().find(|format| format.name == name).unwrap()
+    }
+
+    #[test]
+    fn every_regular_disk_can_bear_a_file_system_that_another_reads() {
+        for format in FORMATS {
+            let image = BlankImage::new(format.layout).with_fat("My disk").unwrap().to_bytes();
+            let Some(geometry) = format.layout.geometry() else {
+                assert!(matches!(image, Err(CreateError::NoFat { layout: Layout::Xdf, .. })));
+                continue;
+            };
+            let image = image.unwrap();
+            assert_eq!(image.len() as u64, format.bytes(), "{format}");
+            let word = |at: usize| u16::from_le_bytes([image[at], image[at + 1]]);
+            let sectors = format.bytes() / geometry.sector_size() as u64;
+            assert_eq!(usize::from(word(0x0B)), geometry.sector_size(), "{format}");
+            assert_eq!(u64::from(word(0x13)), sectors, "{format}");
+            assert_eq!((word(0x18), word(0x1A)), (geometry.sectors().into(), geometry.heads().into()), "{format}");
+            assert_eq!(image[510..512], [0x55, 0xAA], "{format}");
+            let volume = FatVolume::open(Cursor::new(&image[..])).unwrap_or_else(|error| panic!("{format}: {error}"));
+            assert_eq!(volume.root_dir().entries().count(), 0, "{format}");
+        }
+    }
+
+    #[test]
+    fn the_disks_of_dos_are_formatted_as_dos_does() {
+        for (name, media, cluster, root, fat) in DOS {
+            let image = BlankImage::new(format(name).layout).with_fat("").unwrap().to_bytes().unwrap();
+            let word = |at: usize| u16::from_le_bytes([image[at], image[at + 1]]);
+            assert_eq!((image[0x15], image[0x0D], word(0x11), word(0x16)), (media, cluster, root, fat), "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_another_has_written_under_such_a_name_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    for count in 0..200 {
+        fs::write(folder.path().join(format!(".vm-fdc-{}-{count}.new", std::process::id())), "another's").unwrap();
+    }
+    BlankImage::new(Geometry::HD_1440K).create(folder.path().join("a.img"), IfExists::Replace).unwrap();
+    let others = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+    assert_eq!(others.filter(|path| fs::read(path).unwrap() == b"another's").count(), 200);
+}
+
+#[test]
+fn a_name_as_long_as_a_name_can_be_is_a_name() {
+    let folder = tempfile::tempdir().unwrap();
+    BlankImage::new(Geometry::HD_1440K).create(folder.path().join("a".repeat(255)), IfExists::Fail).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_takes_the_place_of_a_private_one_is_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.img");
+    fs::write(&path, "mine").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    BlankImage::new(Geometry::HD_1440K).create(&path, IfExists::Replace).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+}

@@ -1,0 +1,9 @@
+//! Images: formats, files, and the host's file system.
+
+use super::kit;
+
+mod create;
+mod durability;
+mod formats;
+mod host;
+mod images;
