@@ -300,9 +300,9 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
         self.sync_outputs();
     }
 
-    /// How much time may pass until [`advance`](Self::advance) would have something to do; `None` for any. It can be another
-    /// after each access, each `advance`, and a restore: a VM monitor sets its timer by it then. To come later is allowed; with
-    /// [`Timing::Authentic`] an interrupt is late by as much, and a guest that moves data without DMA can meet an overrun.
+    /// Returns the time from now to the next event; `None` if no event is due. Call [`advance`](Self::advance) no later. Ask
+    /// again after each access, each `advance`, and a restore. A later call is allowed: with [`Timing::Authentic`] an interrupt
+    /// is then late by as much, and a guest that moves data without DMA can get an overrun.
     #[must_use]
     pub fn next_event(&self) -> Option<Duration> {
         self.chip.next_event()
@@ -326,7 +326,7 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
         self.sync_outputs();
     }
 
-    /// Tells `metrics` of each command from now on, and nobody else.
+    /// Adds a receiver of metrics, which gets each command that ends from now on.
     ///
     /// ```
     /// use vm_fdc::{Controller, WriteRegister, controller::CommandCompletion};

@@ -1,9 +1,8 @@
 //! The Intel 82077AA floppy disk controller of a PC, for virtual machine monitors.
 //!
-//! A [`Controller`] takes the guest's accesses to its registers, moves sectors between the medium in a drive and guest
-//! memory, and drives an interrupt line. It has no clock and no thread: a command takes no time and ends within the
-//! access that gives it its last byte, or takes the time of a real drive, which the embedder tells
-//! ([`Timing::Authentic`]). The same accesses and times give the same answers, always.
+//! A [`Controller`] takes the port accesses of the guest, moves sectors between the medium in a drive and guest memory, and
+//! drives an interrupt line. [`pc::PcFloppy`] is the controller with the DMA controllers of a PC. There is no clock and no
+//! thread: the same accesses and times give the same answers.
 //!
 //! ```
 //! use vm_fdc::{Controller, dma::AtDma, drive::DriveType, media::Access};
@@ -14,7 +13,7 @@
 //!     .dma(AtDma::new(vec![0; 1 << 20]))
 //!     .build()?;
 //!
-//! // The manager of the VM puts a disk in.
+//! // The manager of media attaches an image.
 //! let a = fdc.drive(0)?;
 //! a.attach_image("fixtures/dos-1440k.img", Access::Private)?;
 //!
@@ -37,30 +36,42 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # The way of a byte
+//! # Modules
 //!
-//! | module | is |
+//! | module | what it has |
 //! |---|---|
-//! | [`pc`] | the floppy subsystem of a PC: the chip, the DMA controllers and their ports as one object |
-//! | [`controller`] | the chip: registers, phases, commands; it knows nothing of files and buses |
-//! | [`drive`] | a drive: head, motor and change line for the chip, a [`FloppyDrive`] handle for its manager |
-//! | [`dma`] | the channel that the chip uses, and the 8237A as one implementor |
-//! | [`media`] | what a disk surface is, and the image in a file as one |
-//! | [`firmware`] | what the CMOS, a BIOS and ACPI tables say of the drives; nothing above needs it |
-//! | `rust_vmm` | with the feature `vm-memory`: guest memory of the rust-vmm crates, and an example of their bus |
-//! | `conformance` | with the feature `conformance`: checks of an embedder's own media and DMA channels, for its tests |
+//! | [`pc`] | the floppy subsystem of a PC: the controller, the DMA controllers and their ports as one object |
+//! | [`controller`] | the 82077AA: registers, phases and commands; it knows nothing of files and buses |
+//! | [`drive`] | a drive: the mechanism for the controller, and the [`FloppyDrive`] handle for the manager of media |
+//! | [`dma`] | the [`DmaChannel`](dma::DmaChannel) trait, and the 8237A of a PC/AT as one implementor |
+//! | [`media`] | disks: images in files, disks in memory, formats, and the [`Medium`](media::Medium) trait |
+//! | [`firmware`] | the description of the drives for CMOS, BIOS and ACPI tables |
+//! | `rust_vmm` | with the feature `vm-memory`: guest memory of `vm-memory`, and an example for `vm-device` |
+//! | `conformance` | with the feature `conformance`: checks of media and DMA channels of the VM monitor, for its tests |
 //!
-//! A C interface is in `include/vm_fdc.h` (feature `capi`); saved states can be written in any format of serde (feature
-//! `serde`); `acpi` and `fat` add to [`firmware`] and [`media`].
+//! More features: `capi` (the C interface in `include/vm_fdc.h`), `serde` (saved states in any format of serde), `acpi` (adds
+//! to [`firmware`]) and `fat` (adds to [`media`]).
 //!
-//! A run of sectors goes from the bytes of the image to guest memory, or back, in one copy: the chip asks the drive for the
-//! run as a slice, and hands that slice to the DMA channel.
+//! `§4.2` in the documentation is section 4.2 of `docs/82077aa.md` in the repository, the facts of the hardware.
+//!
+//! # Time
+//!
+//! With [`Timing::Immediate`], the default, a command ends within the access that gives it its last byte, as far as its DMA
+//! channel or the guest moves the data. With [`Timing::Authentic`] it takes the time of a real drive.
+//!
+//! In both cases the VM monitor supplies the time. Call [`advance(elapsed)`](Controller::advance) no later than the time that
+//! [`next_event`](Controller::next_event) returns; ask again after every access, `advance` and restore.
+//!
+//! # Data
+//!
+//! A run of sectors moves between the bytes of the image and guest memory in one copy: the controller asks the drive for the
+//! run as a slice, and passes that slice to the DMA channel.
 //!
 //! # Threats
 //!
-//! Every access of a guest is taken to be hostile: none panics, works or allocates without bound, or logs above `debug`.
-//! The host's files are taken to be fallible: what goes wrong with them is a typed error to the manager, and a status
-//! that the data sheet knows to the guest; what the guest wrote is kept. [`media`] says what others can do to a file.
+//! Every access of a guest is taken to be hostile. None causes a panic, work or memory without bound, or a log line above
+//! `debug`. The files of the host are taken to be fallible. A failure is a typed error to the manager, and a status of the data
+//! sheet to the guest; what the guest wrote is kept. [`media`] describes what others can do to a file.
 
 #[cfg(feature = "capi")]
 mod capi;
@@ -88,3 +99,23 @@ pub use saved_state::InvalidField;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The table of sizes in the guide, compared with the formats of the library.
+///
+/// ```
+/// use vm_fdc::{drive::DriveType, media::FORMATS};
+///
+/// let table: String = FORMATS
+///     .iter()
+///     .map(|format| {
+///         // A drive prints as its size and the capacity of its disks.
+///         let drives = DriveType::ALL.map(|drive| drive.accepts(format.layout).then(|| drive.to_string()));
+///         let names: Vec<_> = drives.iter().flatten().filter_map(|name| name.split(' ').nth(1)).collect();
+///         format!("| {} | {} | {} | {} |\n", format.bytes(), format.name, format.layout, names.join(", "))
+///     })
+///     .collect();
+/// let guide = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/guide.md"));
+/// assert!(guide.contains(&table), "the table should be:\n{table}");
+/// ```
+#[cfg(doctest)]
+struct Guide;

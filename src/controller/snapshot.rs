@@ -21,10 +21,10 @@ use crate::{
     saved_state::InvalidField,
 };
 
-/// A controller with its drives at a moment, in the middle of whatever it does; see [`Controller::state`].
+/// The state of a controller with its drives at a moment; see [`Controller::state`](crate::Controller::state).
 ///
 /// With the feature `serde` it is written and read in any format, the version first. What is read is not trusted:
-/// [`Controller::from_state`] checks every field.
+/// [`Controller::from_state`](crate::Controller::from_state) checks every field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ControllerState {
