@@ -4,10 +4,14 @@ mod chip;
 mod command;
 mod config;
 mod data;
+mod data_path;
+mod drive_interface;
 mod fifo;
 mod interrupt;
 mod mechanics;
 mod metrics;
+mod outputs;
+mod phase;
 mod register_file;
 mod registers;
 mod seek;
@@ -21,6 +25,7 @@ use config::Config;
 pub use config::{BuildError, EmptyDrive, InterfaceMode, Timing};
 pub use interrupt::{Interrupt, NoInterrupt, OnRise};
 pub use metrics::{CommandCompletion, Counters, Metrics, Statistics};
+use outputs::Effect;
 pub use registers::{ReadRegister, WriteRegister};
 pub use snapshot::{
     ConfigStateV1, ControllerState, ControllerStateV1, ExecutionStateV1, FifoStateV1, MechanicsStateV1,
@@ -180,44 +185,53 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     ///
     /// [`NoSuchDrive`] when the builder was given no such drive.
     pub fn drive(&self, number: u8) -> Result<FloppyDrive, NoSuchDrive> {
-        let drive = self.chip.drives.get(usize::from(number)).and_then(Option::as_ref);
+        let drive = self.chip.interface.drives.get(usize::from(number)).and_then(Option::as_ref);
         drive.map(Drive::handle).ok_or(NoSuchDrive { number })
     }
 
     /// All drives, for their manager.
     pub fn drives(&self) -> FloppyDrives {
-        FloppyDrives::new(self.chip.drives.iter().flatten().map(Drive::handle))
+        FloppyDrives::new(self.chip.interface.drives.iter().flatten().map(Drive::handle))
     }
 
     /// Reads a register for the guest (§1). Only reads of the FIFO, and in Model 30 mode those of DIR, change anything.
     #[inline]
     pub fn read(&mut self, register: ReadRegister) -> u8 {
-        if register == ReadRegister::MainStatus {
-            return self.chip.main_status();
+        match register {
+            ReadRegister::MainStatus => self.chip.main_status(),
+            ReadRegister::Fifo => self.chip.next_result().unwrap_or_else(|| self.read_fifo()),
+            _ => self.chip.read_register(register),
         }
-        if register != ReadRegister::Fifo {
-            return self.chip.read_register(register);
-        }
-        let (value, pins_may_change) = self.chip.read_fifo(&mut self.dma);
-        if pins_may_change {
-            self.sync_outputs();
-        }
-        value
     }
 
     /// Writes a register for the guest (§1).
     #[inline]
     pub fn write(&mut self, register: WriteRegister, value: u8) {
-        let pins_may_change = match register {
+        if register != WriteRegister::Fifo || !self.chip.take_parameter(value) {
+            self.write_any(register, value);
+        }
+    }
+
+    // Two thirds of the accesses of a command change nothing but a counter. What follows is out of line, so that those are
+    // short enough to be inlined where the VM monitor calls.
+
+    #[inline(never)]
+    fn read_fifo(&mut self) -> u8 {
+        let (value, effect) = self.chip.read_fifo(&mut self.dma);
+        self.apply(effect);
+        value
+    }
+
+    #[inline(never)]
+    fn write_any(&mut self, register: WriteRegister, value: u8) {
+        let effect = match register {
             WriteRegister::Fifo => self.chip.write_fifo(value, &mut self.dma),
             _ => {
                 self.chip.write_register(register, value, &mut self.dma);
-                true
+                Effect::Outputs
             }
         };
-        if pins_may_change {
-            self.sync_outputs();
-        }
+        self.apply(effect);
     }
 
     /// The guest reads a port; `None` when the port is not the controller's.
@@ -383,7 +397,7 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     /// The same, without the version.
     pub(crate) fn state_v1(&self, options: StateOptions) -> Result<ControllerStateV1, SaveStateError> {
         let mut drives = [const { None }; 4];
-        for (number, (place, drive)) in (0..).zip(drives.iter_mut().zip(&self.chip.drives)) {
+        for (number, (place, drive)) in (0..).zip(drives.iter_mut().zip(&self.chip.interface.drives)) {
             if let Some(drive) = drive {
                 let state = drive.save(options);
                 *place = Some(state.map_err(|source| SaveStateError::Medium { drive: number, source })?);
@@ -423,7 +437,7 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
         let base = state.base;
         let (mut chip, states) = snapshot::restore(state)?;
         let attachments = Attachments::default();
-        for (number, (place, state)) in (0..).zip(chip.drives.iter_mut().zip(states)) {
+        for (number, (place, state)) in (0..).zip(chip.interface.drives.iter_mut().zip(states)) {
             if let Some(state) = state {
                 let drive = Drive::restore(number, state, &attachments, |medium| media(number, medium));
                 *place = Some(drive.map_err(|error| RestoreError::of_drive(number, error))?);
@@ -438,7 +452,31 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
         Ok(controller)
     }
 
-    /// Puts on the pins what the chip wants there.
+    /// Carries out what an access to the FIFO does to the outputs.
+    #[inline]
+    fn apply(&mut self, effect: Effect) {
+        match effect {
+            Effect::None => {}
+            Effect::Edge => self.pulse_interrupt(),
+            Effect::ResultFetched => {
+                if let [true, false] = self.chip.update_interrupt() {
+                    self.interrupt.set_level(false);
+                }
+            }
+            Effect::Outputs => self.sync_outputs(),
+        }
+    }
+
+    /// Lets INT fall and rise, if it is up.
+    #[inline(never)]
+    fn pulse_interrupt(&mut self) {
+        if self.chip.interrupt() {
+            self.interrupt.set_level(false);
+            self.interrupt.set_level(true);
+        }
+    }
+
+    /// Drives the pins with the levels that the chip has now. Out of line: most accesses do without it.
     #[inline(never)]
     fn sync_outputs(&mut self) {
         let [before, now] = self.chip.update_outputs();

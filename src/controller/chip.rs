@@ -6,17 +6,20 @@ use std::time::Duration;
 use log::debug;
 
 use super::{
-    command::{self, Action, Command, Direction, HeadUnit, LOCK, MAX_COMMAND, MAX_RESULT, STEP_IN, TransferKind},
-    config::{Config, EmptyDrive, Timing},
-    data::{Counts, DataCommand, RunOutcome, format::FormatIds, immediate, rotating, schedule::Schedule},
-    fifo::{DmaPort, Fifo, FifoSize, GuestString, Pacing, PioPort},
-    mechanics::Mechanics,
+    command::{self, Action, Command, DataAction, Direction, HeadUnit, LOCK, STEP_IN},
+    config::{Config, EmptyDrive},
+    data::{Counts, DataCommand, RunOutcome},
+    data_path::DataPath,
+    drive_interface::DriveInterface,
+    fifo::{FifoSize, GuestString, Pacing},
     metrics::Tracer,
-    register_file::{Pins, RegisterFile},
-    registers::{ReadRegister, WriteRegister, configure, dor, dsr, msr, st0, st1, st3},
+    outputs::{Effect, Outputs},
+    phase::{Dialogue, Phase, Received},
+    register_file::RegisterFile,
+    registers::{ReadRegister, WriteRegister, configure, dor, dsr, msr, st0, st1},
     seek::{Ended, SeekControl, Stepper},
     settings::{Settings, Specify},
-    time::{self, Nanoseconds, REVOLUTION, Rotation},
+    time::{self, Nanoseconds, REVOLUTION},
 };
 use crate::{
     dma::DmaChannel,
@@ -24,74 +27,14 @@ use crate::{
     media::DataRate,
 };
 
-/// What the chip is doing, with all that this phase needs.
-#[derive(Clone, Debug)]
-#[repr(u8)] // Every access reads the tag: as a byte of its own, not packed into the largest variant.
-pub(super) enum Phase {
-    /// Waits for a command.
-    Idle,
-    /// Waits for the rest of a command. The bytes are in [`Chip::command`].
-    Command(CommandPhase),
-    /// Moves data.
-    Execution(DataCommand),
-    /// Has bytes to be fetched, which are in [`Chip::result`].
-    Result(ResultPhase),
-    /// Is held in reset by the DOR, or powered down, and accepts nothing.
-    Stopped,
-}
-
-/// The counters of this phase and the next are as wide as a CPU register: one that was stored an access ago is then loaded
-/// several cycles faster.
-#[derive(Clone, Debug)]
-pub(super) struct CommandPhase {
-    pub command: &'static Command,
-    /// Bytes that have come, the command byte among them.
-    pub received: u32,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct ResultPhase {
-    pub length: u32,
-    pub fetched: u32,
-    /// INT is up until the first byte is fetched.
-    pub interrupts: bool,
-}
-
-/// Whether an access can have changed the pins. Most accesses of a command cannot.
-pub(super) type PinsMayChange = bool;
-
-/// What the chip shows: the MSR, and the levels of its pins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Outputs {
-    pub main_status: u8,
-    /// INT.
-    pub interrupt: bool,
-    /// DRQ.
-    pub dma_request: bool,
-}
-
 /// The chip with its drives.
 #[derive(Debug)]
 pub(super) struct Chip {
-    pub drives: [Option<Drive>; 4],
     pub config: Config,
-    pub registers: RegisterFile,
+    pub interface: DriveInterface,
     pub settings: Settings,
-    pub seeks: SeekControl,
-    /// With timing.
-    pub mechanics: Option<Mechanics>,
-    /// The clock: all the time that the VM monitor has supplied.
-    pub now: Nanoseconds,
-    pub phase: Phase,
-    /// The bytes of the last command. Neither they nor the next two move with the phase, which changes with each command.
-    pub command: [u8; MAX_COMMAND],
-    /// The bytes of the last result.
-    pub result: [u8; MAX_RESULT],
-    /// What the host gives to FORMAT TRACK.
-    pub format_ids: FormatIds,
-    pub fifo: Fifo,
-    /// Without timing: how long a command has waited for its DMA channel.
-    pub waited: Duration,
+    pub dialogue: Dialogue,
+    pub data_path: DataPath,
     /// INT falls and rises again within this access.
     pub interrupt_edge: bool,
     /// Kept, because software reads the MSR much more often than it changes.
@@ -103,19 +46,11 @@ impl Chip {
     /// Returns the chip after a hardware reset: held in reset by the DOR.
     pub(super) fn new(drives: [Option<Drive>; 4], config: Config) -> Self {
         Self {
-            drives,
             config,
-            registers: RegisterFile::new(),
+            interface: DriveInterface::new(drives, config.timing),
             settings: Settings::new(),
-            seeks: SeekControl::default(),
-            mechanics: (config.timing == Timing::Authentic).then(Mechanics::default),
-            now: 0,
-            phase: Phase::Stopped,
-            command: [0; MAX_COMMAND],
-            result: [0; MAX_RESULT],
-            format_ids: FormatIds::default(),
-            fifo: Fifo::new(FifoSize::default(), Pacing::Immediate),
-            waited: Duration::ZERO,
+            dialogue: Dialogue::new(),
+            data_path: DataPath::default(),
             interrupt_edge: false,
             outputs: Outputs::default(),
             tracer: Tracer::default(),
@@ -126,45 +61,35 @@ impl Chip {
     pub(super) fn hardware_reset(&mut self) {
         self.settings.hardware_reset();
         self.reset_core();
-        self.registers = RegisterFile::new();
+        self.interface.registers = RegisterFile::new();
     }
 
     /// Carries out what all resets have in common, and the power-down, which only a reset ends.
     fn reset_core(&mut self) {
         self.settings.software_reset();
-        // Whether a software reset clears PCN is not established; software that recalibrates after it cannot tell.
-        self.seeks = SeekControl::default();
-        self.registers.clear_flip_flops();
-        if let Some(mechanics) = &mut self.mechanics {
-            mechanics.reset();
-        }
+        self.interface.reset();
         self.abort_write();
-        self.phase = Phase::Stopped;
+        self.dialogue.phase = Phase::Stopped;
     }
 
     /// Commits what a command has written that ends without an end of its own.
     fn abort_write(&mut self) {
-        let Phase::Execution(command) = &mut self.phase else { return };
-        let mut heads = self.drives.iter_mut().flatten().filter_map(Drive::head);
-        if let Some(mut head) = heads.find(|head| command.writes() && command.medium == Some(head.medium_id())) {
-            command.commit(&mut head);
+        if let Phase::Execution(command) = &mut self.dialogue.phase {
+            self.interface.abort_write(command);
         }
     }
 
     /// Ends a reset: polling, which every reset turns on, finds all drives ready (§6.2).
     fn start(&mut self) {
-        self.phase = Phase::Idle;
-        match &mut self.mechanics {
+        self.dialogue.phase = Phase::Idle;
+        match &mut self.interface.mechanics {
             None => self.poll(),
-            Some(mechanics) => mechanics.schedule_poll(self.now),
+            Some(mechanics) => mechanics.schedule_poll(self.interface.now),
         }
     }
 
     fn poll(&mut self) {
-        if let Some(mechanics) = &mut self.mechanics {
-            mechanics.poll_due = None;
-        }
-        self.seeks.poll();
+        self.interface.poll();
         self.interrupt_edge = true;
     }
 
@@ -176,20 +101,14 @@ impl Chip {
     }
 
     fn compute_outputs(&self) -> Outputs {
-        let (status, interrupt, dma_request) = match &self.phase {
-            Phase::Stopped => (0, false, false),
-            Phase::Idle => (msr::REQUEST, false, false),
-            Phase::Command(_) => (msr::REQUEST | msr::BUSY, false, false),
-            Phase::Result(result) => {
-                (msr::REQUEST | msr::TO_HOST | msr::BUSY, result.interrupts && result.fetched == 0, false)
-            }
-            Phase::Execution(command) => {
-                (self.execution_status(command), self.requests_byte_for(command), self.requests_dma_for(command))
-            }
+        let (status, by_phase, dma_request) = match &self.dialogue.phase {
+            Phase::Execution(command) if self.uses_dma() => (msr::BUSY, false, self.requests_dma_for(command)),
+            Phase::Execution(command) => self.data_path.outputs(command),
+            _ => (self.dialogue.main_status(), self.dialogue.interrupts(), false),
         };
-        let main_status = if status == 0 { 0 } else { status | self.seeks.busy() };
+        let main_status = if status == 0 { 0 } else { status | self.interface.seeks.busy() };
         let driven = self.drives_pins();
-        let interrupt = driven && (interrupt || self.seeks.interrupts());
+        let interrupt = driven && (by_phase || self.interface.seeks.interrupts());
         Outputs { main_status, interrupt, dma_request: driven && dma_request }
     }
 
@@ -199,7 +118,7 @@ impl Chip {
     }
 
     fn drives_pins(&self) -> bool {
-        self.registers.drives_pins(self.config.mode)
+        self.interface.registers.drives_pins(self.config.mode)
     }
 
     fn uses_dma(&self) -> bool {
@@ -209,7 +128,7 @@ impl Chip {
     /// Returns whether a command is in its execution phase.
     #[inline]
     pub(super) fn is_executing(&self) -> bool {
-        matches!(self.phase, Phase::Execution(_))
+        matches!(self.dialogue.phase, Phase::Execution(_))
     }
 
     /// Returns whether a transfer can only go on when its DMA channel serves it.
@@ -217,39 +136,9 @@ impl Chip {
         self.uses_dma() && command.waits_for_host()
     }
 
-    /// Returns whether the disk that a command works on turns under the head.
-    fn turns_for(&self, command: &DataCommand) -> bool {
-        let drive = self.selected_drive().filter(|_| self.registers.motor_on());
-        drive.and_then(Drive::medium_id).is_some_and(|medium| command.is_on(medium))
-    }
-
     /// Returns DRQ for a command.
     fn requests_dma_for(&self, command: &DataCommand) -> bool {
-        self.waits_for_dma(command) && self.turns_for(command)
-    }
-
-    /// Returns whether the host may move a byte for a command without DMA.
-    fn requests_byte_for(&self, command: &DataCommand) -> bool {
-        if self.uses_dma() {
-            return false;
-        }
-        match command.direction() {
-            Some(Direction::ToHost) => !self.fifo.is_empty(),
-            Some(Direction::FromHost) => command.waits_for_host() && !self.fifo.is_full(),
-            None => false,
-        }
-    }
-
-    /// Returns the MSR of the execution phase: without DMA, RQM and DIO follow the FIFO; with DMA only CB shows (§2.1).
-    fn execution_status(&self, command: &DataCommand) -> u8 {
-        let direction = match command.direction() {
-            None => return msr::BUSY,
-            _ if self.uses_dma() => return msr::BUSY,
-            Some(Direction::ToHost) => msr::TO_HOST,
-            Some(Direction::FromHost) => 0,
-        };
-        let request = if self.requests_byte_for(command) { msr::REQUEST } else { 0 };
-        msr::BUSY | msr::NON_DMA | direction | request
+        self.waits_for_dma(command) && self.interface.turns_for(command)
     }
 
     /// Returns the MSR.
@@ -260,66 +149,24 @@ impl Chip {
 
     /// Reads any register but the FIFO.
     pub(super) fn read_register(&mut self, register: ReadRegister) -> u8 {
-        let mode = self.config.mode;
-        match register {
-            ReadRegister::MainStatus => self.main_status(),
-            ReadRegister::DigitalOutput => self.registers.digital_output,
-            ReadRegister::TapeDrive => self.registers.tape_drive,
-            ReadRegister::StatusA => self.registers.status_a(mode, self.pins()),
-            ReadRegister::StatusB => self.registers.status_b(mode, self.pins()),
-            ReadRegister::DigitalInput => {
-                let value = self.registers.digital_input(mode, self.pins().disk_change);
-                self.registers.clear_flip_flops();
-                value
-            }
-            ReadRegister::Fifo => 0xFF,
-        }
-    }
-
-    fn pins(&self) -> Pins {
-        let drive = self.selected_drive();
-        let motor_on = self.registers.motor_on();
-        let selected = self.registers.selected();
-        let at_speed = motor_on && self.mechanics.as_ref().is_some_and(|it| it.is_at_speed(self.now, selected));
-        let turning = drive.filter(|drive| at_speed && drive.medium_id().is_some());
-        Pins {
-            interrupt: self.outputs.interrupt,
-            dma_request: self.outputs.dma_request,
-            write_enable: matches!(&self.phase, Phase::Execution(command) if command.is_writing(self.now)),
-            second_drive: self.drives[1].is_some(),
-            track_0: drive.is_some_and(Drive::track_0),
-            write_protect: drive.is_some_and(Drive::write_protected),
-            index: turning.is_some_and(|drive| Rotation { rpm: drive.drive_type().rpm() }.index_pulse(self.now)),
-            disk_change: drive.filter(|_| motor_on).is_some_and(Drive::disk_changed),
-        }
-    }
-
-    /// Returns the drive that the DOR selects.
-    fn selected_drive(&self) -> Option<&Drive> {
-        self.drives[self.registers.selected()].as_ref()
+        let now = self.interface.now;
+        let writing = matches!(&self.dialogue.phase, Phase::Execution(command) if command.is_writing(now));
+        self.interface.read_register(register, self.config.mode, self.outputs, writing)
     }
 
     /// Writes any register but the FIFO.
     pub(super) fn write_register(&mut self, register: WriteRegister, value: u8, dma: &mut impl DmaChannel) {
         match register {
             WriteRegister::DigitalOutput => self.write_digital_output(value, dma),
-            WriteRegister::TapeDrive => self.registers.write_tape_drive(value),
+            WriteRegister::TapeDrive => self.interface.registers.write_tape_drive(value),
             WriteRegister::DataRateSelect => self.write_data_rate_select(value),
-            WriteRegister::ConfigurationControl => self.registers.write_configuration_control(value),
+            WriteRegister::ConfigurationControl => self.interface.registers.write_configuration_control(value),
             WriteRegister::Fifo => {}
         }
     }
 
     fn write_digital_output(&mut self, value: u8, dma: &mut impl DmaChannel) {
-        let before = self.registers.write_digital_output(value);
-        if let Some(mechanics) = &mut self.mechanics {
-            for (number, drive) in self.drives.iter().enumerate() {
-                let started = value & !before & dor::MOTOR_0 << number != 0;
-                if let Some(drive) = drive.as_ref().filter(|_| started) {
-                    mechanics.start_motor(self.now, number, drive.drive_type());
-                }
-            }
-        }
+        let before = self.interface.write_digital_output(value);
         match (before & dor::NOT_RESET != 0, value & dor::NOT_RESET != 0) {
             (true, false) => self.reset_core(),
             (false, true) => self.start(),
@@ -330,8 +177,8 @@ impl Chip {
     }
 
     fn write_data_rate_select(&mut self, value: u8) {
-        self.registers.rate = DataRate::from_bits(value);
-        if !self.registers.is_running() {
+        self.interface.registers.rate = DataRate::from_bits(value);
+        if !self.interface.registers.is_running() {
             return;
         }
         if value & dsr::RESET != 0 {
@@ -342,77 +189,96 @@ impl Chip {
         }
     }
 
-    /// Takes a byte of a command, or of the data without DMA.
+    /// Takes a parameter of a command, if one is waited for that is not the last: an access that changes nothing else.
     #[inline]
-    pub(super) fn write_fifo(&mut self, value: u8, dma: &mut impl DmaChannel) -> PinsMayChange {
-        match &mut self.phase {
-            Phase::Command(phase) => {
-                self.command[phase.received as usize] = value;
-                phase.received += 1;
-                let command = phase.command;
-                if (phase.received as usize) < command.length() {
-                    return false;
-                }
-                self.execute(command, dma);
-            }
-            Phase::Idle => {
-                self.command[0] = value;
-                let command = self.decode(value);
-                if command.length() > 1 {
-                    self.phase = Phase::Command(CommandPhase { command, received: 1 });
-                    self.outputs.main_status |= msr::BUSY;
-                    return false;
-                }
-                self.execute(command, dma);
-            }
-            _ => self.write_data(value, dma),
-        }
-        true
+    pub(super) fn take_parameter(&mut self, value: u8) -> bool {
+        self.dialogue.take_parameter(value)
     }
 
-    /// Returns the next byte of the result, or of the data without DMA; 0 when there is none.
+    /// Takes any other byte: the first or the last of a command, or one of the data without DMA.
     #[inline]
-    pub(super) fn read_fifo(&mut self, dma: &mut impl DmaChannel) -> (u8, PinsMayChange) {
-        match &mut self.phase {
-            Phase::Result(result) => {
-                let byte = self.result[result.fetched as usize];
-                result.fetched += 1;
-                let first = result.fetched == 1;
-                if result.fetched == result.length {
-                    self.phase = Phase::Idle;
-                    self.outputs.main_status = msr::REQUEST | self.seeks.busy();
-                }
-                (byte, first)
+    pub(super) fn write_fifo(&mut self, value: u8, dma: &mut impl DmaChannel) -> Effect {
+        let scan_commands = self.config.scan_commands;
+        match self.dialogue.take(value, |opcode| command::decode(opcode, scan_commands)) {
+            Received::Begun => {
+                self.outputs.main_status |= msr::BUSY;
+                Effect::None
             }
-            _ => (self.read_data(dma), true),
+            Received::Complete(command) => self.execute(command, dma),
+            Received::NotWanted => self.write_data(value, dma),
         }
+    }
+
+    /// Returns the next byte of a result, if one is left that is not the first: an access that changes no pin.
+    #[inline]
+    pub(super) fn next_result(&mut self) -> Option<u8> {
+        let byte = self.dialogue.next_result(false)?;
+        self.update_status_after_result();
+        Some(byte)
+    }
+
+    /// Returns any other byte: the first of a result, or one of the data without DMA; 0 when there is none.
+    #[inline]
+    pub(super) fn read_fifo(&mut self, dma: &mut impl DmaChannel) -> (u8, Effect) {
+        let effect = if self.dialogue.interrupts() { Effect::ResultFetched } else { Effect::None };
+        match self.dialogue.next_result(true) {
+            Some(byte) => {
+                self.update_status_after_result();
+                (byte, effect)
+            }
+            None => self.read_data(dma),
+        }
+    }
+
+    /// Updates the MSR when the last byte of a result has been fetched.
+    #[inline]
+    fn update_status_after_result(&mut self) {
+        if let Phase::Idle = self.dialogue.phase {
+            self.outputs.main_status = msr::REQUEST | self.interface.seeks.busy();
+        }
+    }
+
+    /// Updates INT after the first byte of a result. Returns the levels before and now.
+    #[inline]
+    pub(super) fn update_interrupt(&mut self) -> [bool; 2] {
+        let interrupt = self.drives_pins() && self.interface.seeks.interrupts();
+        [std::mem::replace(&mut self.outputs.interrupt, interrupt), interrupt]
     }
 
     /// Takes a byte of the host for the disk, if the command asks for one.
-    fn write_data(&mut self, value: u8, dma: &mut impl DmaChannel) {
-        if !self.requests_byte(Direction::FromHost) {
-            return self.ignore("write");
+    fn write_data(&mut self, value: u8, dma: &mut impl DmaChannel) -> Effect {
+        if self.outputs.main_status & msr::DATA_PHASE != msr::REQUEST | msr::NON_DMA {
+            self.ignore("write");
+            return Effect::None;
         }
-        let request_ended = self.fifo.push(value);
-        if self.fifo.is_full() {
-            self.proceed(dma);
+        self.push_byte(value, dma)
+    }
+
+    fn push_byte(&mut self, value: u8, dma: &mut impl DmaChannel) -> Effect {
+        let request_ended = self.data_path.fifo.push(value);
+        if !self.data_path.fifo.is_full() {
+            // The MSR still asks for a byte.
+            return if request_ended { Effect::Edge } else { Effect::None };
         }
+        self.proceed(dma);
         self.end_request(request_ended);
+        Effect::Outputs
     }
 
     /// Returns a byte of the disk for the host, if the command has one.
-    fn read_data(&mut self, dma: &mut impl DmaChannel) -> u8 {
-        if !self.requests_byte(Direction::ToHost) {
+    fn read_data(&mut self, dma: &mut impl DmaChannel) -> (u8, Effect) {
+        if self.outputs.main_status & msr::DATA_PHASE != msr::REQUEST | msr::TO_HOST | msr::NON_DMA {
             self.ignore("read");
-            return 0;
+            return (0, Effect::None);
+        }
+        if let Some((byte, request_ended)) = self.data_path.fifo.pop_one_of_many() {
+            return (byte, if request_ended { Effect::Edge } else { Effect::None });
         }
         let mut byte = 0;
-        let (_, request_ended) = self.fifo.pop(std::slice::from_mut(&mut byte));
-        if self.fifo.is_empty() {
-            self.proceed(dma);
-        }
+        let (_, request_ended) = self.data_path.fifo.pop(std::slice::from_mut(&mut byte));
+        self.proceed(dma);
         self.end_request(request_ended);
-        byte
+        (byte, Effect::Outputs)
     }
 
     /// Takes as many bytes of `data` as the disk takes before the MSR would tell the host to stop. Returns their number.
@@ -420,16 +286,14 @@ impl Chip {
         if !self.requests_byte(Direction::FromHost) {
             return 0;
         }
-        if self.mechanics.is_some() {
+        if self.interface.mechanics.is_some() {
             // Only the FIFO is between the host and the disk, which takes its time.
-            let goes = |byte: &&u8| {
-                let goes = self.requests_byte(Direction::FromHost);
-                if goes {
-                    self.write_data(**byte, dma);
-                }
-                goes
-            };
-            return data.iter().take_while(goes).count();
+            let mut taken = 0;
+            while taken < data.len() && self.requests_byte(Direction::FromHost) {
+                self.interrupt_edge |= self.push_byte(data[taken], dma) == Effect::Edge;
+                taken += 1;
+            }
+            return taken;
         }
         let mut string = GuestString { output: data, ..GuestString::default() };
         self.proceed_with(&mut string, dma);
@@ -443,9 +307,9 @@ impl Chip {
             return 0;
         }
         let length = data.len();
-        let (held, request_ended) = self.fifo.pop(data);
+        let (held, request_ended) = self.data_path.fifo.pop(data);
         let mut string = GuestString { input: &mut data[held..], request_ended, ..GuestString::default() };
-        if self.fifo.is_empty() {
+        if self.data_path.fifo.is_empty() {
             self.proceed_with(&mut string, dma);
         }
         let GuestString { input, request_ended, .. } = string;
@@ -456,18 +320,19 @@ impl Chip {
     /// Notes that a request for bytes may have ended. The next one needs an edge of its own; with timing it can be still to
     /// come.
     fn end_request(&mut self, ended: bool) {
-        self.interrupt_edge |= ended && (self.mechanics.is_none() || self.requests_any_byte());
+        self.interrupt_edge |= ended && (self.interface.mechanics.is_none() || self.requests_any_byte());
     }
 
     /// Returns whether the host may move a byte of the data.
     fn requests_any_byte(&self) -> bool {
-        matches!(&self.phase, Phase::Execution(command) if self.requests_byte_for(command))
+        !self.uses_dma()
+            && matches!(&self.dialogue.phase, Phase::Execution(command) if self.data_path.requests_byte(command))
     }
 
     /// Returns whether the host may move a byte of the data in this direction.
     fn requests_byte(&self, direction: Direction) -> bool {
-        matches!(&self.phase, Phase::Execution(command)
-            if command.direction() == Some(direction) && self.requests_byte_for(command))
+        matches!(&self.dialogue.phase, Phase::Execution(command) if command.direction() == Some(direction))
+            && self.requests_any_byte()
     }
 
     #[cold]
@@ -475,165 +340,135 @@ impl Chip {
         debug!("{access} of the FIFO ignored, MSR {:#04x}", self.main_status());
     }
 
-    /// Returns the row of the command that `byte` begins.
-    pub(super) fn decode(&self, byte: u8) -> &'static Command {
-        let row = command::decode(byte);
-        match row.action {
-            Action::Transfer(TransferKind::Scan(_)) if !self.config.scan_commands => &command::INVALID_COMMAND,
-            _ => row,
-        }
-    }
-
     /// Carries out a command whose bytes have all come.
-    fn execute(&mut self, command: &'static Command, dma: &mut impl DmaChannel) {
-        let [opcode, first, second, third, ..] = self.command;
+    fn execute(&mut self, command: &'static Command, dma: &mut impl DmaChannel) -> Effect {
+        let [opcode, first, second, third, ..] = self.dialogue.command;
         let HeadUnit { head, unit } = HeadUnit::of(first);
-        self.phase = Phase::Idle;
+        self.dialogue.phase = Phase::Idle;
         match command.action {
-            Action::Transfer(_) | Action::ReadId | Action::FormatTrack => {
-                return self.start_data_command(command.action, dma);
+            Action::Data(action) => {
+                self.start_data_command(action, dma);
+                return Effect::Outputs;
             }
-            Action::Recalibrate => self.seek_command(|seeks, stepper| seeks.recalibrate(unit, stepper)),
-            Action::Seek => self.seek_command(|seeks, stepper| seeks.seek(unit, second, stepper)),
+            Action::Recalibrate => {
+                return self.seek_command(command, |seeks, stepper| seeks.recalibrate(unit, stepper));
+            }
+            Action::Seek => return self.seek_command(command, |seeks, stepper| seeks.seek(unit, second, stepper)),
             Action::RelativeSeek => {
                 let direction = if opcode & STEP_IN != 0 { StepDirection::In } else { StepDirection::Out };
-                self.seek_command(|seeks, stepper| seeks.relative_seek(unit, direction, second, stepper));
+                let seek = |seeks: &mut SeekControl, stepper: &mut Stepper<'_>| {
+                    seeks.relative_seek(unit, direction, second, stepper)
+                };
+                return self.seek_command(command, seek);
             }
             Action::SenseInterruptStatus => {
-                return match self.seeks.sense() {
-                    Some(status) => {
-                        // Statuses that are left need an edge of their own (§6.4).
-                        self.interrupt_edge |= self.seeks.interrupts();
-                        self.enter_result(command, status)
-                    }
+                match self.interface.seeks.sense() {
+                    Some(status) => self.enter_result(command, status),
                     None => self.enter_result(&command::INVALID_COMMAND, [st0::INVALID]),
-                };
+                }
+                // Statuses that are left need an edge of their own (§6.4).
+                self.interrupt_edge |= self.interface.seeks.interrupts();
+                return Effect::Outputs;
             }
-            Action::Version => return self.enter_result(command, [0x90]),
+            Action::Version => self.enter_result(command, [0x90]),
             Action::SenseDriveStatus => {
-                self.registers.head_select = head;
-                return self.enter_result(command, [self.drive_status(HeadUnit { head, unit })]);
+                self.interface.registers.head_select = head;
+                self.enter_result(command, [self.interface.drive_status() | HeadUnit { head, unit }.bits()]);
             }
-            Action::DumpRegisters => return self.enter_result(command, self.settings.dump(self.seeks.cylinders())),
+            Action::DumpRegisters => self.enter_result(command, self.settings.dump(self.interface.seeks.cylinders)),
             Action::Lock => {
                 self.settings.lock = opcode & LOCK != 0;
-                return self.enter_result(command, [u8::from(self.settings.lock) << 4]);
+                self.enter_result(command, [u8::from(self.settings.lock) << 4]);
             }
-            Action::Specify => self.settings.specify = Specify([first, second]),
+            Action::Specify => {
+                self.settings.specify = Specify([first, second]);
+                self.report(command, None, &[], Counts::default());
+            }
             Action::Configure => {
-                // POLL can only prevent the first poll after a reset; without timing that ends the reset.
-                if let Some(mechanics) = self.mechanics.as_mut().filter(|_| second & configure::POLL != 0) {
-                    mechanics.poll_due = None;
+                if second & configure::POLL != 0 {
+                    self.interface.cancel_poll();
                 }
                 self.settings.set_configure(second, third);
+                self.report(command, None, &[], Counts::default());
             }
-            Action::PerpendicularMode => self.settings.set_perpendicular(first),
-            Action::Invalid => return self.enter_result(command, [st0::INVALID]),
+            Action::PerpendicularMode => {
+                self.settings.set_perpendicular(first);
+                self.report(command, None, &[], Counts::default());
+            }
+            Action::Invalid => self.enter_result(command, [st0::INVALID]),
         }
-        self.report(command, None, &[], Counts::default());
+        // None of these changes a pin.
+        self.outputs.main_status = self.dialogue.main_status() | self.interface.seeks.busy();
+        Effect::None
     }
 
-    /// Calls `f` with the seeks and the drives that they move.
-    fn with_stepper<R>(&mut self, f: impl FnOnce(&mut SeekControl, &mut Stepper<'_>) -> R) -> R {
-        let interval = self.settings.specify.step_interval(self.registers.rate);
-        let timing = self.mechanics.as_mut().map(|mechanics| (mechanics, interval));
-        let Self { drives, registers, seeks, now, .. } = self;
-        f(seeks, &mut Stepper { drives, registers, timing, now: *now })
-    }
-
-    fn seek_command(&mut self, f: impl FnOnce(&mut SeekControl, &mut Stepper<'_>) -> Ended) {
+    /// Carries out a command that moves a head.
+    fn seek_command(
+        &mut self,
+        command: &Command,
+        f: impl FnOnce(&mut SeekControl, &mut Stepper<'_>) -> Ended,
+    ) -> Effect {
         self.drop_ready_changes();
-        self.interrupt_edge |= self.with_stepper(f);
+        self.interrupt_edge |= self.interface.with_stepper(self.settings.specify, f);
+        self.report(command, None, &[], Counts::default());
+        Effect::Outputs
     }
 
     /// Drops what the poll found. The interrupt of the command that starts then needs an edge of its own (§6.2).
     fn drop_ready_changes(&mut self) {
-        self.interrupt_edge |= self.seeks.drop_ready_changes();
-    }
-
-    /// Returns ST3: the sensors of the drive that the DOR selects, and the head and the unit of the command (§5.4).
-    fn drive_status(&self, head_unit: HeadUnit) -> u8 {
-        let drive = self.selected_drive();
-        let track_0 = if drive.is_some_and(Drive::track_0) { st3::TRACK_0 } else { 0 };
-        let protected = if drive.is_some_and(Drive::write_protected) { st3::WRITE_PROTECTED } else { 0 };
-        st3::ALWAYS | track_0 | protected | head_unit.bits()
+        self.interrupt_edge |= self.interface.seeks.drop_ready_changes();
     }
 
     /// Enters the result phase of a command without an execution phase, which does not interrupt.
     fn enter_result<const N: usize>(&mut self, command: &Command, bytes: [u8; N]) {
-        self.enter_result_phase(command, bytes, false);
+        self.dialogue.enter_result(command, bytes, false);
         self.report(command, None, &bytes, Counts::default());
-    }
-
-    /// Enters the result phase of `command`, whose row says how many of `bytes` there are.
-    fn enter_result_phase<const N: usize>(&mut self, command: &Command, bytes: [u8; N], interrupts: bool) {
-        debug_assert_eq!(command.results.len(), N);
-        self.result[..N].copy_from_slice(&bytes);
-        self.interrupt_edge |= interrupts;
-        self.phase = Phase::Result(ResultPhase { length: N as u32, fetched: 0, interrupts });
     }
 
     /// Reports a command that has ended, if anybody wants to know.
     #[inline]
     fn report(&mut self, command: &Command, direction: Option<Direction>, result: &[u8], counts: Counts) {
         if self.tracer.is_active() {
-            self.tracer.completed(command, direction, &self.command, result, counts);
+            self.tracer.completed(command, direction, &self.dialogue.command, result, counts);
         }
     }
 
     /// Starts a data command, after the implied seek that EIS asks for.
-    fn start_data_command(&mut self, action: Action, dma: &mut impl DmaChannel) {
+    fn start_data_command(&mut self, action: DataAction, dma: &mut impl DmaChannel) {
         self.drop_ready_changes();
-        let [_, head_unit, cylinder, sectors, _, _, end_of_track, ..] = self.command;
+        let [_, head_unit, cylinder, sectors, _, _, end_of_track, ..] = self.dialogue.command;
         let mut steps = 0;
         match action {
-            Action::Transfer(_) => {
+            DataAction::Transfer(_) => {
                 self.settings.last_track_length = end_of_track;
                 if self.settings.implied_seek() {
                     let HeadUnit { unit, .. } = HeadUnit::of(head_unit);
-                    steps = self.with_stepper(|seeks, stepper| seeks.implied_seek(unit, cylinder, stepper));
+                    steps = self.interface.with_stepper(self.settings.specify, |seeks, stepper| {
+                        seeks.implied_seek(unit, cylinder, stepper)
+                    });
                 }
             }
-            Action::FormatTrack => self.settings.last_track_length = sectors,
-            _ => {}
+            DataAction::FormatTrack => self.settings.last_track_length = sectors,
+            DataAction::ReadId => {}
         }
-        let (rate, schedule) = (self.registers.rate, self.schedule());
-        if let Some(command) = DataCommand::new(action, &self.command, rate, steps > 0, schedule) {
-            self.begin(command, dma);
-        }
-    }
-
-    /// Returns the schedule of a data command that starts now, with timing.
-    fn schedule(&self) -> Option<Schedule> {
-        self.mechanics.as_ref().map(|mechanics| {
-            let selected = self.registers.selected();
-            let head_load = self.settings.specify.head_load(self.registers.rate);
-            Schedule::new(mechanics.ready_at(self.now, selected, self.seeks.steps_end(selected), head_load))
-        })
-    }
-
-    /// Returns whether the disk is write protected, at which the chip looks before it waits for anything (§3.5). Where there is
-    /// nothing to wait for, the command sees for itself.
-    fn refuses_to_write(&self) -> bool {
-        let waits = self.mechanics.is_some() || !self.registers.motor_on();
-        waits && self.selected_drive().is_some_and(Drive::write_protected)
+        let (rate, schedule) = (self.interface.registers.rate, self.interface.schedule(self.settings.specify));
+        self.begin(DataCommand::new(action, &self.dialogue.command, rate, steps > 0, schedule), dma);
     }
 
     /// Enters the execution phase.
     fn begin(&mut self, mut command: DataCommand, dma: &mut impl DmaChannel) {
-        if command.writes() && self.refuses_to_write() {
+        if command.writes() && self.interface.refuses_to_write() {
             command.fail(st1::NOT_WRITABLE, 0);
             if let Some(schedule) = &mut command.schedule {
-                schedule.due = self.now;
+                schedule.due = self.interface.now;
             }
         }
-        let pacing = match self.mechanics {
+        let pacing = match self.interface.mechanics {
             None => Pacing::Immediate,
             Some(_) => Pacing::Rotating { requesting: true },
         };
-        self.fifo = Fifo::new(FifoSize { threshold: self.settings.fifo_threshold() }, pacing);
-        self.waited = Duration::ZERO;
-        self.phase = Phase::Execution(command);
+        self.data_path.begin(FifoSize { threshold: self.settings.fifo_threshold() }, pacing);
+        self.dialogue.phase = Phase::Execution(command);
         self.proceed(dma);
         // A request for a byte needs an edge of its own, whatever holds INT up.
         self.interrupt_edge |= self.requests_any_byte();
@@ -645,31 +480,17 @@ impl Chip {
     }
 
     fn proceed_with(&mut self, string: &mut GuestString<'_>, dma: &mut impl DmaChannel) {
-        let (motor_on, gate, uses_dma) = (self.registers.motor_on(), self.drives_pins(), self.uses_dma());
-        let selected = self.registers.selected();
-        let timing = self.mechanics.as_ref().map(|mechanics| (self.now, mechanics.at_speed_at[selected]));
-        let Phase::Execution(command) = &mut self.phase else { return };
-        let mut head = self.drives[selected].as_mut().filter(|_| motor_on).and_then(Drive::head);
+        let (gate, uses_dma, moment) = (self.drives_pins(), self.uses_dma(), self.interface.moment());
+        let Phase::Execution(command) = &mut self.dialogue.phase else { return };
+        let mut head = self.interface.head();
         let outcome = if uses_dma {
-            let mut port = DmaPort { channel: dma, gate, fifo: self.fifo.size, served: false };
-            let outcome = match timing {
-                None => immediate::run(command, head.as_mut(), &mut port, &mut self.format_ids),
-                Some(timing) => rotating::run(command, timing, head.as_mut(), &mut port, &mut self.format_ids),
-            };
-            if port.served {
-                self.waited = Duration::ZERO;
-            }
-            outcome
+            self.data_path.run_with_dma(command, moment, head.as_mut(), dma, gate)
         } else {
-            let mut port = PioPort { fifo: &mut self.fifo, string };
-            match timing {
-                None => immediate::run(command, head.as_mut(), &mut port, &mut self.format_ids),
-                Some(timing) => rotating::run(command, timing, head.as_mut(), &mut port, &mut self.format_ids),
-            }
+            self.data_path.run_without_dma(command, moment, head.as_mut(), string)
         };
         drop(head);
-        self.registers.head_select = command.head;
-        self.registers.record(command.take_activity());
+        self.interface.registers.head_select = command.head;
+        self.interface.registers.record(command.take_activity());
         match (outcome, self.config.empty_drive) {
             (RunOutcome::Waiting, _) => return,
             (RunOutcome::Ended, _) => {}
@@ -683,9 +504,9 @@ impl Chip {
             (RunOutcome::NoDisk, EmptyDrive::Fail) => {
                 command.fail_without_disk();
                 if let Some(schedule) = &mut command.schedule {
-                    schedule.due = self.now + 2 * REVOLUTION;
+                    schedule.due = self.interface.now + 2 * REVOLUTION;
                 }
-                self.abort_write();
+                self.interface.abort_write(command);
             }
         }
         self.end_when_due();
@@ -693,26 +514,25 @@ impl Chip {
 
     /// Ends the execution phase of a command that is over, when its end is due and the host has what the disk delivered.
     fn end_when_due(&mut self) {
-        let Phase::Execution(command) = &self.phase else { return };
-        if command.schedule.is_some_and(|schedule| self.now < schedule.due) {
+        let Phase::Execution(command) = &self.dialogue.phase else { return };
+        if command.schedule.is_some_and(|schedule| self.interface.now < schedule.due) {
             return;
         }
-        if self.fifo.is_empty() || command.direction() != Some(Direction::ToHost) {
-            if let Some(mechanics) = &mut self.mechanics {
-                mechanics.end_command(self.now, self.settings.specify, self.registers.rate);
-            }
+        if self.data_path.fifo.is_empty() || command.direction() != Some(Direction::ToHost) {
+            self.interface.end_command(self.settings.specify);
             self.end_execution();
         }
     }
 
     /// Goes from the execution phase to the result phase.
     fn end_execution(&mut self) {
-        let Phase::Execution(data) = &self.phase else { return };
+        let Phase::Execution(data) = &self.dialogue.phase else { return };
         let (result, direction, counts) = (data.result(), data.direction(), data.counts);
-        let command = self.decode(self.command[0]);
-        self.enter_result_phase(command, result, true);
+        let command = command::decode(self.dialogue.command[0], self.config.scan_commands);
+        self.dialogue.enter_result(command, result, true);
+        self.interrupt_edge = true;
         self.report(command, direction, &result, counts);
-        if self.mechanics.as_ref().and_then(|mechanics| mechanics.poll_due).is_some_and(|due| due <= self.now) {
+        if self.interface.poll_due().is_some_and(|due| due <= self.interface.now) {
             self.poll();
         }
     }
@@ -720,12 +540,12 @@ impl Chip {
     /// Lets time pass, up to the next event at most, which then happens.
     pub(super) fn advance(&mut self, elapsed: Duration, dma: &mut impl DmaChannel) {
         let left = self.next_event();
-        self.now = time::later(self.now, elapsed);
-        if self.mechanics.is_some() {
+        self.interface.now = time::later(self.interface.now, elapsed);
+        if self.interface.mechanics.is_some() {
             return self.run_mechanics(dma);
         }
         let Some(left) = left else { return };
-        self.waited += elapsed.min(left);
+        self.data_path.waited += elapsed.min(left);
         if elapsed >= left {
             self.end_wait_for_dma();
         }
@@ -733,27 +553,26 @@ impl Chip {
 
     /// Ends a command that has waited for its DMA channel for a revolution, which is more than any channel needs (§4.14).
     fn end_wait_for_dma(&mut self) {
-        let selected = self.registers.selected();
-        let turns = matches!(&self.phase, Phase::Execution(command) if self.requests_dma_for(command));
-        let Phase::Execution(command) = &mut self.phase else { return };
+        let turns = matches!(&self.dialogue.phase, Phase::Execution(command) if self.requests_dma_for(command));
+        let Phase::Execution(command) = &mut self.dialogue.phase else { return };
         if turns {
-            command.overrun_on(self.drives[selected].as_mut().and_then(Drive::head).as_mut());
+            command.overrun_on(self.interface.head_at_rest().as_mut());
         } else {
             command.fail_without_disk();
-            self.abort_write();
+            self.interface.abort_write(command);
         }
         self.end_execution();
     }
 
     /// Makes happen what is due now, with timing.
     fn run_mechanics(&mut self, dma: &mut impl DmaChannel) {
-        if self.poll_due().is_some_and(|due| due <= self.now) {
+        if self.poll_due().is_some_and(|due| due <= self.interface.now) {
             self.poll();
         }
-        self.interrupt_edge |= self.with_stepper(SeekControl::advance);
+        self.interrupt_edge |= self.interface.with_stepper(self.settings.specify, SeekControl::advance);
         // Only what is due: otherwise it would make a difference in how many pieces time comes.
-        let due = match &self.phase {
-            Phase::Execution(command) => command.schedule.is_some_and(|schedule| schedule.due <= self.now),
+        let due = match &self.dialogue.phase {
+            Phase::Execution(command) => command.schedule.is_some_and(|schedule| schedule.due <= self.interface.now),
             _ => false,
         };
         if due {
@@ -766,23 +585,23 @@ impl Chip {
 
     /// Returns when the drives are polled for the first time after a reset: not while a command has to do with a disk.
     fn poll_due(&self) -> Option<Nanoseconds> {
-        self.mechanics.as_ref()?.poll_due.filter(|_| !self.is_executing())
+        self.interface.poll_due().filter(|_| !self.is_executing())
     }
 
     /// Returns how long it is until something happens by itself.
     pub(super) fn next_event(&self) -> Option<Duration> {
-        let execution = match &self.phase {
+        let execution = match &self.dialogue.phase {
             Phase::Execution(command) => Some(command),
             _ => None,
         };
-        if self.mechanics.is_some() {
+        if self.interface.mechanics.is_some() {
             let command = execution.and_then(|command| command.schedule).map(|schedule| schedule.due);
-            let command = command.filter(|&due| due > self.now);
-            let next = self.seeks.next_step().into_iter().chain(self.poll_due()).chain(command).min();
-            return next.map(|at| Duration::from_nanos(at.saturating_sub(self.now)));
+            let command = command.filter(|&due| due > self.interface.now);
+            let next = self.interface.seeks.next_step().into_iter().chain(self.poll_due()).chain(command).min();
+            return next.map(|at| Duration::from_nanos(at.saturating_sub(self.interface.now)));
         }
         let command = execution.filter(|command| self.waits_for_dma(command))?;
-        let ends = self.config.empty_drive == EmptyDrive::Fail || self.turns_for(command);
-        ends.then(|| Duration::from_nanos(REVOLUTION).saturating_sub(self.waited))
+        let ends = self.config.empty_drive == EmptyDrive::Fail || self.interface.turns_for(command);
+        ends.then(|| Duration::from_nanos(REVOLUTION).saturating_sub(self.data_path.waited))
     }
 }

@@ -8,9 +8,7 @@ use crate::media::{Encoding, Mark};
 /// What a command does once its parameters are in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    Transfer(TransferKind),
-    ReadId,
-    FormatTrack,
+    Data(DataAction),
     Version,
     Recalibrate,
     SenseInterruptStatus,
@@ -23,6 +21,14 @@ pub(super) enum Action {
     PerpendicularMode,
     Lock,
     Invalid,
+}
+
+/// A command with an execution phase in which the disk passes the head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DataAction {
+    Transfer(TransferKind),
+    ReadId,
+    FormatTrack,
 }
 
 /// What a command that transfers sectors does with each of them.
@@ -157,18 +163,18 @@ use Parameter::{Byte, CountHeadUnit, Unit};
 // match the whole byte, but for the flags that are theirs. The first row that matches counts.
 #[rustfmt::skip]
 static COMMANDS: [Command; 24] = [
-    row("READ DATA", 0x06, 0x1F, TRANSFER, STATUS, Action::Transfer(TransferKind::Read(Mark::Data))),
-    row("READ DELETED DATA", 0x0C, 0x1F, TRANSFER, STATUS, Action::Transfer(TransferKind::Read(Mark::Deleted))),
-    row("WRITE DATA", 0x05, 0x1F, TRANSFER, STATUS, Action::Transfer(TransferKind::Write(Mark::Data))),
-    row("WRITE DELETED DATA", 0x09, 0x1F, TRANSFER, STATUS, Action::Transfer(TransferKind::Write(Mark::Deleted))),
-    row("READ TRACK", 0x02, 0x1F, TRANSFER, STATUS, Action::Transfer(TransferKind::ReadTrack)),
-    row("VERIFY", 0x16, 0x1F, VERIFY, STATUS, Action::Transfer(TransferKind::Verify)),
+    row("READ DATA", 0x06, 0x1F, TRANSFER, STATUS, transfer(TransferKind::Read(Mark::Data))),
+    row("READ DELETED DATA", 0x0C, 0x1F, TRANSFER, STATUS, transfer(TransferKind::Read(Mark::Deleted))),
+    row("WRITE DATA", 0x05, 0x1F, TRANSFER, STATUS, transfer(TransferKind::Write(Mark::Data))),
+    row("WRITE DELETED DATA", 0x09, 0x1F, TRANSFER, STATUS, transfer(TransferKind::Write(Mark::Deleted))),
+    row("READ TRACK", 0x02, 0x1F, TRANSFER, STATUS, transfer(TransferKind::ReadTrack)),
+    row("VERIFY", 0x16, 0x1F, VERIFY, STATUS, transfer(TransferKind::Verify)),
     row("VERSION", 0x10, 0xFF, &[], &["VERSION"], Action::Version),
     INVALID_FORMAT_AND_WRITE,
-    row("FORMAT TRACK", 0x0D, 0x1F, FORMAT, STATUS, Action::FormatTrack),
-    row("SCAN EQUAL", 0x11, 0x1F, SCAN, STATUS, Action::Transfer(TransferKind::Scan(Comparison::Equal))),
-    row("SCAN LOW OR EQUAL", 0x19, 0x1F, SCAN, STATUS, Action::Transfer(TransferKind::Scan(Comparison::LowOrEqual))),
-    row("SCAN HIGH OR EQUAL", 0x1D, 0x1F, SCAN, STATUS, Action::Transfer(TransferKind::Scan(Comparison::HighOrEqual))),
+    row("FORMAT TRACK", 0x0D, 0x1F, FORMAT, STATUS, Action::Data(DataAction::FormatTrack)),
+    row("SCAN EQUAL", 0x11, 0x1F, SCAN, STATUS, transfer(TransferKind::Scan(Comparison::Equal))),
+    row("SCAN LOW OR EQUAL", 0x19, 0x1F, SCAN, STATUS, transfer(TransferKind::Scan(Comparison::LowOrEqual))),
+    row("SCAN HIGH OR EQUAL", 0x1D, 0x1F, SCAN, STATUS, transfer(TransferKind::Scan(Comparison::HighOrEqual))),
     row("RECALIBRATE", 0x07, 0xFF, &[Unit], &[], Action::Recalibrate),
     row("SENSE INTERRUPT STATUS", 0x08, 0xFF, &[], &["ST0", "PCN"], Action::SenseInterruptStatus),
     row("SPECIFY", 0x03, 0xFF, &[Byte("SRT/HUT"), Byte("HLT/ND")], &[], Action::Specify),
@@ -177,7 +183,7 @@ static COMMANDS: [Command; 24] = [
     row("CONFIGURE", 0x13, 0xFF, &[Byte("0"), Byte("CONFIGURE"), Byte("PRETRK")], &[], Action::Configure),
     row("RELATIVE SEEK", 0x8F, 0xBF, &[Parameter::HeadUnit, Byte("RCN")], &[], Action::RelativeSeek),
     row("DUMPREG", 0x0E, 0xFF, &[], DUMP, Action::DumpRegisters),
-    row("READ ID", 0x0A, 0x1F, &[Parameter::HeadUnit], STATUS, Action::ReadId),
+    row("READ ID", 0x0A, 0x1F, &[Parameter::HeadUnit], STATUS, Action::Data(DataAction::ReadId)),
     row("PERPENDICULAR MODE", 0x12, 0xFF, &[Byte("PERPENDICULAR")], &[], Action::PerpendicularMode),
     row("LOCK", 0x14, 0x7F, &[], &["LOCK"], Action::Lock),
     INVALID,
@@ -194,6 +200,10 @@ const INVALID_FORMAT_AND_WRITE: Command = row("INVALID", 0xAD, 0xBF, &[], &["ST0
 /// Bytes of the longest command phase, and of the longest result phase.
 pub(super) const MAX_COMMAND: usize = 9;
 pub(super) const MAX_RESULT: usize = 10;
+
+const fn transfer(kind: TransferKind) -> Action {
+    Action::Data(DataAction::Transfer(kind))
+}
 
 type Parameters = &'static [Parameter];
 type Results = &'static [&'static str];
@@ -237,8 +247,12 @@ static DECODED: [u8; 256] = {
     decoded
 };
 
-/// Returns the row of the command that `byte` begins.
+/// Returns the row of the command that `byte` begins. `scan_commands`: the SCAN commands execute (§3.15).
 #[inline]
-pub(super) fn decode(byte: u8) -> &'static Command {
-    &COMMANDS[usize::from(DECODED[usize::from(byte)])]
+pub(super) fn decode(byte: u8, scan_commands: bool) -> &'static Command {
+    let row = &COMMANDS[usize::from(DECODED[usize::from(byte)])];
+    match row.action {
+        Action::Data(DataAction::Transfer(TransferKind::Scan(_))) if !scan_commands => &INVALID_COMMAND,
+        _ => row,
+    }
 }

@@ -4,6 +4,7 @@
 pub(super) mod advance;
 pub(super) mod format;
 pub(super) mod immediate;
+pub(super) mod operation;
 pub(super) mod read;
 pub(super) mod rotating;
 pub(super) mod run;
@@ -13,19 +14,19 @@ pub(super) mod search;
 pub(super) mod verify;
 pub(super) mod write;
 
-use advance::{Extent, Next, next_id};
-use format::{Format, FormatIds};
+use advance::next_id;
+use format::FormatIds;
 use log::debug;
+use operation::{Operation, SectorAction, SectorCommand};
 use read::ReadTrack;
-use run::{DataLength, MAX_SIZE_CODE, Piece, Run, SectorSize};
-use scan::Scan;
+use run::{MAX_SIZE_CODE, Piece, Run, SectorSize};
 use schedule::{Recording, Schedule};
 use search::{Match, find_sector, match_sector, next_good_id, run_length};
 use verify::Verify;
 use write::Write;
 
 use super::{
-    command::{Action, Direction, ENABLE_COUNT, HeadUnit, MAX_COMMAND, MULTI_TRACK, SKIP, TransferKind, encoding},
+    command::{DataAction, Direction, HeadUnit, MAX_COMMAND, encoding},
     fifo::HostPort,
     register_file::HeadActivity,
     registers::{st0, st1, st2},
@@ -55,37 +56,6 @@ pub(super) struct DataCommand {
     pub medium: Option<MediumId>,
     /// With timing: when the command goes on.
     pub schedule: Option<Schedule>,
-}
-
-/// What a data command does.
-#[derive(Clone, Debug)]
-pub(super) enum Operation {
-    ReadId,
-    ReadTrack(ReadTrack),
-    Sectors(SectorCommand),
-    Format(Format),
-}
-
-/// A command that looks for sectors by their IDs.
-#[derive(Clone, Debug)]
-pub(super) struct SectorCommand {
-    pub extent: Extent,
-    /// SK.
-    pub skip: bool,
-    pub action: SectorAction,
-}
-
-/// What becomes of the sectors that are found.
-#[derive(Clone, Debug)]
-pub(super) enum SectorAction {
-    /// READ DATA and READ DELETED DATA.
-    Read {
-        mark: Mark,
-        data_length: DataLength,
-    },
-    Write(Write),
-    Verify(Verify),
-    Scan(Scan),
 }
 
 /// How far a command is.
@@ -141,64 +111,36 @@ pub(super) enum Located {
     Refused,
 }
 
-impl Operation {
-    /// Returns the operation of a command that transfers sectors.
-    fn transfer(kind: TransferKind, bytes: &[u8; MAX_COMMAND]) -> Self {
-        let [opcode, head_unit, _, _, _, size_code, end_of_track, _gap_length, last] = *bytes;
-        let extent = Extent { multi_track: opcode & MULTI_TRACK != 0, end_of_track };
-        let data_length = DataLength::of(size_code, last);
-        let action = match kind {
-            TransferKind::Read(mark) => SectorAction::Read { mark, data_length },
-            TransferKind::ReadTrack => {
-                return Self::ReadTrack(ReadTrack { data_length, sectors_read: 0, end_of_track });
-            }
-            TransferKind::Write(mark) => SectorAction::Write(Write { mark, data_length }),
-            TransferKind::Verify => SectorAction::Verify(Verify::of(head_unit & ENABLE_COUNT != 0, last)),
-            TransferKind::Scan(comparison) => SectorAction::Scan(Scan::new(comparison, last)),
-        };
-        Self::Sectors(SectorCommand { extent, skip: opcode & SKIP != 0, action })
-    }
-}
-
 /// A search ends with the second index pulse (§4.1).
 const SEARCH_PULSES: u64 = 2;
 
 impl DataCommand {
-    /// Returns the data command that the bytes of a command phase ask for; `None` when `action` is that of another command.
-    /// `seek_end`: an implied seek moved the head before it.
+    /// Returns the data command that the bytes of a command phase ask for. `seek_end`: an implied seek moved the head before it.
     pub(super) fn new(
-        action: Action,
+        action: DataAction,
         bytes: &[u8; MAX_COMMAND],
         rate: DataRate,
         seek_end: bool,
         schedule: Option<Schedule>,
-    ) -> Option<Self> {
-        let [opcode, head_unit, cylinder, head, sector, size_code, ..] = *bytes;
-        let (operation, id) = match action {
-            Action::ReadId => (Operation::ReadId, SectorId::default()),
-            Action::FormatTrack => {
-                let [_, _, size_code, sectors, gap_3, filler, ..] = *bytes;
-                (Operation::Format(Format::new(size_code, sectors, gap_3, filler)), SectorId::default())
-            }
-            Action::Transfer(kind) => {
-                (Operation::transfer(kind, bytes), SectorId { cylinder, head, sector, size_code })
-            }
-            _ => return None,
-        };
+    ) -> Self {
+        let [opcode, head_unit, cylinder, id_head, sector, size_code, ..] = *bytes;
         let HeadUnit { head, unit } = HeadUnit::of(head_unit);
-        Some(Self {
-            operation,
+        Self {
+            operation: Operation::of(action, bytes),
             recording: Recording { rate, encoding: encoding(opcode) },
             unit,
             head,
-            id,
+            id: match action {
+                DataAction::Transfer(_) => SectorId { cylinder, head: id_head, sector, size_code },
+                DataAction::ReadId | DataAction::FormatTrack => SectorId::default(),
+            },
             state: State::Searching,
             status: Status { st0: if seek_end { st0::SEEK_END } else { 0 }, ..Status::default() },
             counts: Counts::default(),
             activity: HeadActivity::default(),
             medium: None,
             schedule,
-        })
+        }
     }
 
     /// Returns how many bytes of a sector are transferred; `None` for a command that transfers no sectors.
@@ -365,6 +307,7 @@ impl DataCommand {
     }
 
     /// Looks for the next sector from slot `from` on, and sets the state by what it finds.
+    #[inline(always)]
     fn search(&mut self, from: usize, head: &mut Head<'_>) -> Located {
         let located = match &self.operation {
             Operation::Sectors(command)
@@ -382,6 +325,7 @@ impl DataCommand {
         located
     }
 
+    #[inline(always)]
     fn search_track(&mut self, from: usize, head: &Head<'_>) -> Located {
         let track = head.track(self.head);
         let Some(track) = self.readable(&track, head) else {
@@ -436,6 +380,7 @@ impl DataCommand {
     }
 
     /// Takes the sector in `slot`, which has the ID that is looked for, and those that follow it.
+    #[inline(always)]
     fn take_sector(&mut self, track: &Track<'_>, slot: usize) -> Located {
         let (Operation::Sectors(command), Some(sector)) = (&self.operation, track.sector(slot)) else {
             self.fail(st1::NO_DATA, 0);
@@ -470,6 +415,7 @@ impl DataCommand {
     }
 
     /// Moves bytes of a run between the disk and the host, up to the first `limit` bytes.
+    #[inline(always)]
     fn move_data(
         &mut self,
         run: Run,
@@ -479,13 +425,12 @@ impl DataCommand {
     ) -> Result<Piece, MediumError> {
         let size = SectorSize::of(self.id.size_code);
         match &mut self.operation {
-            Operation::ReadTrack(ReadTrack { data_length, .. }) => {
+            Operation::ReadTrack(ReadTrack { data_length, .. })
+            | Operation::Sectors(SectorCommand { action: SectorAction::Read { data_length, .. }, .. }) => {
                 read::transfer(run, size, *data_length, limit, (self.head, head), port)
             }
             Operation::Sectors(command) => match &mut command.action {
-                SectorAction::Read { data_length, .. } => {
-                    read::transfer(run, size, *data_length, limit, (self.head, head), port)
-                }
+                SectorAction::Read { .. } => Err(MediumError::Absent),
                 SectorAction::Write(write) => {
                     let piece = write.transfer((run, self.id, command.extent), limit, (self.head, head), port)?;
                     self.activity.written = true;
@@ -508,6 +453,7 @@ impl DataCommand {
 
     /// Accounts for a piece of a run, and sets the state by what is left. Returns whether the host took or gave all that it
     /// was offered, or ended the transfer.
+    #[inline(always)]
     fn account(&mut self, run: Run, piece: Piece, head: &mut Head<'_>) -> bool {
         let Piece { moved, offered, wanted, available, short } = piece;
         let size = SectorSize::of(self.id.size_code);
@@ -539,6 +485,7 @@ impl DataCommand {
     }
 
     /// Ends a number of sectors of a run. Returns the slot behind the last of them.
+    #[inline(always)]
     fn end_sectors(&mut self, run: Run, sectors: usize, terminal_count: bool) -> usize {
         let (mut id, mut slot, mut sectors) = (self.id, run.slot(), sectors);
         if let Operation::Sectors(SectorCommand { extent, .. }) = &self.operation
@@ -571,6 +518,7 @@ impl DataCommand {
     }
 
     /// Ends the sector `id`: goes on to the next one, or ends the command at terminal count and after the last sector.
+    #[inline(always)]
     fn end_sector(&mut self, id: SectorId, terminal_count: bool) {
         match &mut self.operation {
             Operation::ReadTrack(read) => {
@@ -582,9 +530,14 @@ impl DataCommand {
                 let next = command.extent.after(id, self.head);
                 match &command.action {
                     SectorAction::Scan(scan) => {
-                        let stepped = scan.next_sector(id.sector, command.extent.end_of_track);
-                        let satisfied = scan.satisfied;
-                        self.end_scanned_sector((id, next), satisfied, stepped, terminal_count);
+                        let end = scan.end_sector((id, self.head), next, command.extent.end_of_track, terminal_count);
+                        self.status.st2 |= end.st2;
+                        (self.id, self.head) = (end.id, end.head);
+                        match end.ended {
+                            Some(0) => self.state = State::Ended,
+                            Some(st1) => self.fail(st1, 0),
+                            None => {}
+                        }
                     }
                     SectorAction::Verify(Verify { remaining: None }) if next.last => {
                         (self.id, self.state) = (next.id, State::Ended);
@@ -610,37 +563,6 @@ impl DataCommand {
         } else if last {
             self.id = id;
             self.fail(st1::END_OF_CYLINDER, 0);
-        }
-    }
-
-    /// Ends the sector `id` of a SCAN: the sector that satisfies it ends the command, and so does the last one, and the result
-    /// has their IDs (not established). When all sectors were skipped, that counts as a hit (§4.10). `stepped` is R of the
-    /// sector to which STP leads, an error where it leads past EOT.
-    fn end_scanned_sector(
-        &mut self,
-        (id, next): (SectorId, Next),
-        satisfied: Option<bool>,
-        stepped: Result<u8, u8>,
-        terminal_count: bool,
-    ) {
-        let all_skipped = next.last && satisfied.is_none();
-        if all_skipped {
-            self.status.st2 |= st2::SCAN_HIT;
-        }
-        if all_skipped || satisfied == Some(true) || next.last && !terminal_count {
-            (self.id, self.state) = (id, State::Ended);
-            return;
-        }
-        if next.end_of_track {
-            self.id = next.id;
-        } else {
-            self.id = SectorId { sector: stepped.unwrap_or_else(|past| past), ..id };
-        }
-        match (terminal_count, next.end_of_track, stepped) {
-            (true, ..) => self.state = State::Ended,
-            (false, true, _) => self.head = next.head,
-            (false, false, Err(_)) => self.fail(st1::NO_DATA, 0),
-            (false, false, Ok(_)) => {}
         }
     }
 

@@ -144,8 +144,8 @@ pub(super) struct Fifo {
     /// The bytes that it holds are `bytes[start..end]`.
     pub start: usize,
     pub end: usize,
-    /// Bytes of the request under way that the host had before the first one in `bytes`.
-    pub request_offset: usize,
+    /// Without time: bytes until a request of the host's side ends, 1 to 16.
+    pub request_left: usize,
     /// Bytes of the data field, or of the ID fields, that the disk still takes.
     pub wanted: usize,
     pub size: FifoSize,
@@ -157,7 +157,7 @@ impl Fifo {
 
     /// Returns an empty FIFO for a command.
     pub(super) fn new(size: FifoSize, pacing: Pacing) -> Self {
-        Self { bytes: [0; Self::DEPTH], start: 0, end: 0, request_offset: 0, wanted: 0, size, pacing }
+        Self { bytes: [0; Self::DEPTH], start: 0, end: 0, request_left: 1, wanted: 0, size, pacing }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -181,15 +181,32 @@ impl Fifo {
     pub(super) fn pop(&mut self, data: &mut [u8]) -> (usize, bool) {
         let bytes = self.held().min(data.len());
         data[..bytes].copy_from_slice(&self.bytes[self.start..][..bytes]);
-        let request = self.size.request_size();
-        let requests_before = (self.request_offset + self.start) / request;
         self.start += bytes;
-        // With time, a request ends when the FIFO is empty. Without, the FIFO is empty only at the end of a request.
-        let ended = match self.pacing {
-            Pacing::Immediate => (self.request_offset + self.start) / request > requests_before,
-            Pacing::Rotating { .. } => false,
-        };
-        (bytes, bytes > 0 && (self.is_empty() || ended))
+        // With time, a request ends when the FIFO is empty.
+        let mut ended = self.is_empty();
+        if self.pacing == Pacing::Immediate {
+            ended |= bytes >= self.request_left;
+            let request = self.size.request_size();
+            self.request_left = request - (request - self.request_left + bytes) % request;
+        }
+        (bytes, bytes > 0 && ended)
+    }
+
+    /// Moves a byte to the host if more than one is held: then nothing that the chip shows changes. Returns the byte, and
+    /// whether a request ended with it.
+    #[inline]
+    pub(super) fn pop_one_of_many(&mut self) -> Option<(u8, bool)> {
+        let byte = *self.bytes.get(self.start).filter(|_| self.start + 1 < self.end)?;
+        self.start += 1;
+        let mut ended = false;
+        if self.pacing == Pacing::Immediate {
+            self.request_left -= 1;
+            if self.request_left == 0 {
+                self.request_left = self.size.request_size();
+                ended = true;
+            }
+        }
+        Some((byte, ended))
     }
 
     /// Takes a byte of the host, unless the FIFO is full. Returns whether it was the last of a request.
@@ -211,8 +228,9 @@ impl Fifo {
     /// Fills the empty FIFO with bytes of the disk, up to the end of a request and within one field. Returns their number.
     fn fill(&mut self, data: &[u8], place: Place) -> usize {
         let request = self.size.request_size();
-        self.request_offset = place.offset % request;
-        let room = Self::DEPTH - Self::DEPTH % request - self.request_offset;
+        let request_offset = place.offset % request;
+        self.request_left = request - request_offset;
+        let room = Self::DEPTH - Self::DEPTH % request - request_offset;
         let bytes = data.len().min(place.left()).min(room);
         self.bytes[..bytes].copy_from_slice(&data[..bytes]);
         (self.start, self.end) = (0, bytes);

@@ -81,11 +81,6 @@ impl RegisterFile {
         }
     }
 
-    /// Writes the DOR. Returns its value before.
-    pub(super) fn write_digital_output(&mut self, value: u8) -> u8 {
-        std::mem::replace(&mut self.digital_output, value)
-    }
-
     /// Writes the TDR.
     pub(super) fn write_tape_drive(&mut self, value: u8) {
         self.tape_drive = value & tdr::TAPE_SELECT;

@@ -98,6 +98,8 @@ pub(super) mod msr {
     pub const TO_HOST: u8 = 0x40;
     /// NON DMA: execution phase of a transfer without DMA.
     pub const NON_DMA: u8 = 0x20;
+    /// RQM, DIO and NON DMA, which tell who may move a byte of the data.
+    pub const DATA_PHASE: u8 = REQUEST | TO_HOST | NON_DMA;
     /// CMD BSY: a command is in progress.
     pub const BUSY: u8 = 0x10;
 }

@@ -8,31 +8,45 @@ use crate::drive::{Drive, StepDirection};
 /// (§3.11). From farther in, a second RECALIBRATE is needed.
 const RECALIBRATE_STEPS: u8 = 79;
 
-/// The units that commands name by DS1 and DS0, and their statuses.
+/// The four units that commands name by DS1 and DS0: where their heads are, how they move, and what is to be sensed of them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SeekControl {
-    pub units: [Unit; 4],
+    /// PCN: the cylinders at which the chip believes the heads to be.
+    pub cylinders: [u8; 4],
+    /// The seeks under way.
+    pub seeks: [Option<Seek>; 4],
+    /// What seeks that ended have left to be sensed. A unit can have a status while it seeks again.
+    pub unsensed: Unsensed,
     /// Bit n: the poll after a reset found unit n ready, and its status has not been sensed.
     pub ready_changes: u8,
 }
 
-/// One of the four units.
+/// ST0 of the seeks that have ended and not been sensed. A set of units with a byte for each: every access that changes a pin
+/// asks for all of them, so that they are one byte to look at.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Unit {
-    /// PCN: the cylinder at which the chip believes the head to be.
-    pub cylinder: u8,
-    pub motion: Motion,
+pub(super) struct Unsensed {
+    units: u8,
+    st0: [u8; 4],
 }
 
-/// What the head of a unit does, and the status that it has left.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) enum Motion {
-    #[default]
-    AtRest,
-    /// Steps are to come. `unsensed` is ST0 of an earlier seek that nobody has sensed.
-    Seeking { seek: Seek, unsensed: Option<u8> },
-    /// A seek has ended with this ST0, which nobody has sensed.
-    Ended { st0: u8 },
+impl Unsensed {
+    /// Returns ST0 of a unit, if it has one.
+    pub(super) fn get(self, unit: u8) -> Option<u8> {
+        self.st0.get(usize::from(unit)).copied().filter(|_| self.units & 1 << unit != 0)
+    }
+
+    /// Gives ST0 to a unit.
+    pub(super) fn set(&mut self, unit: u8, st0: u8) {
+        self.st0[usize::from(unit & 3)] = st0;
+        self.units |= 1 << (unit & 3);
+    }
+
+    /// Takes ST0 from a unit, if it has one.
+    fn take(&mut self, unit: u8) -> Option<u8> {
+        let st0 = self.get(unit);
+        self.units &= !(1 << unit);
+        st0
+    }
 }
 
 /// A seek under way, step by step.
@@ -74,36 +88,6 @@ impl Seek {
     /// Returns when the last step is made.
     fn last_step(&self) -> Nanoseconds {
         self.due + Nanoseconds::from(self.steps - 1) * self.interval
-    }
-}
-
-impl Unit {
-    fn unsensed(&self) -> Option<u8> {
-        match self.motion {
-            Motion::AtRest => None,
-            Motion::Seeking { unsensed, .. } => unsensed,
-            Motion::Ended { st0 } => Some(st0),
-        }
-    }
-
-    fn seek(&self) -> Option<&Seek> {
-        match &self.motion {
-            Motion::Seeking { seek, .. } => Some(seek),
-            Motion::AtRest | Motion::Ended { .. } => None,
-        }
-    }
-
-    /// Stops a seek under way where it is. It leaves no status (not established: software has to wait for its end).
-    fn stop(&mut self) {
-        self.motion = self.unsensed().map_or(Motion::AtRest, |st0| Motion::Ended { st0 });
-    }
-
-    /// Forgets a status, which has been sensed.
-    fn clear_status(&mut self) {
-        self.motion = match self.motion {
-            Motion::Seeking { seek, .. } => Motion::Seeking { seek, unsensed: None },
-            Motion::AtRest | Motion::Ended { .. } => Motion::AtRest,
-        };
     }
 }
 
@@ -168,7 +152,7 @@ impl SeekControl {
         steps: u8,
         stepper: &mut Stepper<'_>,
     ) -> Ended {
-        let present = self.units[usize::from(unit)].cylinder;
+        let present = self.cylinders[usize::from(unit)];
         let (cylinder, passes_track_0) = match direction {
             StepDirection::In => (present.wrapping_add(steps), false),
             StepDirection::Out => {
@@ -184,17 +168,17 @@ impl SeekControl {
     /// Carries out the seek that EIS puts before a data command (§4.5). Returns the number of its steps.
     pub(super) fn implied_seek(&mut self, unit: u8, new: u8, stepper: &mut Stepper<'_>) -> u8 {
         let (direction, steps) = self.distance(unit, new);
-        if steps > 0 || self.units[usize::from(unit)].seek().is_some() {
+        if steps > 0 || self.seeks[usize::from(unit)].is_some() {
             self.start(unit, direction, steps, Purpose::Implied, stepper);
             if stepper.timing.is_none() || steps == 0 {
-                self.units[usize::from(unit)].cylinder = new;
+                self.cylinders[usize::from(unit)] = new;
             }
         }
         steps
     }
 
     fn distance(&self, unit: u8, new: u8) -> (StepDirection, u8) {
-        let present = self.units[usize::from(unit)].cylinder;
+        let present = self.cylinders[usize::from(unit)];
         let direction = if new > present { StepDirection::In } else { StepDirection::Out };
         (direction, new.abs_diff(present))
     }
@@ -209,13 +193,14 @@ impl SeekControl {
         stepper: &mut Stepper<'_>,
     ) -> Ended {
         let drive = stepper.registers.selected() as u8;
-        let state = &mut self.units[usize::from(unit)];
-        state.stop();
+        // A seek of the unit that is under way stops where it is, and leaves no status (not established: software has to wait
+        // for its end).
+        let seek = &mut self.seeks[usize::from(unit)];
+        *seek = None;
         let interval = stepper.timing.as_ref().map(|&(_, interval)| interval).filter(|_| steps > 0);
         match (interval, purpose) {
             (Some(interval), _) => {
-                let seek = Seek { drive, direction, steps, due: stepper.now + interval, interval, purpose };
-                state.motion = Motion::Seeking { seek, unsensed: state.unsensed() };
+                *seek = Some(Seek { drive, direction, steps, due: stepper.now + interval, interval, purpose });
                 false
             }
             (None, Purpose::Implied) => {
@@ -234,25 +219,18 @@ impl SeekControl {
     pub(super) fn advance(&mut self, stepper: &mut Stepper<'_>) -> Ended {
         let mut ended = false;
         for unit in 0..4 {
-            let state = &mut self.units[usize::from(unit)];
-            let Motion::Seeking { seek, unsensed } = state.motion else { continue };
-            if seek.due > stepper.now {
-                continue;
-            }
-            state.cylinder = match seek.direction {
-                StepDirection::In => state.cylinder.saturating_add(1),
-                StepDirection::Out => state.cylinder.saturating_sub(1),
+            let Some(seek) = self.seeks[usize::from(unit)].filter(|seek| seek.due <= stepper.now) else { continue };
+            let cylinder = &mut self.cylinders[usize::from(unit)];
+            *cylinder = match seek.direction {
+                StepDirection::In => cylinder.saturating_add(1),
+                StepDirection::Out => cylinder.saturating_sub(1),
             };
             let left = Seek { steps: seek.steps - 1, due: seek.due + seek.interval, ..seek };
-            state.motion = Motion::Seeking { seek: left, unsensed };
+            self.seeks[usize::from(unit)] = Some(left).filter(|left| left.steps > 0);
             stepper.step(seek.drive, seek.direction, 1);
-            match seek.purpose {
-                _ if left.steps > 0 => {}
-                Purpose::Implied => state.stop(),
-                Purpose::Command(end) => {
-                    self.end(unit, seek.drive, end, stepper);
-                    ended = true;
-                }
+            if let (0, Purpose::Command(end)) = (left.steps, seek.purpose) {
+                self.end(unit, seek.drive, end, stepper);
+                ended = true;
             }
         }
         ended
@@ -260,18 +238,18 @@ impl SeekControl {
 
     fn end(&mut self, unit: u8, drive: u8, end: SeekEnd, stepper: &Stepper<'_>) {
         let failed = end.needs_track_0 && !stepper.is_at_track_0(drive);
-        let st0 = end.st0 | failure(failed) | unit;
-        self.units[usize::from(unit)] = Unit { cylinder: end.cylinder, motion: Motion::Ended { st0 } };
+        self.cylinders[usize::from(unit)] = end.cylinder;
+        self.unsensed.set(unit, end.st0 | failure(failed) | unit);
     }
 
     /// Returns when a step is due next.
     pub(super) fn next_step(&self) -> Option<Nanoseconds> {
-        self.units.iter().filter_map(Unit::seek).map(|seek| seek.due).min()
+        self.seeks.iter().flatten().map(|seek| seek.due).min()
     }
 
     /// Returns when the last step of the seeks that move a drive is made, if one is under way.
     pub(super) fn steps_end(&self, drive: usize) -> Option<Nanoseconds> {
-        let seeks = self.units.iter().filter_map(Unit::seek);
+        let seeks = self.seeks.iter().flatten();
         seeks.filter(|seek| usize::from(seek.drive) == drive).map(Seek::last_step).max()
     }
 
@@ -288,37 +266,27 @@ impl SeekControl {
     /// Returns whether INT is up: for each seek that ended, and for the poll until its first status is sensed.
     #[inline]
     pub(super) fn interrupts(&self) -> bool {
-        self.ready_changes & 1 != 0 || self.units.iter().any(|unit| unit.unsensed().is_some())
+        self.ready_changes & 1 | self.unsensed.units != 0
     }
 
     /// Returns the DRVn BUSY bits of the MSR: a seek is under way, or its end has not been sensed.
     #[inline]
     pub(super) fn busy(&self) -> u8 {
-        (0..4).fold(0, |busy, unit| busy | u8::from(!matches!(self.units[unit].motion, Motion::AtRest)) << unit)
-    }
-
-    /// Returns the present cylinder numbers.
-    pub(super) fn cylinders(&self) -> [u8; 4] {
-        self.units.map(|unit| unit.cylinder)
+        let seeking = |busy, unit: usize| busy | u8::from(self.seeks[unit].is_some()) << unit;
+        (0..4).fold(self.unsensed.units, seeking)
     }
 
     /// Carries SENSE INTERRUPT STATUS out: returns ST0 and PCN of the lowest unit that has a status, if one has.
     pub(super) fn sense(&mut self) -> Option<[u8; 2]> {
-        let has_status =
-            |&unit: &u8| self.units[usize::from(unit)].unsensed().is_some() || self.ready_changes & 1 << unit != 0;
-        let unit = (0..4).find(has_status)?;
-        let state = &mut self.units[usize::from(unit)];
-        let st0 = match state.unsensed() {
-            Some(st0) => {
-                state.clear_status();
-                st0
-            }
-            None => {
-                self.ready_changes &= !(1 << unit);
-                st0::POLLING | unit
-            }
-        };
-        Some([st0, state.cylinder])
+        let unit = (self.unsensed.units | self.ready_changes).trailing_zeros() as u8;
+        if unit > 3 {
+            return None;
+        }
+        let st0 = self.unsensed.take(unit).unwrap_or_else(|| {
+            self.ready_changes &= !(1 << unit);
+            st0::POLLING | unit
+        });
+        Some([st0, self.cylinders[usize::from(unit)]])
     }
 }
 

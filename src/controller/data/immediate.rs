@@ -1,6 +1,6 @@
 //! The driver without time: a command goes on for as long as the host keeps up.
 
-use super::{DataCommand, Operation, RunOutcome, State, format::FormatIds};
+use super::{DataCommand, RunOutcome, State, format::FormatIds, operation::Operation};
 use crate::{
     controller::{fifo::HostPort, registers::st1},
     drive::Head,

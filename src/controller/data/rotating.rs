@@ -1,8 +1,9 @@
 //! The driver with time: a command waits for what passes the head, byte by byte where the host can see that.
 
 use super::{
-    DataCommand, Located, Operation, RunOutcome, State,
+    DataCommand, Located, RunOutcome, State,
     format::{FormatIds, ID_BYTES},
+    operation::Operation,
     run::{Piece, Run, SectorSize},
     schedule::{Passing, Schedule},
 };

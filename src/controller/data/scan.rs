@@ -1,10 +1,17 @@
 //! SCAN EQUAL, SCAN LOW OR EQUAL and SCAN HIGH OR EQUAL: sectors are compared with bytes of the host (§4.10).
 
-use super::run::{Piece, Run, SectorSize, Shown};
+use super::{
+    advance::Next,
+    run::{Piece, Run, SectorSize, Shown},
+};
 use crate::{
-    controller::{command::Comparison, fifo::HostPort, registers::st2},
+    controller::{
+        command::Comparison,
+        fifo::HostPort,
+        registers::{st1, st2},
+    },
     drive::Head,
-    media::MediumError,
+    media::{MediumError, SectorId},
 };
 
 /// What a SCAN command asks for, and what it has seen.
@@ -64,16 +71,50 @@ impl Scan {
         }
     }
 
-    /// Returns R of the next sector, if STP leads to one before EOT. A step that passes EOT, or none, runs into the index hole.
-    pub(super) fn next_sector(&self, sector: u8, end_of_track: u8) -> Result<u8, u8> {
-        let next = sector.wrapping_add(self.step);
-        if self.step == 0 || self.step > end_of_track.wrapping_sub(sector) { Err(next) } else { Ok(next) }
+    /// Ends the sector `id` under `head`, after which `next` would come. The sector that satisfies the comparison ends the
+    /// command, and so does the last one, and the result has their IDs (not established). When all sectors were skipped, that
+    /// counts as a hit. A step that passes EOT, or none, runs into the index hole (§4.10).
+    pub(super) fn end_sector(
+        &self,
+        (id, head): (SectorId, u8),
+        next: Next,
+        end_of_track: u8,
+        terminal_count: bool,
+    ) -> SectorEnd {
+        let stay = SectorEnd { id, head, st2: 0, ended: Some(0) };
+        if next.last && self.satisfied.is_none() {
+            return SectorEnd { st2: st2::SCAN_HIT, ..stay };
+        }
+        if self.satisfied == Some(true) || next.last && !terminal_count {
+            return stay;
+        }
+        let passes_end = self.step == 0 || self.step > end_of_track.wrapping_sub(id.sector);
+        let stepped = SectorId { sector: id.sector.wrapping_add(self.step), ..id };
+        match (terminal_count, next.end_of_track) {
+            (true, true) => SectorEnd { id: next.id, ..stay },
+            (true, false) => SectorEnd { id: stepped, ..stay },
+            (false, true) => SectorEnd { id: next.id, head: next.head, ended: None, ..stay },
+            (false, false) => SectorEnd { id: stepped, ended: passes_end.then_some(st1::NO_DATA), ..stay },
+        }
     }
+}
+
+/// What the end of a sector leaves of a SCAN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SectorEnd {
+    /// C, H, R and N of the next sector, or of the result.
+    pub id: SectorId,
+    pub head: u8,
+    /// Bits of ST2.
+    pub st2: u8,
+    /// The command ends with these bits of ST1, which fail it unless they are 0.
+    pub ended: Option<u8>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::controller::data::advance::Extent;
 
     /// SH and SN of a sector with some byte lower, or higher, than the host's.
     fn evaluate(comparison: Comparison, lower: bool, higher: bool) -> u8 {
@@ -94,12 +135,29 @@ mod tests {
         assert_eq!(evaluate(Comparison::HighOrEqual, false, true), 0);
     }
 
+    /// R, and how the command ended, after a sector that does not satisfy the comparison, with EOT = 9.
+    fn end(scan: &Scan, sector: u8, terminal_count: bool) -> (u8, Option<u8>) {
+        let id = SectorId { cylinder: 0, head: 0, sector, size_code: 2 };
+        let extent = Extent { multi_track: false, end_of_track: 9 };
+        let end = scan.end_sector((id, 0), extent.after(id, 0), 9, terminal_count);
+        (end.id.sector, end.ended)
+    }
+
     #[test]
     fn a_step_has_to_hit_eot() {
         // §4.10
-        let scan = |step| Scan::new(Comparison::Equal, step);
-        assert_eq!(scan(2).next_sector(1, 9), Ok(3));
-        assert_eq!(scan(2).next_sector(8, 9), Err(10));
-        assert_eq!(scan(0).next_sector(1, 9), Err(1));
+        let scan = |step| Scan { satisfied: Some(false), ..Scan::new(Comparison::Equal, step) };
+        assert_eq!(end(&scan(2), 1, false), (3, None));
+        assert_eq!(end(&scan(2), 8, false), (10, Some(st1::NO_DATA)));
+        assert_eq!(end(&scan(0), 1, false), (1, Some(st1::NO_DATA)));
+        assert_eq!(end(&scan(1), 9, false), (9, Some(0)));
+        assert_eq!(end(&scan(1), 4, true), (5, Some(0)));
+    }
+
+    #[test]
+    fn the_sector_that_satisfies_ends_the_command() {
+        // §4.10
+        let scan = Scan { satisfied: Some(true), ..Scan::new(Comparison::Equal, 1) };
+        assert_eq!(end(&scan, 4, false), (4, Some(0)));
     }
 }

@@ -9,20 +9,22 @@ use super::v1::{
 };
 use crate::{
     controller::{
-        chip::{Chip, CommandPhase, Phase, ResultPhase},
-        command::{MAX_COMMAND, MAX_RESULT},
+        chip::Chip,
+        command::{self, Action, MAX_COMMAND, MAX_RESULT},
         config::{Config, Timing},
         data::{
-            Counts, DataCommand, Operation, SectorAction, State, Status,
+            Counts, DataCommand, State, Status,
             format::{FormatIds, MAX_ID_BYTES},
+            operation::{Operation, SectorAction},
             run::{MAX_SIZE_CODE, Run},
             schedule::Schedule,
         },
         fifo::{Fifo, FifoSize, Pacing},
         mechanics::Mechanics,
+        phase::{CommandPhase, Phase, ResultPhase},
         register_file::{Activity, RegisterFile},
         registers::{configure, perpendicular, st0, tdr},
-        seek::{Motion, Purpose, Seek, SeekEnd, Unit},
+        seek::{Purpose, Seek, SeekEnd},
         settings::{Settings, Specify},
         time::{MILLISECOND, Nanoseconds, REVOLUTION},
     },
@@ -70,23 +72,27 @@ pub(in crate::controller) fn restore(
     let ConfigStateV1 { mode, empty_drive, timing, scan_commands } = config;
     let config = Config { mode, empty_drive, timing, scan_commands };
     let mut chip = Chip::new([const { None }; 4], config);
-    chip.now =
+    chip.interface.now =
         EPOCH as u64 + u64::from(check("clock_phase", clock_phase, u64::from(clock_phase) < SECOND, "1 s or more")?);
-    chip.registers = restore_registers(registers).map_err(|error| error.within("registers"))?;
+    chip.interface.registers = restore_registers(registers).map_err(|error| error.within("registers"))?;
     chip.settings = restore_settings(settings).map_err(|error| error.within("settings"))?;
-    chip.mechanics = match (mechanics, timing) {
+    chip.interface.mechanics = match (mechanics, timing) {
         (None, Timing::Immediate) => None,
         (Some(mechanics), Timing::Authentic) => {
-            Some(restore_mechanics(mechanics, chip.now).map_err(|error| error.within("mechanics"))?)
+            Some(restore_mechanics(mechanics, chip.interface.now).map_err(|error| error.within("mechanics"))?)
         }
         _ => return Err(InvalidField::new("mechanics", "not in agreement with config.timing")),
     };
-    let timed = chip.mechanics.is_some();
     for (number, unit) in units.into_iter().enumerate() {
-        let unit = restore_unit(number as u8, unit, chip.now, timed)
-            .map_err(|error| error.within(format!("units[{number}]")))?;
-        chip.seeks.units[number] = unit;
-        chip.seeks.ready_changes |= u8::from(units[number].ready_change) << number;
+        let UnitStateV1 { cylinder, ready_change, unsensed, seek } = unit;
+        let seek = restore_unit(number as u8, unsensed, seek, &chip);
+        let seeks = &mut chip.interface.seeks;
+        seeks.seeks[number] = seek.map_err(|error| error.within(format!("units[{number}]")))?;
+        seeks.cylinders[number] = cylinder;
+        if let Some(st0) = unsensed {
+            seeks.unsensed.set(number as u8, st0);
+        }
+        seeks.ready_changes |= u8::from(ready_change) << number;
     }
     restore_phase(&mut chip, phase).map_err(|error| error.within("phase"))?;
     Ok((chip, drives))
@@ -147,19 +153,15 @@ fn restore_mechanics(state: MechanicsStateV1, now: Nanoseconds) -> Result<Mechan
     Ok(mechanics)
 }
 
-fn restore_unit(number: u8, state: UnitStateV1, now: Nanoseconds, timed: bool) -> Result<Unit, InvalidField> {
-    let UnitStateV1 { cylinder, ready_change: _, unsensed, seek } = state;
-    if let Some(st0) = unsensed {
-        check("unsensed", (), st0 & 0b111 == number, "names another unit")?;
-    }
-    let seek = seek.map(|seek| restore_seek(seek, now).map_err(|error| error.within("seek"))).transpose()?;
-    let motion = match (seek, unsensed) {
-        (Some(seek), unsensed) if timed => Motion::Seeking { seek, unsensed },
-        (Some(_), _) => return Err(InvalidField::new("seek", "under way without timing")),
-        (None, Some(st0)) => Motion::Ended { st0 },
-        (None, None) => Motion::AtRest,
-    };
-    Ok(Unit { cylinder, motion })
+fn restore_unit(
+    number: u8,
+    unsensed: Option<u8>,
+    seek: Option<SeekStateV1>,
+    chip: &Chip,
+) -> Result<Option<Seek>, InvalidField> {
+    check("unsensed", (), unsensed.is_none_or(|st0| st0 & 0b111 == number), "names another unit")?;
+    check("seek", (), seek.is_none() || chip.interface.mechanics.is_some(), "under way without timing")?;
+    seek.map(|seek| restore_seek(seek, chip.interface.now).map_err(|error| error.within("seek"))).transpose()
 }
 
 fn restore_seek(state: SeekStateV1, now: Nanoseconds) -> Result<Seek, InvalidField> {
@@ -181,25 +183,28 @@ fn restore_seek(state: SeekStateV1, now: Nanoseconds) -> Result<Seek, InvalidFie
 }
 
 fn restore_phase(chip: &mut Chip, state: PhaseStateV1) -> Result<(), InvalidField> {
-    chip.phase = match state {
+    chip.dialogue.phase = match state {
         PhaseStateV1::Idle => Phase::Idle,
         PhaseStateV1::Stopped => Phase::Stopped,
         PhaseStateV1::Command { bytes } => {
-            let command = chip.decode(*bytes.first().ok_or_else(|| InvalidField::new("bytes", "none"))?);
+            let command = command::decode(
+                *bytes.first().ok_or_else(|| InvalidField::new("bytes", "none"))?,
+                chip.config.scan_commands,
+            );
             check("bytes", (), bytes.len() < command.length(), "more than the command is waiting for")?;
-            chip.command[..bytes.len()].copy_from_slice(&bytes);
+            chip.dialogue.command[..bytes.len()].copy_from_slice(&bytes);
             Phase::Command(CommandPhase { command, received: bytes.len() as u32 })
         }
         PhaseStateV1::Result { bytes, interrupts } => {
             check("bytes", (), (1..=MAX_RESULT).contains(&bytes.len()), "not 1 to 10")?;
-            chip.result[..bytes.len()].copy_from_slice(&bytes);
+            chip.dialogue.result[..bytes.len()].copy_from_slice(&bytes);
             Phase::Result(ResultPhase { length: bytes.len() as u32, fetched: 0, interrupts })
         }
         PhaseStateV1::Execution(state) => {
             Phase::Execution(restore_execution(chip, *state).map_err(|error| error.within("execution"))?)
         }
     };
-    if matches!(chip.phase, Phase::Stopped) || chip.registers.is_running() {
+    if matches!(chip.dialogue.phase, Phase::Stopped) || chip.interface.registers.is_running() {
         Ok(())
     } else {
         Err(InvalidField::new("", "not Stopped, though the DOR holds the chip in reset"))
@@ -224,12 +229,15 @@ fn restore_execution(chip: &mut Chip, state: ExecutionStateV1) -> Result<DataCom
         waited,
         schedule,
     } = state;
-    let row = chip.decode(*bytes.first().ok_or_else(|| InvalidField::new("command", "no bytes"))?);
+    let row = command::decode(
+        *bytes.first().ok_or_else(|| InvalidField::new("command", "no bytes"))?,
+        chip.config.scan_commands,
+    );
     check("command", (), bytes.len() == row.length() && bytes.len() <= MAX_COMMAND, "not all bytes of one command")?;
-    chip.command[..bytes.len()].copy_from_slice(&bytes);
+    chip.dialogue.command[..bytes.len()].copy_from_slice(&bytes);
     let schedule = restore_schedule(schedule, chip)?;
-    let mut command = DataCommand::new(row.action, &chip.command, rate, false, schedule)
-        .ok_or_else(|| InvalidField::new("command", "no data command"))?;
+    let Action::Data(action) = row.action else { return Err(InvalidField::new("command", "no data command")) };
+    let mut command = DataCommand::new(action, &chip.dialogue.command, rate, false, schedule);
     let size_code = command.id.size_code;
     restore_operation(chip, &mut command.operation, operation).map_err(|error| error.within("operation"))?;
     command.head = at_most("head", head, 1)?;
@@ -242,8 +250,8 @@ fn restore_execution(chip: &mut Chip, state: ExecutionStateV1) -> Result<DataCom
         _ => check("id.size_code", id, id.size_code == size_code, "not N of the command")?,
     };
     command.state = restore_progress(&command, progress).map_err(|error| error.within("progress"))?;
-    chip.fifo = restore_fifo(chip, fifo).map_err(|error| error.within("fifo"))?;
-    chip.waited = Duration::from_nanos(at_most("waited", waited, REVOLUTION)?);
+    chip.data_path.fifo = restore_fifo(chip, fifo).map_err(|error| error.within("fifo"))?;
+    chip.data_path.waited = Duration::from_nanos(at_most("waited", waited, REVOLUTION)?);
     Ok(command)
 }
 
@@ -254,14 +262,14 @@ fn restore_medium_id(state: MediumIdStateV1) -> Result<MediumId, InvalidField> {
 }
 
 fn restore_schedule(state: Option<ScheduleStateV1>, chip: &Chip) -> Result<Option<Schedule>, InvalidField> {
-    let Some(state) = state.filter(|_| chip.mechanics.is_some()) else {
-        let agrees = state.is_none() && chip.mechanics.is_none();
+    let Some(state) = state.filter(|_| chip.interface.mechanics.is_some()) else {
+        let agrees = state.is_none() && chip.interface.mechanics.is_none();
         return check("schedule", None, agrees, "not in agreement with config.timing");
     };
     let ScheduleStateV1 { due_in, data_start_in, host_is_served, index_awaited, spindle_stopped } = state;
     let moment = |field: &str, span: i64| {
         let valid = (-EPOCH..=FARTHEST as i64).contains(&span);
-        check(field, chip.now.saturating_add_signed(span), valid, "more than an hour back, or 20 s off")
+        check(field, chip.interface.now.saturating_add_signed(span), valid, "more than an hour back, or 20 s off")
     };
     let (due, data_start) = (moment("schedule.due_in", due_in)?, moment("schedule.data_start_in", data_start_in)?);
     Ok(Some(Schedule { due, data_start, host_is_served, index_awaited, spindle_stopped }))
@@ -274,8 +282,8 @@ fn restore_operation(chip: &mut Chip, live: &mut Operation, state: OperationStat
         }
         (Operation::Format(format), OperationStateV1::Format { ids, wanted }) => {
             let received = at_most("ids", ids.len(), MAX_ID_BYTES)?;
-            chip.format_ids = FormatIds::default();
-            chip.format_ids.0[..received].copy_from_slice(&ids);
+            chip.data_path.format_ids = FormatIds::default();
+            chip.data_path.format_ids.0[..received].copy_from_slice(&ids);
             format.received = received as u16;
             format.wanted = wanted.map(|wanted| at_most("wanted", wanted, MAX_ID_BYTES as u16)).transpose()?;
         }
@@ -323,15 +331,16 @@ fn restore_progress(command: &DataCommand, state: ProgressStateV1) -> Result<Sta
 }
 
 fn restore_fifo(chip: &Chip, state: FifoStateV1) -> Result<Fifo, InvalidField> {
-    let FifoStateV1 { bytes, request_offset, wanted, requesting } = state;
-    let pacing = match chip.mechanics {
+    let FifoStateV1 { bytes, request_left, wanted, requesting } = state;
+    let pacing = match chip.interface.mechanics {
         None => Pacing::Immediate,
         Some(_) => Pacing::Rotating { requesting },
     };
     let mut fifo = Fifo::new(FifoSize { threshold: chip.settings.fifo_threshold() }, pacing);
     fifo.end = at_most("bytes", bytes.len(), Fifo::DEPTH)?;
     fifo.bytes[..bytes.len()].copy_from_slice(&bytes);
-    fifo.request_offset = at_most("request_offset", request_offset, 2 * Fifo::DEPTH as u8)?.into();
+    let valid = (1..=Fifo::DEPTH).contains(&request_left.into());
+    fifo.request_left = check("request_left", request_left, valid, "not 1 to 16")?.into();
     fifo.wanted = at_most("wanted", wanted, 1 << 14)?.into();
     Ok(fifo)
 }

@@ -11,13 +11,20 @@ use super::{
 };
 use crate::{
     controller::{
-        chip::{Chip, CommandPhase, Phase, ResultPhase},
+        chip::Chip,
+        command,
         config::Config,
-        data::{Counts, DataCommand, Operation, SectorAction, State, Status, run::Run, schedule::Schedule},
+        data::{
+            Counts, DataCommand, State, Status,
+            operation::{Operation, SectorAction},
+            run::Run,
+            schedule::Schedule,
+        },
         fifo::{Fifo, Pacing},
         mechanics::Mechanics,
+        phase::{CommandPhase, Phase, ResultPhase},
         register_file::{Activity, RegisterFile},
-        seek::{Motion, Purpose, Seek, SeekControl, SeekEnd, Unit},
+        seek::{Purpose, Seek, SeekControl, SeekEnd},
         settings::Settings,
         time::Nanoseconds,
     },
@@ -29,12 +36,12 @@ pub(in crate::controller) fn save(chip: &Chip, base: u16, drives: [Option<DriveS
     let Config { mode, empty_drive, timing, scan_commands } = chip.config;
     let Settings { specify, configure, precompensation_start, lock, perpendicular, last_track_length } =
         chip.settings.clone();
-    let now = chip.now;
+    let now = chip.interface.now;
     let until = |moment: Nanoseconds| moment.saturating_sub(now);
     ControllerStateV1 {
         base,
         config: ConfigStateV1 { mode, empty_drive, timing, scan_commands },
-        registers: save_registers(&chip.registers),
+        registers: save_registers(&chip.interface.registers),
         settings: SettingsStateV1 {
             specify: specify.0,
             configure,
@@ -43,8 +50,8 @@ pub(in crate::controller) fn save(chip: &Chip, base: u16, drives: [Option<DriveS
             perpendicular,
             last_track_length,
         },
-        units: save_units(&chip.seeks, now),
-        mechanics: chip.mechanics.as_ref().map(|mechanics| {
+        units: save_units(&chip.interface.seeks, now),
+        mechanics: chip.interface.mechanics.as_ref().map(|mechanics| {
             let Mechanics { poll_due, head_settled_at, at_speed_at, head_unloaded_at } = mechanics;
             MechanicsStateV1 {
                 poll_in: poll_due.map(until),
@@ -54,14 +61,14 @@ pub(in crate::controller) fn save(chip: &Chip, base: u16, drives: [Option<DriveS
             }
         }),
         clock_phase: (now % SECOND) as u32,
-        phase: match &chip.phase {
+        phase: match &chip.dialogue.phase {
             Phase::Idle => PhaseStateV1::Idle,
             Phase::Stopped => PhaseStateV1::Stopped,
             Phase::Command(CommandPhase { received, .. }) => {
-                PhaseStateV1::Command { bytes: chip.command[..*received as usize].to_vec() }
+                PhaseStateV1::Command { bytes: chip.dialogue.command[..*received as usize].to_vec() }
             }
             Phase::Result(ResultPhase { length, fetched, interrupts }) => PhaseStateV1::Result {
-                bytes: chip.result[*fetched as usize..*length as usize].to_vec(),
+                bytes: chip.dialogue.result[*fetched as usize..*length as usize].to_vec(),
                 interrupts: *interrupts && *fetched == 0,
             },
             Phase::Execution(command) => PhaseStateV1::Execution(Box::new(save_execution(chip, command))),
@@ -90,15 +97,9 @@ fn save_registers(registers: &RegisterFile) -> RegistersStateV1 {
 }
 
 fn save_units(seeks: &SeekControl, now: Nanoseconds) -> [UnitStateV1; 4] {
-    let SeekControl { units, ready_changes } = seeks;
+    let SeekControl { cylinders, seeks, unsensed, ready_changes } = seeks;
     std::array::from_fn(|unit| {
-        let Unit { cylinder, motion } = units[unit];
-        let (unsensed, seek) = match motion {
-            Motion::AtRest => (None, None),
-            Motion::Ended { st0 } => (Some(st0), None),
-            Motion::Seeking { seek, unsensed } => (unsensed, Some(seek)),
-        };
-        let seek = seek.map(|Seek { drive, direction, steps, due, interval, purpose }| SeekStateV1 {
+        let seek = seeks[unit].map(|Seek { drive, direction, steps, due, interval, purpose }| SeekStateV1 {
             drive,
             step_in: direction == StepDirection::In,
             steps,
@@ -111,7 +112,12 @@ fn save_units(seeks: &SeekControl, now: Nanoseconds) -> [UnitStateV1; 4] {
                 }
             },
         });
-        UnitStateV1 { cylinder, ready_change: ready_changes & 1 << unit != 0, unsensed, seek }
+        UnitStateV1 {
+            cylinder: cylinders[unit],
+            ready_change: ready_changes & 1 << unit != 0,
+            unsensed: unsensed.get(unit as u8),
+            seek,
+        }
     })
 }
 
@@ -120,10 +126,10 @@ fn save_execution(chip: &Chip, command: &DataCommand) -> ExecutionStateV1 {
         command;
     let Status { st0, st1, st2 } = *status;
     let Counts { sectors, bytes } = *counts;
-    let Fifo { bytes: fifo, start, end, request_offset, wanted, size: _, pacing } = &chip.fifo;
-    let length = chip.decode(chip.command[0]).length();
+    let Fifo { bytes: fifo, start, end, request_left, wanted, size: _, pacing } = &chip.data_path.fifo;
+    let length = command::decode(chip.dialogue.command[0], chip.config.scan_commands).length();
     ExecutionStateV1 {
-        command: chip.command[..length].to_vec(),
+        command: chip.dialogue.command[..length].to_vec(),
         rate: recording.rate,
         head: *head,
         id: *id,
@@ -144,7 +150,7 @@ fn save_execution(chip: &Chip, command: &DataCommand) -> ExecutionStateV1 {
             Operation::ReadId => OperationStateV1::Other,
             Operation::ReadTrack(read) => OperationStateV1::ReadTrack { sectors_read: read.sectors_read },
             Operation::Format(format) => OperationStateV1::Format {
-                ids: chip.format_ids.0[..format.received.into()].to_vec(),
+                ids: chip.data_path.format_ids.0[..format.received.into()].to_vec(),
                 wanted: format.wanted,
             },
             Operation::Sectors(command) => match &command.action {
@@ -160,14 +166,14 @@ fn save_execution(chip: &Chip, command: &DataCommand) -> ExecutionStateV1 {
         },
         fifo: FifoStateV1 {
             bytes: fifo[*start..*end].to_vec(),
-            request_offset: (request_offset + start) as u8,
+            request_left: *request_left as u8,
             wanted: *wanted as u16,
             requesting: matches!(pacing, Pacing::Rotating { requesting: true }),
         },
-        waited: chip.waited.as_nanos() as u64,
+        waited: chip.data_path.waited.as_nanos() as u64,
         schedule: schedule.map(|schedule| {
             let Schedule { due, data_start, host_is_served, index_awaited, spindle_stopped } = schedule;
-            let until = |moment: Nanoseconds| (moment as i64).saturating_sub(chip.now as i64).max(-EPOCH);
+            let until = |moment: Nanoseconds| (moment as i64).saturating_sub(chip.interface.now as i64).max(-EPOCH);
             ScheduleStateV1 {
                 due_in: until(due),
                 data_start_in: until(data_start),

@@ -293,8 +293,8 @@ pub struct FifoStateV1 {
     /// The bytes that it holds, at most 16.
     #[cfg_attr(feature = "serde", serde(with = "short_bytes"))]
     pub bytes: Vec<u8>,
-    /// Bytes of the request under way that the host had before them, at most 32.
-    pub request_offset: u8,
+    /// Without timing: bytes until a request of the host's side ends, 1 to 16.
+    pub request_left: u8,
     /// Bytes that the disk still takes, at most 16,384.
     pub wanted: u16,
     /// With [`Timing::Authentic`]: the FIFO asks the host for bytes.

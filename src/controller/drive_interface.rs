@@ -1,0 +1,204 @@
+//! The drive interface of the chip: the select and motor lines of the DOR, the drives behind them, the seeks that step them, and
+//! the time that their mechanics take.
+
+use super::{
+    config::{InterfaceMode, Timing},
+    data::{DataCommand, schedule::Schedule},
+    mechanics::Mechanics,
+    outputs::Outputs,
+    register_file::{Pins, RegisterFile},
+    registers::{ReadRegister, dor, st3},
+    seek::{SeekControl, Stepper},
+    settings::Specify,
+    time::{Nanoseconds, Rotation},
+};
+use crate::drive::{Drive, Head};
+
+/// The drives, and what the chip keeps of them.
+#[derive(Debug)]
+pub(super) struct DriveInterface {
+    pub drives: [Option<Drive>; 4],
+    pub registers: RegisterFile,
+    pub seeks: SeekControl,
+    /// With timing.
+    pub mechanics: Option<Mechanics>,
+    /// The clock: all the time that the VM monitor has supplied.
+    pub now: Nanoseconds,
+}
+
+impl DriveInterface {
+    /// Returns the interface after a hardware reset.
+    pub(super) fn new(drives: [Option<Drive>; 4], timing: Timing) -> Self {
+        Self {
+            drives,
+            registers: RegisterFile::new(),
+            seeks: SeekControl::default(),
+            mechanics: (timing == Timing::Authentic).then(Mechanics::default),
+            now: 0,
+        }
+    }
+
+    /// Resets what every reset resets (§1.11). Motors, heads and disks do not notice.
+    pub(super) fn reset(&mut self) {
+        // Whether a software reset clears PCN is not established; software that recalibrates after it cannot tell.
+        self.seeks = SeekControl::default();
+        self.registers.clear_flip_flops();
+        if let Some(mechanics) = &mut self.mechanics {
+            mechanics.reset();
+        }
+    }
+
+    /// Writes the DOR, and starts the motors that it turns on. Returns its value before.
+    pub(super) fn write_digital_output(&mut self, value: u8) -> u8 {
+        let before = std::mem::replace(&mut self.registers.digital_output, value);
+        if let Some(mechanics) = &mut self.mechanics {
+            for (number, drive) in self.drives.iter().enumerate() {
+                let started = value & !before & dor::MOTOR_0 << number != 0;
+                if let Some(drive) = drive.as_ref().filter(|_| started) {
+                    mechanics.start_motor(self.now, number, drive.drive_type());
+                }
+            }
+        }
+        before
+    }
+
+    /// Returns the drive that the DOR selects.
+    pub(super) fn selected_drive(&self) -> Option<&Drive> {
+        self.drives[self.registers.selected()].as_ref()
+    }
+
+    /// Returns the head over the disk that turns in the selected drive. The manager of the drive waits while it lives.
+    #[inline]
+    pub(super) fn head(&mut self) -> Option<Head<'_>> {
+        let motor_on = self.registers.motor_on();
+        self.drives[self.registers.selected()].as_mut().filter(|_| motor_on).and_then(Drive::head)
+    }
+
+    /// Returns the head over the disk in the selected drive, whether it turns or not.
+    pub(super) fn head_at_rest(&mut self) -> Option<Head<'_>> {
+        self.drives[self.registers.selected()].as_mut().and_then(Drive::head)
+    }
+
+    /// Returns, with timing, the time, and when the selected disk turns at speed.
+    #[inline]
+    pub(super) fn moment(&self) -> Option<(Nanoseconds, Nanoseconds)> {
+        self.mechanics.as_ref().map(|mechanics| (self.now, mechanics.at_speed_at[self.registers.selected()]))
+    }
+
+    /// Returns whether the disk that a command works on turns under the head.
+    pub(super) fn turns_for(&self, command: &DataCommand) -> bool {
+        let drive = self.selected_drive().filter(|_| self.registers.motor_on());
+        drive.and_then(Drive::medium_id).is_some_and(|medium| command.is_on(medium))
+    }
+
+    /// Commits what a command has written that ends without an end of its own, to the disk that it began with.
+    pub(super) fn abort_write(&mut self, command: &mut DataCommand) {
+        let mut heads = self.drives.iter_mut().flatten().filter_map(Drive::head);
+        if let Some(mut head) = heads.find(|head| command.writes() && command.medium == Some(head.medium_id())) {
+            command.commit(&mut head);
+        }
+    }
+
+    /// Returns whether the disk is write protected, at which the chip looks before it waits for anything (§3.5). Where there is
+    /// nothing to wait for, the command sees for itself.
+    pub(super) fn refuses_to_write(&self) -> bool {
+        let waits = self.mechanics.is_some() || !self.registers.motor_on();
+        waits && self.selected_drive().is_some_and(Drive::write_protected)
+    }
+
+    /// Returns the schedule of a data command that starts now, with timing.
+    pub(super) fn schedule(&self, specify: Specify) -> Option<Schedule> {
+        self.mechanics.as_ref().map(|mechanics| {
+            let selected = self.registers.selected();
+            let head_load = specify.head_load(self.registers.rate);
+            Schedule::new(mechanics.ready_at(self.now, selected, self.seeks.steps_end(selected), head_load))
+        })
+    }
+
+    /// Ends a data command: the head stays loaded for HUT.
+    pub(super) fn end_command(&mut self, specify: Specify) {
+        if let Some(mechanics) = &mut self.mechanics {
+            mechanics.end_command(self.now, specify, self.registers.rate);
+        }
+    }
+
+    /// Calls `f` with the seeks and the drives that they move.
+    pub(super) fn with_stepper<R>(
+        &mut self,
+        specify: Specify,
+        f: impl FnOnce(&mut SeekControl, &mut Stepper<'_>) -> R,
+    ) -> R {
+        let interval = specify.step_interval(self.registers.rate);
+        let timing = self.mechanics.as_mut().map(|mechanics| (mechanics, interval));
+        let Self { drives, registers, seeks, now, .. } = self;
+        f(seeks, &mut Stepper { drives, registers, timing, now: *now })
+    }
+
+    /// Returns when the drives are polled for the first time after a reset, if that is still to come.
+    pub(super) fn poll_due(&self) -> Option<Nanoseconds> {
+        self.mechanics.as_ref()?.poll_due
+    }
+
+    /// Prevents the first poll after a reset, as POLL of CONFIGURE does (§6.2). Without timing it ends the reset.
+    pub(super) fn cancel_poll(&mut self) {
+        if let Some(mechanics) = &mut self.mechanics {
+            mechanics.poll_due = None;
+        }
+    }
+
+    /// Polls the drives for the first time after a reset.
+    pub(super) fn poll(&mut self) {
+        self.cancel_poll();
+        self.seeks.poll();
+    }
+
+    /// Reads any register but the FIFO, when the chip shows `outputs`. `write_enable`: bytes are being written to the disk.
+    pub(super) fn read_register(
+        &mut self,
+        register: ReadRegister,
+        mode: InterfaceMode,
+        outputs: Outputs,
+        write_enable: bool,
+    ) -> u8 {
+        match register {
+            ReadRegister::MainStatus => outputs.main_status,
+            ReadRegister::DigitalOutput => self.registers.digital_output,
+            ReadRegister::TapeDrive => self.registers.tape_drive,
+            ReadRegister::StatusA => self.registers.status_a(mode, self.pins(outputs, write_enable)),
+            ReadRegister::StatusB => self.registers.status_b(mode, self.pins(outputs, write_enable)),
+            ReadRegister::DigitalInput => {
+                let disk_change = self.pins(outputs, write_enable).disk_change;
+                let value = self.registers.digital_input(mode, disk_change);
+                self.registers.clear_flip_flops();
+                value
+            }
+            ReadRegister::Fifo => 0xFF,
+        }
+    }
+
+    fn pins(&self, outputs: Outputs, write_enable: bool) -> Pins {
+        let drive = self.selected_drive();
+        let motor_on = self.registers.motor_on();
+        let selected = self.registers.selected();
+        let at_speed = motor_on && self.mechanics.as_ref().is_some_and(|it| it.is_at_speed(self.now, selected));
+        let turning = drive.filter(|drive| at_speed && drive.medium_id().is_some());
+        Pins {
+            interrupt: outputs.interrupt,
+            dma_request: outputs.dma_request,
+            write_enable,
+            second_drive: self.drives[1].is_some(),
+            track_0: drive.is_some_and(Drive::track_0),
+            write_protect: drive.is_some_and(Drive::write_protected),
+            index: turning.is_some_and(|drive| Rotation { rpm: drive.drive_type().rpm() }.index_pulse(self.now)),
+            disk_change: drive.filter(|_| motor_on).is_some_and(Drive::disk_changed),
+        }
+    }
+
+    /// Returns ST3 without the bits of the command: the sensors of the drive that the DOR selects (§5.4).
+    pub(super) fn drive_status(&self) -> u8 {
+        let drive = self.selected_drive();
+        let track_0 = if drive.is_some_and(Drive::track_0) { st3::TRACK_0 } else { 0 };
+        let protected = if drive.is_some_and(Drive::write_protected) { st3::WRITE_PROTECTED } else { 0 };
+        st3::ALWAYS | track_0 | protected
+    }
+}
