@@ -21,11 +21,12 @@ mod time;
 mod track_layout;
 
 use chip::Chip;
-use config::Config;
-pub use config::{BuildError, EmptyDrive, InterfaceMode, Timing};
+pub use config::{BuildError, EmptyDrive, EndDelay, FifoAfterOverrun, InterfaceMode, PowerOn, Timing};
+use config::{Config, Delays};
 pub use interrupt::{Interrupt, NoInterrupt, OnRise};
-pub use metrics::{CommandCompletion, Counters, Metrics, Statistics};
+pub use metrics::{CommandCompletion, Counters, MediumLimit, Metrics, Statistics};
 use outputs::Effect;
+use registers::msr;
 pub use registers::{ReadRegister, WriteRegister};
 pub use snapshot::{
     ConfigStateV1, ControllerState, ControllerStateV1, ExecutionStateV1, FifoStateV1, MechanicsStateV1,
@@ -50,6 +51,7 @@ pub struct ControllerBuilder<I = NoInterrupt, D = NoDma> {
     /// Number, kind, and where the head stands.
     drives: Vec<(u8, DriveType, u8)>,
     config: Config,
+    power_on: PowerOn,
     base: u16,
     interrupt: I,
     dma: D,
@@ -93,6 +95,32 @@ impl<I, D> ControllerBuilder<I, D> {
         self
     }
 
+    /// Chooses which commands end later than the access that completes them. [`EndDelay::KnownGuests`] unless chosen.
+    pub fn end_delay(mut self, end_delay: EndDelay) -> Self {
+        self.config.end_delay = end_delay;
+        self
+    }
+
+    /// Chooses how long their ends are delayed: `command` for READ ID, and, with [`EndDelay::All`], for commands that seek or
+    /// move data by DMA; `transfer` behind the last byte of a transfer without DMA. 1 ms and 50 us unless chosen; 1 s at most.
+    pub fn end_delay_times(mut self, command: Duration, transfer: Duration) -> Self {
+        self.config.delays = Delays::of(command, transfer);
+        self
+    }
+
+    /// Chooses what becomes of the bytes in the FIFO after an overrun in a read without DMA. [`FifoAfterOverrun::Discarded`]
+    /// unless chosen.
+    pub fn fifo_after_overrun(mut self, fifo: FifoAfterOverrun) -> Self {
+        self.config.fifo_after_overrun = fifo;
+        self
+    }
+
+    /// Chooses the state at power-on. [`PowerOn::InReset`] unless chosen.
+    pub fn power_on(mut self, power_on: PowerOn) -> Self {
+        self.power_on = power_on;
+        self
+    }
+
     /// The first port, for [`Controller::read_port`] and [`Controller::write_port`].
     /// [`Controller::PRIMARY`] unless chosen.
     pub fn base(mut self, base: u16) -> Self {
@@ -102,14 +130,14 @@ impl<I, D> ControllerBuilder<I, D> {
 
     /// Wires the INT pin.
     pub fn interrupt<J: Interrupt>(self, interrupt: J) -> ControllerBuilder<J, D> {
-        let Self { drives, config, base, interrupt: _, dma } = self;
-        ControllerBuilder { drives, config, base, interrupt, dma }
+        let Self { drives, config, power_on, base, interrupt: _, dma } = self;
+        ControllerBuilder { drives, config, power_on, base, interrupt, dma }
     }
 
     /// Wires DRQ, DACK and TC.
     pub fn dma<E: DmaChannel>(self, dma: E) -> ControllerBuilder<I, E> {
-        let Self { drives, config, base, interrupt, dma: _ } = self;
-        ControllerBuilder { drives, config, base, interrupt, dma }
+        let Self { drives, config, power_on, base, interrupt, dma: _ } = self;
+        ControllerBuilder { drives, config, power_on, base, interrupt, dma }
     }
 
     /// The controller, as after its RESET pin fell: held in reset until software writes the DOR.
@@ -127,8 +155,9 @@ impl<I, D> ControllerBuilder<I, D> {
                 None => return Err(BuildError::DriveNumber(number)),
             }
         }
+        let chip = Chip::new(drives, self.config);
         Ok(Controller {
-            chip: Chip::new(drives, self.config),
+            chip: if self.power_on == PowerOn::Running { chip.running() } else { chip },
             base: self.base,
             interrupt: self.interrupt,
             dma: self.dma,
@@ -171,6 +200,7 @@ impl Controller {
         ControllerBuilder {
             drives: Vec::new(),
             config: Config::default(),
+            power_on: PowerOn::default(),
             base: Self::PRIMARY,
             interrupt: NoInterrupt,
             dma: NoDma,
@@ -198,7 +228,13 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     #[inline]
     pub fn read(&mut self, register: ReadRegister) -> u8 {
         match register {
-            ReadRegister::MainStatus => self.chip.main_status(),
+            ReadRegister::MainStatus => {
+                let status = self.chip.main_status();
+                if status & (msr::REQUEST | msr::BUSY) == msr::BUSY {
+                    self.end_delay();
+                }
+                status
+            }
             ReadRegister::Fifo => self.chip.next_result().unwrap_or_else(|| self.read_fifo()),
             _ => self.chip.read_register(register),
         }
@@ -214,6 +250,14 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
 
     // Two thirds of the accesses of a command change nothing but a counter. What follows is out of line, so that those are
     // short enough to be inlined where the VM monitor calls.
+
+    /// Ends the delay of a command, after the host has read an MSR that shows it busy.
+    #[cold]
+    fn end_delay(&mut self) {
+        if self.chip.end_delay() {
+            self.sync_outputs();
+        }
+    }
 
     #[inline(never)]
     fn read_fifo(&mut self) -> u8 {

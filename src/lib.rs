@@ -89,8 +89,8 @@ mod saved_state;
 mod sync;
 
 pub use controller::{
-    BuildError, Controller, ControllerBuilder, EmptyDrive, InterfaceMode, Interrupt, NoInterrupt, OnRise, ReadRegister,
-    Timing, WriteRegister,
+    BuildError, Controller, ControllerBuilder, EmptyDrive, EndDelay, FifoAfterOverrun, InterfaceMode, Interrupt,
+    NoInterrupt, OnRise, PowerOn, ReadRegister, Timing, WriteRegister,
 };
 pub use drive::FloppyDrive;
 pub use saved_state::InvalidField;

@@ -7,14 +7,14 @@ use log::debug;
 
 use super::{
     command::{self, Action, Command, DataAction, Direction, HeadUnit, LOCK, STEP_IN},
-    config::{Config, EmptyDrive},
+    config::{Config, EmptyDrive, EndDelay, FifoAfterOverrun},
     data::{Counts, DataCommand, RunOutcome},
     data_path::DataPath,
     drive_interface::DriveInterface,
     fifo::{FifoSize, GuestString, Pacing},
     metrics::Tracer,
     outputs::{Effect, Outputs},
-    phase::{Dialogue, Phase, Received},
+    phase::{Dialogue, Ending, Phase, Received},
     register_file::RegisterFile,
     registers::{ReadRegister, WriteRegister, configure, dor, dsr, msr, st0, st1},
     seek::{Ended, SeekControl, Stepper},
@@ -55,6 +55,14 @@ impl Chip {
             outputs: Outputs::default(),
             tracer: Tracer::default(),
         }
+    }
+
+    /// Returns the same chip out of reset, as firmware leaves it: with no interrupt pending.
+    pub(super) fn running(mut self) -> Self {
+        self.interface.registers.digital_output = dor::NOT_RESET | dor::DMA_GATE;
+        self.dialogue.phase = Phase::Idle;
+        self.update_outputs();
+        self
     }
 
     /// Carries out the RESET pin (§1.11). What SPECIFY set stays, and so do the heads.
@@ -102,7 +110,9 @@ impl Chip {
 
     fn compute_outputs(&self) -> Outputs {
         let (status, by_phase, dma_request) = match &self.dialogue.phase {
-            Phase::Execution(command) if self.uses_dma() => (msr::BUSY, false, self.requests_dma_for(command)),
+            Phase::Execution(command) if self.uses_dma() => {
+                (msr::BUSY, false, command.waits_for_host() && self.interface.turns_for(command))
+            }
             Phase::Execution(command) => self.data_path.outputs(command),
             _ => (self.dialogue.main_status(), self.dialogue.interrupts(), false),
         };
@@ -129,16 +139,6 @@ impl Chip {
     #[inline]
     pub(super) fn is_executing(&self) -> bool {
         matches!(self.dialogue.phase, Phase::Execution(_))
-    }
-
-    /// Returns whether a transfer can only go on when its DMA channel serves it.
-    fn waits_for_dma(&self, command: &DataCommand) -> bool {
-        self.uses_dma() && command.waits_for_host()
-    }
-
-    /// Returns DRQ for a command.
-    fn requests_dma_for(&self, command: &DataCommand) -> bool {
-        self.waits_for_dma(command) && self.interface.turns_for(command)
     }
 
     /// Returns the MSR.
@@ -255,6 +255,7 @@ impl Chip {
     }
 
     fn push_byte(&mut self, value: u8, dma: &mut impl DmaChannel) -> Effect {
+        self.data_path.waited = Duration::ZERO;
         let request_ended = self.data_path.fifo.push(value);
         if !self.data_path.fifo.is_full() {
             // The MSR still asks for a byte.
@@ -271,6 +272,7 @@ impl Chip {
             self.ignore("read");
             return (0, Effect::None);
         }
+        self.receive_no_more_than_real();
         if let Some((byte, request_ended)) = self.data_path.fifo.pop_one_of_many() {
             return (byte, if request_ended { Effect::Edge } else { Effect::None });
         }
@@ -306,6 +308,7 @@ impl Chip {
         if !self.requests_byte(Direction::ToHost) {
             return 0;
         }
+        self.receive_no_more_than_real();
         let length = data.len();
         let (held, request_ended) = self.data_path.fifo.pop(data);
         let mut string = GuestString { input: &mut data[held..], request_ended, ..GuestString::default() };
@@ -315,6 +318,18 @@ impl Chip {
         let GuestString { input, request_ended, .. } = string;
         self.end_request(request_ended);
         length - input.len()
+    }
+
+    /// Notes that the host takes a byte, and discards the bytes that the FIFO has read ahead of a disk that is gone. A chip with
+    /// the FIFO off holds one byte; without time more are read ahead, which only an eject can show.
+    fn receive_no_more_than_real(&mut self) {
+        self.data_path.waited = Duration::ZERO;
+        if self.data_path.fifo.size.threshold.is_none()
+            && let Phase::Execution(command) = &self.dialogue.phase
+            && !self.interface.turns_for(command)
+        {
+            self.data_path.fifo.truncate();
+        }
     }
 
     /// Notes that a request for bytes may have ended. The next one needs an edge of its own; with timing it can be still to
@@ -409,7 +424,7 @@ impl Chip {
         f: impl FnOnce(&mut SeekControl, &mut Stepper<'_>) -> Ended,
     ) -> Effect {
         self.drop_ready_changes();
-        self.interrupt_edge |= self.interface.with_stepper(self.settings.specify, f);
+        self.interrupt_edge |= self.interface.with_stepper(self.settings.specify, self.seek_delay(), f);
         self.report(command, None, &[], Counts::default());
         Effect::Outputs
     }
@@ -443,7 +458,7 @@ impl Chip {
                 self.settings.last_track_length = end_of_track;
                 if self.settings.implied_seek() {
                     let HeadUnit { unit, .. } = HeadUnit::of(head_unit);
-                    steps = self.interface.with_stepper(self.settings.specify, |seeks, stepper| {
+                    steps = self.interface.with_stepper(self.settings.specify, None, |seeks, stepper| {
                         seeks.implied_seek(unit, cylinder, stepper)
                     });
                 }
@@ -502,6 +517,7 @@ impl Chip {
                 return;
             }
             (RunOutcome::NoDisk, EmptyDrive::Fail) => {
+                self.data_path.fifo.truncate();
                 command.fail_without_disk();
                 if let Some(schedule) = &mut command.schedule {
                     schedule.due = self.interface.now + 2 * REVOLUTION;
@@ -515,6 +531,9 @@ impl Chip {
     /// Ends the execution phase of a command that is over, when its end is due and the host has what the disk delivered.
     fn end_when_due(&mut self) {
         let Phase::Execution(command) = &self.dialogue.phase else { return };
+        if command.status.st1 & st1::OVERRUN != 0 && self.config.fifo_after_overrun == FifoAfterOverrun::Discarded {
+            self.data_path.fifo.clear();
+        }
         if command.schedule.is_some_and(|schedule| self.interface.now < schedule.due) {
             return;
         }
@@ -524,10 +543,45 @@ impl Chip {
         }
     }
 
-    /// Goes from the execution phase to the result phase.
+    /// Ends the execution phase: with the result phase, or with the delay before it.
     fn end_execution(&mut self) {
-        let Phase::Execution(data) = &self.dialogue.phase else { return };
-        let (result, direction, counts) = (data.result(), data.direction(), data.counts);
+        let Phase::Execution(command) = &self.dialogue.phase else { return };
+        let non_dma = !self.uses_dma() && command.direction().is_some();
+        let delay = self.delay_of(command, non_dma);
+        let ending = Ending {
+            result: command.result(),
+            direction: command.direction(),
+            counts: command.counts,
+            non_dma,
+            due: self.interface.now + delay.unwrap_or(0),
+        };
+        match delay {
+            Some(_) => self.dialogue.phase = Phase::Ending(ending),
+            None => self.end_command(ending),
+        }
+    }
+
+    /// Returns how long the end of a data command is delayed, if it is. With timing a command takes its time, but for the end
+    /// of a transfer without DMA, which the host brings about with its last access (§2.2).
+    fn delay_of(&self, command: &DataCommand, non_dma: bool) -> Option<Nanoseconds> {
+        let Config { end_delay, delays, .. } = self.config;
+        let immediate = self.interface.mechanics.is_none();
+        match end_delay {
+            EndDelay::None => None,
+            _ if non_dma => Some(delays.transfer),
+            EndDelay::KnownGuests => Some(delays.command).filter(|_| immediate && command.is_read_id()),
+            EndDelay::All => Some(delays.command).filter(|_| immediate),
+        }
+    }
+
+    /// Returns how long the end of a command that moves a head is delayed, if it is. With timing it takes its time.
+    fn seek_delay(&self) -> Option<Nanoseconds> {
+        Some(self.config.delays.command).filter(|_| self.config.end_delay == EndDelay::All)
+    }
+
+    /// Enters the result phase of a data command.
+    fn end_command(&mut self, ending: Ending) {
+        let Ending { result, direction, counts, .. } = ending;
         let command = command::decode(self.dialogue.command[0], self.config.scan_commands);
         self.dialogue.enter_result(command, result, true);
         self.interrupt_edge = true;
@@ -537,71 +591,86 @@ impl Chip {
         }
     }
 
+    /// Ends the delay of a command that is over, because the host has read an MSR that shows it busy. Returns whether there
+    /// was one.
+    pub(super) fn end_delay(&mut self) -> bool {
+        let Phase::Ending(ending) = self.dialogue.phase else { return false };
+        self.end_command(ending);
+        true
+    }
+
     /// Lets time pass, up to the next event at most, which then happens.
     pub(super) fn advance(&mut self, elapsed: Duration, dma: &mut impl DmaChannel) {
-        let left = self.next_event();
+        let wait_left = self.wait_left();
+        let before = self.interface.now;
         self.interface.now = time::later(self.interface.now, elapsed);
-        if self.interface.mechanics.is_some() {
-            return self.run_mechanics(dma);
+        if self.poll_due().is_some_and(|due| due <= self.interface.now) {
+            self.poll();
         }
-        let Some(left) = left else { return };
-        self.data_path.waited += elapsed.min(left);
-        if elapsed >= left {
-            self.end_wait_for_dma();
+        let specify = self.settings.specify;
+        self.interrupt_edge |= self.interface.with_stepper(specify, None, SeekControl::advance);
+        if let Some(left) = wait_left {
+            self.data_path.waited += elapsed.min(left);
+            if elapsed >= left {
+                self.end_wait();
+            }
+        }
+        // Only what is due: otherwise it would make a difference in how many pieces time comes.
+        let now = self.interface.now;
+        let disk_lost = self.interface.readable_until().is_some_and(|until| before < until && until <= now);
+        match self.dialogue.phase {
+            Phase::Execution(DataCommand { schedule: Some(schedule), .. }) if schedule.due <= now || disk_lost => {
+                let requested = self.requests_any_byte();
+                self.proceed(dma);
+                // A request for a byte needs an edge of its own, whatever holds INT up.
+                self.interrupt_edge |= !requested && self.requests_any_byte();
+            }
+            Phase::Ending(ending) if ending.due <= now => self.end_command(ending),
+            _ => {}
         }
     }
 
-    /// Ends a command that has waited for its DMA channel for a revolution, which is more than any channel needs (§4.14).
-    fn end_wait_for_dma(&mut self) {
-        let turns = matches!(&self.dialogue.phase, Phase::Execution(command) if self.requests_dma_for(command));
+    /// Returns, without timing, how long a command still waits for its host: a revolution in all. It waits for a DMA channel,
+    /// or for a host that stopped taking or giving bytes (§4.14).
+    fn wait_left(&self) -> Option<Duration> {
+        let Phase::Execution(command) = &self.dialogue.phase else { return None };
+        let waits = if self.uses_dma() { command.waits_for_host() } else { self.data_path.requests_byte(command) };
+        let ends = self.config.empty_drive == EmptyDrive::Fail || self.interface.turns_for(command);
+        let waits = waits && ends && self.interface.mechanics.is_none();
+        waits.then(|| Duration::from_nanos(REVOLUTION).saturating_sub(self.data_path.waited))
+    }
+
+    /// Ends a command that has waited for its host for a revolution, which is more than any host needs.
+    fn end_wait(&mut self) {
         let Phase::Execution(command) = &mut self.dialogue.phase else { return };
-        if turns {
+        if self.interface.turns_for(command) {
             command.overrun_on(self.interface.head_at_rest().as_mut());
         } else {
             command.fail_without_disk();
             self.interface.abort_write(command);
         }
+        self.data_path.fifo.clear();
         self.end_execution();
-    }
-
-    /// Makes happen what is due now, with timing.
-    fn run_mechanics(&mut self, dma: &mut impl DmaChannel) {
-        if self.poll_due().is_some_and(|due| due <= self.interface.now) {
-            self.poll();
-        }
-        self.interrupt_edge |= self.interface.with_stepper(self.settings.specify, SeekControl::advance);
-        // Only what is due: otherwise it would make a difference in how many pieces time comes.
-        let due = match &self.dialogue.phase {
-            Phase::Execution(command) => command.schedule.is_some_and(|schedule| schedule.due <= self.interface.now),
-            _ => false,
-        };
-        if due {
-            let requested = self.requests_any_byte();
-            self.proceed(dma);
-            // A request for a byte needs an edge of its own, whatever holds INT up.
-            self.interrupt_edge |= !requested && self.requests_any_byte();
-        }
     }
 
     /// Returns when the drives are polled for the first time after a reset: not while a command has to do with a disk.
     fn poll_due(&self) -> Option<Nanoseconds> {
-        self.interface.poll_due().filter(|_| !self.is_executing())
+        self.interface.poll_due().filter(|_| !matches!(self.dialogue.phase, Phase::Execution(_) | Phase::Ending(_)))
     }
 
     /// Returns how long it is until something happens by itself.
     pub(super) fn next_event(&self) -> Option<Duration> {
-        let execution = match &self.dialogue.phase {
-            Phase::Execution(command) => Some(command),
+        let now = self.interface.now;
+        let by_phase = match &self.dialogue.phase {
+            Phase::Execution(command) => {
+                let due = command.schedule.map(|schedule| schedule.due);
+                due.into_iter().chain(self.interface.readable_until()).filter(|&due| due > now).min()
+            }
+            Phase::Ending(ending) => Some(ending.due),
             _ => None,
         };
-        if self.interface.mechanics.is_some() {
-            let command = execution.and_then(|command| command.schedule).map(|schedule| schedule.due);
-            let command = command.filter(|&due| due > self.interface.now);
-            let next = self.interface.seeks.next_step().into_iter().chain(self.poll_due()).chain(command).min();
-            return next.map(|at| Duration::from_nanos(at.saturating_sub(self.interface.now)));
-        }
-        let command = execution.filter(|command| self.waits_for_dma(command))?;
-        let ends = self.config.empty_drive == EmptyDrive::Fail || self.interface.turns_for(command);
-        ends.then(|| Duration::from_nanos(REVOLUTION).saturating_sub(self.data_path.waited))
+        let due = self.interface.seeks.next_step().into_iter().chain(self.poll_due()).chain(by_phase).min();
+        let due = due.map(|due| Duration::from_nanos(due.saturating_sub(now)));
+        due.into_iter().chain(self.wait_left()).min()
     }
 }

@@ -84,6 +84,8 @@ pub(super) struct Counts {
     pub sectors: u32,
     /// Bytes that the host took or gave.
     pub bytes: u32,
+    /// The medium cannot hold what was to be written.
+    pub limit_met: bool,
 }
 
 /// What one call of a driver came to.
@@ -172,6 +174,11 @@ impl DataCommand {
         }
     }
 
+    /// Returns whether the command is READ ID.
+    pub(super) fn is_read_id(&self) -> bool {
+        matches!(self.operation, Operation::ReadId)
+    }
+
     /// Returns what WRITE DATA and WRITE DELETED DATA write.
     fn write(&self) -> Option<Write> {
         match &self.operation {
@@ -253,12 +260,14 @@ impl DataCommand {
     pub(super) fn fail_medium(&mut self, error: &MediumError) {
         debug!("{:?} at {:?}: {error}", self.operation, self.id);
         let (st1, st2) = match (error, self.writes()) {
-            (MediumError::Absent, _) if matches!(self.operation, Operation::Format(_)) => (0, 0),
+            // The disk cannot be written so: drivers report it as write protected, and do not try again.
+            (MediumError::Unsupported, _) => (st1::NOT_WRITABLE, 0),
+            (MediumError::Absent, _) if matches!(self.operation, Operation::Format(_)) => (st1::NOT_WRITABLE, 0),
             (MediumError::Absent, _) => (st1::NO_DATA, 0),
-            (MediumError::Unsupported, _) => (0, 0),
             (MediumError::Io(_), true) => (st1::DATA_ERROR, 0),
             (MediumError::Io(_), false) => (st1::DATA_ERROR, st2::DATA_ERROR),
         };
+        self.counts.limit_met |= matches!(error, MediumError::Unsupported);
         self.fail(st1, st2);
     }
 
@@ -577,14 +586,16 @@ impl DataCommand {
         (received, terminal_count)
     }
 
-    /// Writes the track of FORMAT TRACK with the ID fields that are there.
-    fn write_track(&mut self, ids: &FormatIds, head: &mut Head<'_>) {
+    /// Writes the track of FORMAT TRACK with the ID fields that are there. A medium that cannot hold a track which the host left
+    /// incomplete stays as it is: the overrun says why the command fails.
+    fn write_track(&mut self, ids: &FormatIds, complete: bool, head: &mut Head<'_>) {
         let Operation::Format(format) = &self.operation else { return };
         match format.write(self.recording, ids, (self.head, head)) {
             Ok(sectors) => {
                 self.counts.sectors = sectors;
                 self.activity.written = true;
             }
+            Err(MediumError::Unsupported) if !complete => {}
             Err(error) => self.fail_medium(&error),
         }
     }

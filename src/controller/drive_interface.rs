@@ -53,9 +53,12 @@ impl DriveInterface {
         let before = std::mem::replace(&mut self.registers.digital_output, value);
         if let Some(mechanics) = &mut self.mechanics {
             for (number, drive) in self.drives.iter().enumerate() {
-                let started = value & !before & dor::MOTOR_0 << number != 0;
-                if let Some(drive) = drive.as_ref().filter(|_| started) {
-                    mechanics.start_motor(self.now, number, drive.drive_type());
+                let Some(drive) = drive else { continue };
+                let motor = dor::MOTOR_0 << number;
+                match (before & motor != 0, value & motor != 0) {
+                    (false, true) => mechanics.start_motor(self.now, number, drive.drive_type()),
+                    (true, false) => mechanics.stop_motor(self.now, number),
+                    _ => {}
                 }
             }
         }
@@ -70,8 +73,20 @@ impl DriveInterface {
     /// Returns the head over the disk that turns in the selected drive. The manager of the drive waits while it lives.
     #[inline]
     pub(super) fn head(&mut self) -> Option<Head<'_>> {
-        let motor_on = self.registers.motor_on();
-        self.drives[self.registers.selected()].as_mut().filter(|_| motor_on).and_then(Drive::head)
+        let turns = self.spindle_turns();
+        self.drives[self.registers.selected()].as_mut().filter(|_| turns).and_then(Drive::head)
+    }
+
+    /// Returns whether a disk in the selected drive turns: its motor is on, or, with timing, was until a moment ago.
+    #[inline]
+    fn spindle_turns(&self) -> bool {
+        self.registers.motor_on() || self.readable_until().is_some_and(|until| self.now < until)
+    }
+
+    /// Returns, with timing, until when the disk in the selected drive is read whose motor is off.
+    pub(super) fn readable_until(&self) -> Option<Nanoseconds> {
+        let mechanics = self.mechanics.as_ref().filter(|_| !self.registers.motor_on())?;
+        mechanics.readable_until(self.registers.selected())
     }
 
     /// Returns the head over the disk in the selected drive, whether it turns or not.
@@ -87,7 +102,7 @@ impl DriveInterface {
 
     /// Returns whether the disk that a command works on turns under the head.
     pub(super) fn turns_for(&self, command: &DataCommand) -> bool {
-        let drive = self.selected_drive().filter(|_| self.registers.motor_on());
+        let drive = self.selected_drive().filter(|_| self.spindle_turns());
         drive.and_then(Drive::medium_id).is_some_and(|medium| command.is_on(medium))
     }
 
@@ -122,16 +137,17 @@ impl DriveInterface {
         }
     }
 
-    /// Calls `f` with the seeks and the drives that they move.
+    /// Calls `f` with the seeks and the drives that they move. `end_delay`: without timing, the delay of their ends.
     pub(super) fn with_stepper<R>(
         &mut self,
         specify: Specify,
+        end_delay: Option<Nanoseconds>,
         f: impl FnOnce(&mut SeekControl, &mut Stepper<'_>) -> R,
     ) -> R {
         let interval = specify.step_interval(self.registers.rate);
         let timing = self.mechanics.as_mut().map(|mechanics| (mechanics, interval));
         let Self { drives, registers, seeks, now, .. } = self;
-        f(seeks, &mut Stepper { drives, registers, timing, now: *now })
+        f(seeks, &mut Stepper { drives, registers, timing, end_delay, now: *now })
     }
 
     /// Returns when the drives are polled for the first time after a reset, if that is still to come.

@@ -22,6 +22,10 @@ pub(super) trait HostPort {
 
     /// Returns the bytes of one request.
     fn request_size(&self) -> usize;
+
+    /// Returns whether the guest can see when single bytes move. Nobody can see a byte of a DMA transfer between two accesses,
+    /// so that a sector then moves in two pieces: the first request, which shows whether the channel serves, and the rest.
+    fn shows_bytes(&self) -> bool;
 }
 
 /// A place in the data field of a sector, or in the ID fields that FORMAT TRACK takes.
@@ -106,6 +110,10 @@ impl<D: DmaChannel> HostPort for DmaPort<'_, D> {
     fn request_size(&self) -> usize {
         self.fifo.request_size()
     }
+
+    fn shows_bytes(&self) -> bool {
+        false
+    }
 }
 
 /// The bytes of one string instruction, beyond what the FIFO holds.
@@ -162,6 +170,16 @@ impl Fifo {
 
     pub(super) fn is_empty(&self) -> bool {
         self.start == self.end
+    }
+
+    /// Discards the bytes that it holds.
+    pub(super) fn clear(&mut self) {
+        self.start = self.end;
+    }
+
+    /// Discards the bytes that a FIFO of this size cannot hold. Without time it holds more, for the disk is never late.
+    pub(super) fn truncate(&mut self) {
+        self.end = self.end.min(self.start + self.size.depth());
     }
 
     fn held(&self) -> usize {
@@ -305,5 +323,9 @@ impl HostPort for PioPort<'_, '_> {
 
     fn request_size(&self) -> usize {
         self.fifo.size.request_size()
+    }
+
+    fn shows_bytes(&self) -> bool {
+        true
     }
 }

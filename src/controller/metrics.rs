@@ -9,14 +9,17 @@ use std::{
     },
 };
 
-use log::{Level, log_enabled, trace};
+use log::{Level, debug, log_enabled, trace};
 
 use super::{
-    command::{Command, Direction, MAX_COMMAND, Parameter},
+    command::{Action, Command, DataAction, Direction, MAX_COMMAND, Parameter, TransferKind},
     data::Counts,
     registers::{st0, st1},
 };
-use crate::drive::{FloppyDrives, MediaEvent};
+use crate::{
+    drive::{FloppyDrives, MediaEvent},
+    media::Mark,
+};
 
 /// A command that has ended, or, if it has no result, one that has been carried out: a SEEK then is under way.
 ///
@@ -42,6 +45,8 @@ pub struct CommandCompletion<'a> {
     pub bytes_read: u32,
     /// Bytes that went from the host to the disk, or were compared with it.
     pub bytes_written: u32,
+    /// The limit of the medium that the command met, and failed by (ST1.NW).
+    pub limit: Option<MediumLimit>,
     parameters: &'static [Parameter],
     result_names: &'static [&'static str],
 }
@@ -72,6 +77,28 @@ impl fmt::Display for CommandCompletion<'_> {
             f.write_str(" ->")?;
         }
         self.result_names.iter().zip(self.result).try_for_each(|(name, byte)| write!(f, " {name}={byte:02X}"))
+    }
+}
+
+/// What a medium cannot hold, though a real disk could.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum MediumLimit {
+    /// Deleted data marks: a raw image has normal ones only.
+    DeletedMark,
+    /// A track of this format: a raw image has the one of its geometry on all of its tracks.
+    TrackFormat,
+    /// A data field of this size, behind the other data of the track.
+    FieldSize,
+}
+
+impl fmt::Display for MediumLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::DeletedMark => "the medium cannot hold deleted data marks",
+            Self::TrackFormat => "the medium cannot hold a track of this format",
+            Self::FieldSize => "the track has no room for a data field of this size",
+        })
     }
 }
 
@@ -135,10 +162,18 @@ impl Tracer {
             sectors: counts.sectors,
             bytes_read: moved(Direction::ToHost),
             bytes_written: moved(Direction::FromHost),
+            limit: counts.limit_met.then_some(match command.action {
+                Action::Data(DataAction::FormatTrack) => MediumLimit::TrackFormat,
+                Action::Data(DataAction::Transfer(TransferKind::Write(Mark::Deleted))) => MediumLimit::DeletedMark,
+                _ => MediumLimit::FieldSize,
+            }),
             parameters: command.parameters,
             result_names: command.results,
         };
         trace!("{completion}");
+        if let Some(limit) = completion.limit {
+            debug!("{}: {limit}", command.name);
+        }
         for receiver in &mut self.receivers {
             receiver.command_completed(&completion);
         }
@@ -182,6 +217,8 @@ pub struct Statistics {
     pub st1: [u64; 8],
     /// By bit of ST2.
     pub st2: [u64; 8],
+    /// Commands that met a limit of the medium ([`CommandCompletion::limit`]).
+    pub limits: u64,
     /// Media that were inserted.
     pub inserted: u64,
     /// Media that were ejected.
@@ -199,6 +236,7 @@ struct DriveCounters {
     bytes_written: AtomicU64,
     st1: [AtomicU64; 8],
     st2: [AtomicU64; 8],
+    limits: AtomicU64,
     inserted: AtomicU64,
     ejected: AtomicU64,
 }
@@ -215,6 +253,7 @@ impl DriveCounters {
             bytes_written: self.bytes_written.load(Relaxed),
             st1: bits(&self.st1),
             st2: bits(&self.st2),
+            limits: self.limits.load(Relaxed),
             inserted: self.inserted.load(Relaxed),
             ejected: self.ejected.load(Relaxed),
         }
@@ -258,6 +297,7 @@ impl Metrics for Counters {
         let counters = &self.0[command.drive.map_or(4, |drive| usize::from(drive & 3))];
         add(&counters.commands, 1u8);
         add(&counters.failures, command.failed());
+        add(&counters.limits, command.limit.is_some());
         add(&counters.sectors, command.sectors);
         add(&counters.bytes_read, command.bytes_read);
         add(&counters.bytes_written, command.bytes_written);

@@ -1,9 +1,10 @@
 //! The phases of a command (§2.1), and the bytes of the command and result phases.
 
 use super::{
-    command::{Command, MAX_COMMAND, MAX_RESULT},
-    data::DataCommand,
+    command::{Command, Direction, MAX_COMMAND, MAX_RESULT},
+    data::{Counts, DataCommand},
     registers::msr,
+    time::Nanoseconds,
 };
 
 /// What the chip is doing, with all that this phase needs.
@@ -16,6 +17,8 @@ pub(super) enum Phase {
     Command(CommandPhase),
     /// Moves data.
     Execution(DataCommand),
+    /// Is over, and has not shown that yet ([`EndDelay`](super::config::EndDelay)).
+    Ending(Ending),
     /// Has bytes to be fetched, which are in [`Dialogue::result`].
     Result(ResultPhase),
     /// Is held in reset by the DOR, or powered down, and accepts nothing.
@@ -29,6 +32,20 @@ pub(super) struct CommandPhase {
     pub command: &'static Command,
     /// Bytes that have come, the command byte among them.
     pub received: u32,
+}
+
+/// A data command that is over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ending {
+    /// ST0, ST1, ST2, C, H, R and N.
+    pub result: [u8; 7],
+    /// The direction of the data that it moved; `None` when it moved none.
+    pub direction: Option<Direction>,
+    pub counts: Counts,
+    /// Its data moved without DMA, which the MSR shows.
+    pub non_dma: bool,
+    /// When the result phase begins.
+    pub due: Nanoseconds,
 }
 
 #[derive(Clone, Debug)]
@@ -74,6 +91,9 @@ impl Dialogue {
             Phase::Idle => msr::REQUEST,
             Phase::Command(_) => msr::REQUEST | msr::BUSY,
             Phase::Execution(_) => msr::BUSY,
+            Phase::Ending(Ending { non_dma: false, .. }) => msr::BUSY,
+            Phase::Ending(Ending { direction: Some(Direction::ToHost), .. }) => msr::BUSY | msr::NON_DMA | msr::TO_HOST,
+            Phase::Ending(_) => msr::BUSY | msr::NON_DMA,
             Phase::Result(_) => msr::REQUEST | msr::TO_HOST | msr::BUSY,
         }
     }

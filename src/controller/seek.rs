@@ -55,9 +55,9 @@ pub(super) struct Seek {
     /// The drive that was selected when the seek started: the select lines are the DOR's.
     pub drive: u8,
     pub direction: StepDirection,
-    /// Steps that are to come, 1 to 255.
+    /// Steps that are to come, 0 to 255. With 0, the end alone is to come.
     pub steps: u8,
-    /// When the next step is due.
+    /// When the next step, or the end, is due.
     pub due: Nanoseconds,
     /// Between two steps.
     pub interval: Nanoseconds,
@@ -87,7 +87,7 @@ pub(super) struct SeekEnd {
 impl Seek {
     /// Returns when the last step is made.
     fn last_step(&self) -> Nanoseconds {
-        self.due + Nanoseconds::from(self.steps - 1) * self.interval
+        self.due + Nanoseconds::from(self.steps.saturating_sub(1)) * self.interval
     }
 }
 
@@ -97,6 +97,8 @@ pub(super) struct Stepper<'a> {
     pub registers: &'a mut RegisterFile,
     /// With timing: the deadlines of the drives, and the time between two steps.
     pub timing: Option<(&'a mut Mechanics, Nanoseconds)>,
+    /// Without timing: how long the end of a command is delayed, if it is.
+    pub end_delay: Option<Nanoseconds>,
     pub now: Nanoseconds,
 }
 
@@ -143,8 +145,10 @@ impl SeekControl {
 
     /// Carries RELATIVE SEEK out: by `steps` steps, whatever PCN is (§3.18).
     ///
-    /// 0 makes no step (not established: the data sheet may mean 256). An absent drive never reports track 0, so that none
-    /// is passed.
+    /// 0 makes no step (not established: the data sheet may mean 256). Toward the spindle all pulses go out, also those that
+    /// find the head at its stop: the chip has no sensor there, and PCN counts them. Outward the chip reads TRK0 before each
+    /// pulse, as EC shows, so that those that would pass track 0 are not made (not established; with SRT = 0 they would take
+    /// 4 s, longer than drivers wait). An absent drive never reports track 0, so that none is passed.
     pub(super) fn relative_seek(
         &mut self,
         unit: u8,
@@ -153,16 +157,17 @@ impl SeekControl {
         stepper: &mut Stepper<'_>,
     ) -> Ended {
         let present = self.cylinders[usize::from(unit)];
-        let (cylinder, passes_track_0) = match direction {
-            StepDirection::In => (present.wrapping_add(steps), false),
+        let (cylinder, pulses) = match direction {
+            StepDirection::In => (present.wrapping_add(steps), steps),
             StepDirection::Out => {
-                let passes = stepper.selected().is_some_and(|drive| drive.steps_to_track_0() < steps);
-                (present.wrapping_sub(steps), passes)
+                let to_track_0 = stepper.selected().map_or(steps, Drive::steps_to_track_0);
+                (present.wrapping_sub(steps), steps.min(to_track_0))
             }
         };
+        let passes_track_0 = pulses < steps;
         let st0 = st0::SEEK_END | failure(passes_track_0);
         let end = SeekEnd { cylinder, st0, needs_track_0: false };
-        self.start(unit, direction, steps, Purpose::Command(end), stepper)
+        self.start(unit, direction, pulses, Purpose::Command(end), stepper)
     }
 
     /// Carries out the seek that EIS puts before a data command (§4.5). Returns the number of its steps.
@@ -209,8 +214,13 @@ impl SeekControl {
             }
             (None, Purpose::Command(end)) => {
                 stepper.step(drive, direction, steps);
-                self.end(unit, drive, end, stepper);
-                true
+                let Some(delay) = stepper.end_delay.filter(|_| stepper.timing.is_none()) else {
+                    self.end(unit, drive, end, stepper);
+                    return true;
+                };
+                let due = stepper.now + delay;
+                *seek = Some(Seek { drive, direction, steps: 0, due, interval: delay, purpose });
+                false
             }
         }
     }
@@ -220,14 +230,16 @@ impl SeekControl {
         let mut ended = false;
         for unit in 0..4 {
             let Some(seek) = self.seeks[usize::from(unit)].filter(|seek| seek.due <= stepper.now) else { continue };
-            let cylinder = &mut self.cylinders[usize::from(unit)];
-            *cylinder = match seek.direction {
-                StepDirection::In => cylinder.saturating_add(1),
-                StepDirection::Out => cylinder.saturating_sub(1),
-            };
-            let left = Seek { steps: seek.steps - 1, due: seek.due + seek.interval, ..seek };
+            let left = Seek { steps: seek.steps.saturating_sub(1), due: seek.due + seek.interval, ..seek };
             self.seeks[usize::from(unit)] = Some(left).filter(|left| left.steps > 0);
-            stepper.step(seek.drive, seek.direction, 1);
+            if seek.steps > 0 {
+                let cylinder = &mut self.cylinders[usize::from(unit)];
+                *cylinder = match seek.direction {
+                    StepDirection::In => cylinder.saturating_add(1),
+                    StepDirection::Out => cylinder.saturating_sub(1),
+                };
+                stepper.step(seek.drive, seek.direction, 1);
+            }
             if let (0, Purpose::Command(end)) = (left.steps, seek.purpose) {
                 self.end(unit, seek.drive, end, stepper);
                 ended = true;

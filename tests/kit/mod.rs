@@ -5,7 +5,7 @@
 pub mod disk;
 pub mod floppy;
 
-use std::{error::Error, fmt, ops::Deref};
+use std::{error::Error, fmt, ops::Deref, time::Duration};
 
 use vm_fdc::{
     Controller, ControllerBuilder, FloppyDrive, Interrupt, ReadRegister, Timing, WriteRegister,
@@ -96,12 +96,14 @@ impl<M: GuestMemory + AsRef<[u8]> + AsMut<[u8]>> Dma for AtDma<M> {
 /// The I/O ports of a PC: the floppy controller and the DMA controllers, with memory behind them.
 pub struct Bus<D = AtDma<Vec<u8>>> {
     pub fdc: Controller<Irq, D>,
+    /// The ends that are delayed without timing come, as with a VM monitor that follows `next_event`.
+    pub follows: bool,
 }
 
 impl<D: Dma> Bus<D> {
     pub fn new(builder: ControllerBuilder, dma: D) -> Self {
         let builder = if IN_TIME { builder.timing(Timing::Authentic) } else { builder };
-        Self { fdc: builder.interrupt(Irq::default()).dma(dma).build().expect("the drives can be wired") }
+        Self { fdc: builder.interrupt(Irq::default()).dma(dma).build().expect("the drives can be wired"), follows: !IN_TIME }
     }
 
     #[inline]
@@ -110,7 +112,13 @@ impl<D: Dma> Bus<D> {
             self.wait();
         }
         match ReadRegister::at(port.wrapping_sub(Controller::PRIMARY)) {
-            Some(register) => self.fdc.read(register),
+            Some(register) => {
+                let value = self.fdc.read(register);
+                if register == ReadRegister::Fifo {
+                    self.follow();
+                }
+                value
+            }
             None => self.fdc.dma_mut().read_port(port).unwrap_or(0xFF),
         }
     }
@@ -119,11 +127,24 @@ impl<D: Dma> Bus<D> {
     pub fn write(&mut self, port: u16, value: u8) {
         if let Some(register) = WriteRegister::at(port.wrapping_sub(Controller::PRIMARY)) {
             self.fdc.write(register, value);
+            if register == WriteRegister::Fifo {
+                self.follow();
+            }
         } else if self.fdc.dma_mut().write_port(port, value) {
             self.fdc.service_dma();
         }
         if IN_TIME {
             self.wait();
+        }
+    }
+
+    /// Lets the ends that are delayed come, as a VM monitor does that follows `next_event`. Waits for a host are longer.
+    #[inline]
+    pub fn follow(&mut self) {
+        if self.follows {
+            while let Some(event) = self.fdc.next_event().filter(|&event| event <= Duration::from_millis(1)) {
+                self.fdc.advance(event);
+            }
         }
     }
 
@@ -314,6 +335,7 @@ impl<D: Dma> Guest<D> {
 
     /// Fetches result bytes for as long as there are some.
     pub fn reply(&mut self) -> Reply {
+        self.bus.follow();
         let mut reply = Reply::default();
         while self.bus.read(MSR) & (HAS_BYTE | BUSY) == HAS_BYTE | BUSY {
             let byte = self.bus.read(FIFO);
@@ -434,6 +456,7 @@ impl<D: Dma> Guest<D> {
             if status != 0xF0 || self.bus.fdc.read_string(piece) != piece.len() {
                 return Err(DriverError::NotReady(status));
             }
+            self.bus.follow();
         }
         self.end_of_pio()
     }
@@ -446,6 +469,7 @@ impl<D: Dma> Guest<D> {
             if status != 0xB0 || self.bus.fdc.write_string(piece) != piece.len() {
                 return Err(DriverError::NotReady(status));
             }
+            self.bus.follow();
         }
         self.end_of_pio()
     }

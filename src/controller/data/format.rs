@@ -16,6 +16,9 @@ pub(super) const ID_BYTES: usize = 4;
 /// ID fields that a FORMAT TRACK can ask for: SC is a byte.
 pub(in crate::controller) const MAX_ID_BYTES: usize = ID_BYTES * u8::MAX as usize;
 
+/// A drive that turns 2 % slow has room for so much more: one byte in 50 (§9.7: up to 1.5 to 2 %).
+const SLOW_DRIVE: usize = 50;
+
 /// The ID fields that the host has given for a track.
 #[derive(Clone, Debug)]
 pub(in crate::controller) struct FormatIds(pub [u8; MAX_ID_BYTES]);
@@ -64,29 +67,46 @@ impl Format {
         self.wanted.is_none_or(|wanted| self.received < wanted)
     }
 
-    /// Returns the bytes from the index hole to the first sector, and from the start of a sector to the next one.
-    pub(super) fn layout(&self, recording: Recording) -> (usize, usize) {
+    /// Returns the bytes from the index hole to the first sector, and from the start of a sector to the next one, on a track of
+    /// `capacity` bytes.
+    pub(super) fn layout(&self, recording: Recording, capacity: usize) -> (usize, usize) {
         let layout = TrackLayout::of(recording.encoding);
-        (layout.before_first, layout.pitch(sector_size(self.size_code).unwrap_or(0), self.gap_3.into()))
+        let pitch = layout.pitch(sector_size(self.size_code).unwrap_or(0), self.gap_3.into());
+        let sectors = self.wanted.map_or(0, usize::from) / ID_BYTES;
+        // A track that is longer than a revolution is written by a drive that turns slower: its sectors stand closer here.
+        let fitting = capacity.saturating_sub(layout.before_first) / sectors.max(1);
+        (layout.before_first, pitch.min(fitting.max(1)))
     }
 
     /// Works out how many ID fields the track under the head takes, and returns their bytes.
-    pub(super) fn measure(&mut self, recording: Recording, head: &Head<'_>) -> usize {
-        let wanted = ID_BYTES * self.fitting_sectors(recording, head);
+    pub(super) fn measure(&mut self, recording: Recording, head_number: u8, head: &Head<'_>) -> usize {
+        let wanted = ID_BYTES * self.fitting_sectors(recording, head_number, head);
         self.wanted = Some(wanted as u16);
         wanted
     }
 
     /// Returns how many of the sectors fit between two index pulses. The second pulse ends the command, over whatever is
     /// being written (its status is not established).
-    fn fitting_sectors(&self, recording: Recording, head: &Head<'_>) -> usize {
-        if sector_size(self.size_code).is_none() {
-            return 0;
+    ///
+    /// As many sectors of the same size as the track has now fit, whatever the gap: they did when it was written. Of others
+    /// fit those that a slow drive has room for: drives turn up to 2 % slow, and tools count on it (§9.7).
+    fn fitting_sectors(&self, recording: Recording, head_number: u8, head: &Head<'_>) -> usize {
+        let Some(size) = sector_size(self.size_code) else { return 0 };
+        let Recording { rate, encoding } = recording;
+        let sectors = usize::from(self.sectors);
+        let same = head.track(head_number).is_some_and(|track| {
+            let of_size = |slot| track.sector(slot).is_some_and(|sector| sector.id.size_code == self.size_code);
+            head.reads(&track, rate, encoding) && track.len() == sectors && (0..sectors).all(of_size)
+        });
+        if same {
+            return sectors;
         }
-        let (before_first, pitch) = self.layout(recording);
-        let room = head.track_capacity(recording.rate, recording.encoding).saturating_sub(before_first);
+        let layout = TrackLayout::of(encoding);
+        let capacity = head.track_capacity(rate, encoding);
+        let room = (capacity + capacity / SLOW_DRIVE).saturating_sub(layout.before_first);
         // The gap behind the last sector may be cut short.
-        usize::from(self.sectors).min((room + usize::from(self.gap_3)) / pitch)
+        let gap_3 = usize::from(self.gap_3);
+        sectors.min((room + gap_3) / layout.pitch(size, gap_3))
     }
 
     /// Takes ID fields of the host, up to `end` of the `wanted` bytes. Returns whether terminal count came.

@@ -58,13 +58,13 @@ fn format_track(
         command.fail(st1::NOT_WRITABLE, 0);
         return RunOutcome::Ended;
     }
-    let wanted = format.measure(recording, head);
+    let wanted = format.measure(recording, command.head, head);
     let (received, terminal_count) = command.take_ids(ids, wanted, wanted, port);
     let complete = received >= wanted;
     if !complete && !terminal_count {
         return RunOutcome::Waiting;
     }
-    command.write_track(ids, head);
+    command.write_track(ids, complete, head);
     if complete {
         command.state = State::Ended;
     } else {

@@ -166,13 +166,19 @@ impl Driver<'_> {
             self.schedule.await_end(self.disk.recording, size);
             return self.command.account(run, piece, head);
         }
-        let offered = passed.min(piece.wanted);
+        let due = passed.min(piece.wanted);
+        if moved < due && piece.moved.bytes > 0 {
+            // The host moves what it can, and as often as it likes: only one that moves nothing is late.
+            self.command.account(run, piece, head);
+            return true;
+        }
         let to_host = self.command.direction() != Some(Direction::FromHost);
-        let limit = if to_host && offered == piece.wanted {
-            // What is in the FIFO at the end of a sector can wait for a revolution, as it can without time (not established).
+        let room = port.overrun_limit(to_host);
+        let limit = if to_host && due == piece.wanted && due - moved <= room {
+            // What the FIFO holds at the end of a sector can wait for a revolution, as it can without time (not established).
             self.disk.capacity
         } else {
-            port.overrun_limit(to_host)
+            room
         };
         if passed - moved > limit {
             let bad_data = run.bad_data || piece.short;
@@ -181,9 +187,10 @@ impl Driver<'_> {
             self.schedule.await_end(self.disk.recording, size);
             return true;
         }
-        self.schedule.host_is_served = to_host && offered == moved;
-        let next = match offered - moved {
-            0 => (moved + port.request_size()).min(piece.wanted),
+        self.schedule.host_is_served = to_host && due == moved;
+        let next = match due - moved {
+            0 if port.shows_bytes() => (moved + port.request_size()).min(piece.wanted),
+            0 => piece.wanted,
             // The host is asked again with each byte that passes, or would if the sector were longer.
             _ => passed + 1,
         };
@@ -202,8 +209,8 @@ impl Driver<'_> {
             self.command.fail(st1::NOT_WRITABLE, 0);
             return RunOutcome::Ended;
         }
-        let wanted = format.measure(self.disk.recording, head);
-        let (before_first, pitch) = format.layout(self.disk.recording);
+        let wanted = format.measure(self.disk.recording, self.command.head, head);
+        let (before_first, pitch) = format.layout(self.disk.recording, self.disk.capacity);
         if !self.schedule.index_awaited {
             self.schedule.index_awaited = true;
             self.schedule.await_index(self.disk, 1);
@@ -216,14 +223,14 @@ impl Driver<'_> {
         let (received, terminal_count) = self.command.take_ids(ids, asked, wanted, port);
         if received < due || terminal_count && received < wanted {
             if terminal_count {
-                self.command.write_track(ids, head);
+                self.command.write_track(ids, false, head);
             }
             self.command.fail(st1::OVERRUN, 0);
             self.schedule.await_byte(self.disk.recording, revolution);
             return RunOutcome::Ended;
         }
         if passed >= revolution {
-            self.command.write_track(ids, head);
+            self.command.write_track(ids, true, head);
             self.command.state = State::Ended;
             return RunOutcome::Ended;
         }

@@ -10,8 +10,8 @@ use super::v1::{
 use crate::{
     controller::{
         chip::Chip,
-        command::{self, Action, MAX_COMMAND, MAX_RESULT},
-        config::{Config, Timing},
+        command::{self, Action, DataAction, MAX_COMMAND, MAX_RESULT},
+        config::{Config, Delays, Timing},
         data::{
             Counts, DataCommand, State, Status,
             format::{FormatIds, MAX_ID_BYTES},
@@ -21,7 +21,7 @@ use crate::{
         },
         fifo::{Fifo, FifoSize, Pacing},
         mechanics::Mechanics,
-        phase::{CommandPhase, Phase, ResultPhase},
+        phase::{CommandPhase, Ending, Phase, ResultPhase},
         register_file::{Activity, RegisterFile},
         registers::{configure, perpendicular, st0, tdr},
         seek::{Purpose, Seek, SeekEnd},
@@ -29,6 +29,7 @@ use crate::{
         time::{MILLISECOND, Nanoseconds, REVOLUTION},
     },
     drive::{DriveStateV1, MediumId, StepDirection},
+    media::DataRate,
     saved_state::InvalidField,
 };
 
@@ -69,8 +70,8 @@ pub(in crate::controller) fn restore(
 ) -> Result<(Chip, [Option<DriveStateV1>; 4]), InvalidField> {
     let ControllerStateV1 { base: _, config, registers, settings, units, mechanics, clock_phase, phase, drives } =
         state;
-    let ConfigStateV1 { mode, empty_drive, timing, scan_commands } = config;
-    let config = Config { mode, empty_drive, timing, scan_commands };
+    let config = restore_config(config).map_err(|error| error.within("config"))?;
+    let timing = config.timing;
     let mut chip = Chip::new([const { None }; 4], config);
     chip.interface.now =
         EPOCH as u64 + u64::from(check("clock_phase", clock_phase, u64::from(clock_phase) < SECOND, "1 s or more")?);
@@ -96,6 +97,24 @@ pub(in crate::controller) fn restore(
     }
     restore_phase(&mut chip, phase).map_err(|error| error.within("phase"))?;
     Ok((chip, drives))
+}
+
+fn restore_config(state: ConfigStateV1) -> Result<Config, InvalidField> {
+    let ConfigStateV1 {
+        mode,
+        empty_drive,
+        timing,
+        scan_commands,
+        end_delay,
+        command_delay,
+        transfer_delay,
+        fifo_after_overrun,
+    } = state;
+    let delays = Delays {
+        command: at_most("command_delay", command_delay, Delays::LONGEST)?,
+        transfer: at_most("transfer_delay", transfer_delay, Delays::LONGEST)?,
+    };
+    Ok(Config { mode, empty_drive, timing, scan_commands, end_delay, delays, fifo_after_overrun })
 }
 
 fn direction(step_in: bool) -> StepDirection {
@@ -140,7 +159,7 @@ fn restore_settings(state: SettingsStateV1) -> Result<Settings, InvalidField> {
 }
 
 fn restore_mechanics(state: MechanicsStateV1, now: Nanoseconds) -> Result<Mechanics, InvalidField> {
-    let MechanicsStateV1 { poll_in, head_settled_in, at_speed_in, head_unloaded_in } = state;
+    let MechanicsStateV1 { poll_in, head_settled_in, at_speed_in, head_unloaded_in, slowing_for } = state;
     let mut mechanics = Mechanics {
         poll_due: poll_in.map(|remaining| deadline("poll_in", now, remaining)).transpose()?,
         head_unloaded_at: deadline("head_unloaded_in", now, head_unloaded_in)?,
@@ -149,6 +168,9 @@ fn restore_mechanics(state: MechanicsStateV1, now: Nanoseconds) -> Result<Mechan
     for drive in 0..4 {
         mechanics.head_settled_at[drive] = deadline("head_settled_in", now, head_settled_in[drive])?;
         mechanics.at_speed_at[drive] = deadline("at_speed_in", now, at_speed_in[drive])?;
+        if let Some(span) = slowing_for[drive] {
+            mechanics.slowing_since[drive] = Some(now - at_most("slowing_for", span, SECOND)?);
+        }
     }
     Ok(mechanics)
 }
@@ -160,7 +182,8 @@ fn restore_unit(
     chip: &Chip,
 ) -> Result<Option<Seek>, InvalidField> {
     check("unsensed", (), unsensed.is_none_or(|st0| st0 & 0b111 == number), "names another unit")?;
-    check("seek", (), seek.is_none() || chip.interface.mechanics.is_some(), "under way without timing")?;
+    let timed = chip.interface.mechanics.is_some();
+    check("seek", (), seek.is_none_or(|seek| (seek.steps > 0) == timed), "not in agreement with config.timing")?;
     seek.map(|seek| restore_seek(seek, chip.interface.now).map_err(|error| error.within("seek"))).transpose()
 }
 
@@ -169,8 +192,8 @@ fn restore_seek(state: SeekStateV1, now: Nanoseconds) -> Result<Seek, InvalidFie
     Ok(Seek {
         drive: at_most("drive", drive, 3)?,
         direction: direction(step_in),
-        steps: check("steps", steps, steps > 0, "no step is to come")?,
-        interval: at_most("interval", interval, LONGEST_STEP)?,
+        steps,
+        interval: at_most("interval", interval, if steps > 0 { LONGEST_STEP } else { Delays::LONGEST })?,
         due: now + at_most("due_in", due_in, interval)?,
         purpose: match end {
             None => Purpose::Implied,
@@ -194,6 +217,17 @@ fn restore_phase(chip: &mut Chip, state: PhaseStateV1) -> Result<(), InvalidFiel
             check("bytes", (), bytes.len() < command.length(), "more than the command is waiting for")?;
             chip.dialogue.command[..bytes.len()].copy_from_slice(&bytes);
             Phase::Command(CommandPhase { command, received: bytes.len() as u32 })
+        }
+        PhaseStateV1::Ending { command: bytes, result, sectors, bytes: moved, limit_met, due_in } => {
+            let action = restore_command(chip, &bytes).map_err(|error| error.within("ending"))?;
+            let command = DataCommand::new(action, &chip.dialogue.command, DataRate::Kbps250, false, None);
+            Phase::Ending(Ending {
+                result,
+                direction: command.direction(),
+                counts: Counts { sectors, bytes: moved, limit_met },
+                non_dma: !chip.settings.specify.uses_dma() && command.direction().is_some(),
+                due: chip.interface.now + at_most("ending.due_in", due_in, Delays::LONGEST)?,
+            })
         }
         PhaseStateV1::Result { bytes, interrupts } => {
             check("bytes", (), (1..=MAX_RESULT).contains(&bytes.len()), "not 1 to 10")?;
@@ -223,27 +257,22 @@ fn restore_execution(chip: &mut Chip, state: ExecutionStateV1) -> Result<DataCom
         st2,
         sectors,
         bytes: moved,
+        limit_met,
         medium,
         operation,
         fifo,
         waited,
         schedule,
     } = state;
-    let row = command::decode(
-        *bytes.first().ok_or_else(|| InvalidField::new("command", "no bytes"))?,
-        chip.config.scan_commands,
-    );
-    check("command", (), bytes.len() == row.length() && bytes.len() <= MAX_COMMAND, "not all bytes of one command")?;
-    chip.dialogue.command[..bytes.len()].copy_from_slice(&bytes);
+    let action = restore_command(chip, &bytes)?;
     let schedule = restore_schedule(schedule, chip)?;
-    let Action::Data(action) = row.action else { return Err(InvalidField::new("command", "no data command")) };
     let mut command = DataCommand::new(action, &chip.dialogue.command, rate, false, schedule);
     let size_code = command.id.size_code;
     restore_operation(chip, &mut command.operation, operation).map_err(|error| error.within("operation"))?;
     command.head = at_most("head", head, 1)?;
     command.status =
         Status { st0: check("st0", st0, st0 & !(st0::ABNORMAL | st0::SEEK_END) == 0, "neither IC nor SE")?, st1, st2 };
-    command.counts = Counts { sectors, bytes: moved };
+    command.counts = Counts { sectors, bytes: moved, limit_met };
     command.medium = medium.map(restore_medium_id).transpose().map_err(|error| error.within("medium"))?;
     command.id = match command.operation {
         Operation::ReadId | Operation::Format(_) => id,
@@ -253,6 +282,18 @@ fn restore_execution(chip: &mut Chip, state: ExecutionStateV1) -> Result<DataCom
     chip.data_path.fifo = restore_fifo(chip, fifo).map_err(|error| error.within("fifo"))?;
     chip.data_path.waited = Duration::from_nanos(at_most("waited", waited, REVOLUTION)?);
     Ok(command)
+}
+
+/// Restores the bytes of the command phase of a data command.
+fn restore_command(chip: &mut Chip, bytes: &[u8]) -> Result<DataAction, InvalidField> {
+    let opcode = bytes.first().ok_or_else(|| InvalidField::new("command", "no bytes"))?;
+    let row = command::decode(*opcode, chip.config.scan_commands);
+    check("command", (), bytes.len() == row.length() && bytes.len() <= MAX_COMMAND, "not all bytes of one command")?;
+    chip.dialogue.command[..bytes.len()].copy_from_slice(bytes);
+    match row.action {
+        Action::Data(action) => Ok(action),
+        _ => Err(InvalidField::new("command", "no data command")),
+    }
 }
 
 fn restore_medium_id(state: MediumIdStateV1) -> Result<MediumId, InvalidField> {

@@ -22,7 +22,7 @@ use crate::{
         },
         fifo::{Fifo, Pacing},
         mechanics::Mechanics,
-        phase::{CommandPhase, Phase, ResultPhase},
+        phase::{CommandPhase, Ending, Phase, ResultPhase},
         register_file::{Activity, RegisterFile},
         seek::{Purpose, Seek, SeekControl, SeekEnd},
         settings::Settings,
@@ -33,14 +33,23 @@ use crate::{
 
 /// Saves the chip, with the states of its drives.
 pub(in crate::controller) fn save(chip: &Chip, base: u16, drives: [Option<DriveStateV1>; 4]) -> ControllerStateV1 {
-    let Config { mode, empty_drive, timing, scan_commands } = chip.config;
+    let Config { mode, empty_drive, timing, scan_commands, end_delay, delays, fifo_after_overrun } = chip.config;
     let Settings { specify, configure, precompensation_start, lock, perpendicular, last_track_length } =
         chip.settings.clone();
     let now = chip.interface.now;
     let until = |moment: Nanoseconds| moment.saturating_sub(now);
     ControllerStateV1 {
         base,
-        config: ConfigStateV1 { mode, empty_drive, timing, scan_commands },
+        config: ConfigStateV1 {
+            mode,
+            empty_drive,
+            timing,
+            scan_commands,
+            end_delay,
+            command_delay: delays.command,
+            transfer_delay: delays.transfer,
+            fifo_after_overrun,
+        },
         registers: save_registers(&chip.interface.registers),
         settings: SettingsStateV1 {
             specify: specify.0,
@@ -52,12 +61,14 @@ pub(in crate::controller) fn save(chip: &Chip, base: u16, drives: [Option<DriveS
         },
         units: save_units(&chip.interface.seeks, now),
         mechanics: chip.interface.mechanics.as_ref().map(|mechanics| {
-            let Mechanics { poll_due, head_settled_at, at_speed_at, head_unloaded_at } = mechanics;
+            let Mechanics { poll_due, head_settled_at, at_speed_at, head_unloaded_at, slowing_since } = mechanics;
+            let slowing_for = |since: Option<Nanoseconds>| since.map(|since| now - since).filter(|&span| span < SECOND);
             MechanicsStateV1 {
                 poll_in: poll_due.map(until),
                 head_settled_in: head_settled_at.map(until),
                 at_speed_in: at_speed_at.map(until),
                 head_unloaded_in: until(*head_unloaded_at),
+                slowing_for: slowing_since.map(slowing_for),
             }
         }),
         clock_phase: (now % SECOND) as u32,
@@ -70,6 +81,14 @@ pub(in crate::controller) fn save(chip: &Chip, base: u16, drives: [Option<DriveS
             Phase::Result(ResultPhase { length, fetched, interrupts }) => PhaseStateV1::Result {
                 bytes: chip.dialogue.result[*fetched as usize..*length as usize].to_vec(),
                 interrupts: *interrupts && *fetched == 0,
+            },
+            Phase::Ending(Ending { result, direction: _, counts, non_dma: _, due }) => PhaseStateV1::Ending {
+                command: command_bytes(chip),
+                result: *result,
+                sectors: counts.sectors,
+                bytes: counts.bytes,
+                limit_met: counts.limit_met,
+                due_in: until(*due),
             },
             Phase::Execution(command) => PhaseStateV1::Execution(Box::new(save_execution(chip, command))),
         },
@@ -121,15 +140,20 @@ fn save_units(seeks: &SeekControl, now: Nanoseconds) -> [UnitStateV1; 4] {
     })
 }
 
+/// Returns the bytes of the command phase of the command under way.
+fn command_bytes(chip: &Chip) -> Vec<u8> {
+    let length = command::decode(chip.dialogue.command[0], chip.config.scan_commands).length();
+    chip.dialogue.command[..length].to_vec()
+}
+
 fn save_execution(chip: &Chip, command: &DataCommand) -> ExecutionStateV1 {
     let DataCommand { operation, recording, unit: _, head, id, state, status, counts, activity: _, medium, schedule } =
         command;
     let Status { st0, st1, st2 } = *status;
-    let Counts { sectors, bytes } = *counts;
+    let Counts { sectors, bytes, limit_met } = *counts;
     let Fifo { bytes: fifo, start, end, request_left, wanted, size: _, pacing } = &chip.data_path.fifo;
-    let length = command::decode(chip.dialogue.command[0], chip.config.scan_commands).length();
     ExecutionStateV1 {
-        command: chip.dialogue.command[..length].to_vec(),
+        command: command_bytes(chip),
         rate: recording.rate,
         head: *head,
         id: *id,
@@ -145,6 +169,7 @@ fn save_execution(chip: &Chip, command: &DataCommand) -> ExecutionStateV1 {
         st2,
         sectors,
         bytes,
+        limit_met,
         medium: medium.map(|id| MediumIdStateV1 { drive: id.drive(), media_count: id.count() }),
         operation: match operation {
             Operation::ReadId => OperationStateV1::Other,

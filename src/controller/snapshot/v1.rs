@@ -3,7 +3,7 @@
 #[cfg(feature = "serde")]
 use crate::saved_state::bytes;
 use crate::{
-    controller::config::{EmptyDrive, InterfaceMode, Timing},
+    controller::config::{EmptyDrive, EndDelay, FifoAfterOverrun, InterfaceMode, Timing},
     drive::{DriveStateV1, MediumStateV1},
     media::{DataRate, SectorId},
 };
@@ -47,6 +47,14 @@ pub struct ConfigStateV1 {
     pub timing: Timing,
     /// The SCAN commands execute.
     pub scan_commands: bool,
+    /// Which commands end later than the access that completes them.
+    pub end_delay: EndDelay,
+    /// How long the end of a command is delayed, at most 1 s.
+    pub command_delay: u64,
+    /// How long the end of a transfer without DMA is delayed, at most 1 s.
+    pub transfer_delay: u64,
+    /// What becomes of the bytes in the FIFO after an overrun.
+    pub fifo_after_overrun: FifoAfterOverrun,
 }
 
 /// The latches behind the registers (§1), version 1.
@@ -105,7 +113,7 @@ pub struct UnitStateV1 {
     pub ready_change: bool,
     /// ST0 of a seek that ended and has not been sensed.
     pub unsensed: Option<u8>,
-    /// A seek under way, with [`Timing::Authentic`].
+    /// A seek under way, with [`Timing::Authentic`]; without, one whose end is delayed.
     pub seek: Option<SeekStateV1>,
 }
 
@@ -117,11 +125,11 @@ pub struct SeekStateV1 {
     pub drive: u8,
     /// The steps go toward the spindle.
     pub step_in: bool,
-    /// Steps that are to come, 1 to 255.
+    /// Steps that are to come, 1 to 255; 0 when the end alone is to come, without timing.
     pub steps: u8,
-    /// When the next step is due; at most `interval`.
+    /// Until the next step or the end; at most `interval`.
     pub due_in: u64,
-    /// Between two steps, at most 32 ms.
+    /// Between two steps, at most 32 ms; or the delay of the end, at most 1 s.
     pub interval: u64,
     /// What the seek leaves at its end; `None` for the implied seek of a data command.
     pub end: Option<SeekEndStateV1>,
@@ -151,6 +159,9 @@ pub struct MechanicsStateV1 {
     pub at_speed_in: [u64; 4],
     /// Until the head is unloaded.
     pub head_unloaded_in: u64,
+    /// By drive: how long its disk has slowed down since its motor was turned off, at most 1 s, after which it stands; `None`
+    /// while the motor is on, and when the disk stands.
+    pub slowing_for: [Option<u64>; 4],
 }
 
 /// What the chip does, version 1.
@@ -170,6 +181,22 @@ pub enum PhaseStateV1 {
     },
     /// Moves data.
     Execution(Box<ExecutionStateV1>),
+    /// Has a data command that is over, and does not show that yet.
+    Ending {
+        /// The bytes of the command phase.
+        #[cfg_attr(feature = "serde", serde(with = "short_bytes"))]
+        command: Vec<u8>,
+        /// ST0, ST1, ST2, C, H, R and N.
+        result: [u8; 7],
+        /// Sectors that were transferred whole.
+        sectors: u32,
+        /// Bytes that the host took or gave.
+        bytes: u32,
+        /// The medium cannot hold what was to be written.
+        limit_met: bool,
+        /// Until the result phase begins, at most 1 s.
+        due_in: u64,
+    },
     /// Has bytes to be fetched.
     Result {
         /// The bytes that are left, 1 to 10.
@@ -205,6 +232,8 @@ pub struct ExecutionStateV1 {
     pub sectors: u32,
     /// Bytes that the host took or gave.
     pub bytes: u32,
+    /// The medium cannot hold what was to be written.
+    pub limit_met: bool,
     /// The medium that the command works on, from when there first was one.
     pub medium: Option<MediumIdStateV1>,
     /// What only this operation keeps.

@@ -178,6 +178,7 @@ fn have(conversation: &Conversation, in_strings: bool) -> Seen {
         if in_strings {
             let fdc = &mut guest.bus.fdc;
             went = if reads { fdc.read_string(&mut data) } else { fdc.write_string(&data) };
+            guest.bus.follow();
         }
         let mut stopped = in_strings;
         for byte in &mut data[went..] {

@@ -24,7 +24,7 @@ const FILLER: u8 = 0xF6;
 
 const OK: [u8; 3] = [0x00, 0x00, 0x00];
 /// The medium or the drive cannot hold it.
-const REFUSED: [u8; 3] = [0x40, 0x00, 0x00];
+const REFUSED: [u8; 3] = [0x40, 0x02, 0];
 const MA: [u8; 3] = [0x40, 0x01, 0x00];
 const NW: [u8; 3] = [0x40, 0x02, 0x00];
 const ND: [u8; 3] = [0x40, 0x04, 0x00];
@@ -124,7 +124,6 @@ fn an_image_refuses_what_it_cannot_hold_and_is_as_it_was() {
     let table = [
         ("fewer sectors", short_gap(17), ids(CYLINDER, 0, 1..=17), 0),
         ("more sectors", short_gap(19), ids(CYLINDER, 0, 1..=19), 0),
-        ("gaps for which there is no room", [FORMAT, 0, 2, 18, 0xFF, FILLER], own.clone(), 0),
         ("smaller sectors", [FORMAT, 0, 1, 18, 0x1B, FILLER], own.clone(), 0),
         ("larger sectors", [FORMAT, 0, 3, 18, 0x1B, FILLER], own.clone(), 0),
         ("sectors of a size that there is not", [FORMAT, 0, 8, 18, 0x1B, FILLER], own.clone(), 0),
@@ -148,9 +147,45 @@ fn an_image_refuses_what_it_cannot_hold_and_is_as_it_was() {
             guest.bus.write(CCR, rate);
             let (_, reply) = format(&mut guest, dma, command, &ids);
             assert_eq!((reply.len(), reply[0] & 0xC0), (7, 0x40), "{what}, DMA: {dma}");
+            assert_eq!((reply[1], reply[2]), (0x02, 0), "{what}: NW says why");
             drive.release_image().unwrap();
             assert!(fs::read(file.path()).unwrap() == fs::read(fixture(FULL_DISK)).unwrap(), "{what}, DMA: {dma}");
         }
+    }
+}
+
+#[test]
+fn a_format_with_the_numbers_of_the_image_succeeds_whatever_its_gap() {
+    // §4.9, §9.7
+    for gap in [0x00, 0x1B, 0x6C, 0xFF] {
+        let (mut guest, drive, file) = guest_with_copy(Access::ReadWrite);
+        let (_, reply) = format(&mut guest, true, [FORMAT, 0, 2, 18, gap, FILLER], &ids(CYLINDER, 0, 1..=18));
+        assert_eq!(reply.status(), OK, "gap {gap:#04x}");
+        drive.release_image().unwrap();
+        let written = fs::read(file.path()).unwrap();
+        assert!(written[offset_in_file(0, 1)..][..18 * SECTOR].iter().all(|&byte| byte == FILLER));
+    }
+}
+
+#[test]
+fn tracks_that_need_a_slow_drive_are_formatted() {
+    // §9.7: as tools write them: 800K to 830K, 1.36M, 1.44M in a 1.2M drive, and Linux' D1040.
+    for (what, drive_type, rate, sectors, gap) in [
+        ("10 sectors at gap 2E", DriveType::Inch3_5Hd, 0b10, 10, 0x2E),
+        ("10 sectors in a 1.2M drive", DriveType::Inch5_25Hd, 0b01, 10, 0x2E),
+        ("17 sectors at gap 23", DriveType::Inch5_25Hd, 0b00, 17, 0x23),
+        ("18 sectors at gap 02", DriveType::Inch5_25Hd, 0b00, 18, 0x02),
+        ("21 sectors at gap 0C", DriveType::Inch3_5Hd, 0b00, 21, 0x0C),
+    ] {
+        let (mut guest, drive) = Guest::with_drive(drive_type);
+        drive.attach_medium(SectorDisk::unformatted(drive_type.form_factor(), 80)).unwrap();
+        guest.bus.write(CCR, rate);
+        let all = ids(0, 0, 1..=sectors);
+        let (taken, reply) = format(&mut guest, true, [FORMAT, 0, 2, sectors, gap, FILLER], &all);
+        assert_eq!((taken, reply.status()), (4 * usize::from(sectors), OK), "{what}");
+        let disk: Box<dyn std::any::Any> = drive.release_medium().unwrap();
+        let disk = disk.downcast::<SectorDisk>().unwrap();
+        assert_eq!(Medium::track(&*disk, 0, 0).unwrap().len(), usize::from(sectors), "{what}");
     }
 }
 
@@ -159,7 +194,7 @@ fn an_image_refuses_more_sectors_than_it_has_even_where_as_many_as_it_has_fit() 
     // §4.9; the status of sectors that do not fit is not established.
     let (mut guest, drive, file) = guest_with_copy(Access::ReadWrite);
     let (_, reply) = format(&mut guest, true, [FORMAT, 0, 2, 19, 0x6C, FILLER], &ids(CYLINDER, 0, 1..=19));
-    assert_eq!((reply[0], reply[1]), (0x40, 0));
+    assert_eq!((reply[0], reply[1]), (0x40, 0x02));
     drive.release_image().unwrap();
     assert!(fs::read(file.path()).unwrap() == fs::read(fixture(FULL_DISK)).unwrap());
 }

@@ -601,7 +601,7 @@ fn each_field_that_no_controller_can_have_is_refused_by_its_name() {
                 ("/mechanics".to_owned(), none.clone(), "mechanics"),
                 ("/mechanics/poll_in".to_owned(), 20_000_000_001u64.into(), "mechanics.poll_in"),
                 ("/units/0/seek".to_owned(), seek(4, 1, 0, 1), "units[0].seek.drive"),
-                ("/units/0/seek".to_owned(), seek(0, 0, 0, 1), "units[0].seek.steps"),
+                ("/units/0/seek".to_owned(), seek(0, 0, 0, 1), "units[0].seek"),
                 ("/units/0/seek".to_owned(), seek(0, 1, 2, 1), "units[0].seek.due_in"),
                 ("/units/0/seek".to_owned(), seek(0, 1, 0, u64::MAX), "units[0].seek.interval"),
                 (schedule.clone(), none, "phase.execution.schedule"),
