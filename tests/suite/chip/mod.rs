@@ -1,4 +1,4 @@
-//! The chip: its registers, its timing, and its behaviour under arbitrary and hostile traffic.
+//! The chip: registers, timing, overruns, string I/O, random and hostile traffic.
 
 use super::kit;
 
