@@ -1,11 +1,11 @@
-//! What a transfer costs, next to a plain copy of the same bytes in the same pieces, from a mapping of the same file.
+//! The cost of a transfer, compared with a copy of the same bytes in the same pieces from a mapping of the same file.
 //!
-//! A READ DATA or WRITE DATA is 32 port accesses, as a driver makes them: the MSR is asked before each of nine command
-//! and seven result bytes. CONFIGURE has turned implied seeks on, so that these are all the accesses to a whole disk.
-//! "own DMA" is a DMA channel of the VM monitor's own, which costs nothing but the copy; "8237A" is the one of this
-//! library, which the driver programs anew for each command with nine accesses more. The disk goes to a place of its
-//! size in guest memory, or, "one buffer", each piece to the same place, which then stays in the nearest cache. The image
-//! is mapped, as for the copy it is compared with, or "in memory", where each command that wrote is a write to the file.
+//! A READ DATA or WRITE DATA has 32 port accesses: the driver polls the MSR before each of nine command bytes and seven
+//! result bytes. CONFIGURE enables implied seeks, so there are no other accesses. "own DMA" is a DMA channel of the VM
+//! monitor that only copies. "8237A" is the channel of this library, which the driver programs for each command with nine
+//! more accesses. The disk is copied to an area of its size in guest memory. With "one buffer", all pieces are copied to
+//! the same area, which then stays in the nearest cache. The image is mapped, as in the copy. With "in memory", it is not,
+//! and each command that writes is a write to the file.
 
 #[path = "../tests/kit/mod.rs"]
 mod kit;
@@ -27,11 +27,11 @@ const TRACK: usize = 18 * SECTOR;
 const CYLINDER: usize = 2 * TRACK;
 const DISK: usize = 80 * CYLINDER;
 
-/// Where the disk has its place in guest memory, and how much memory that takes.
-const PLACE: usize = 0x10_0000;
+/// The address of the disk in guest memory, and the size of guest memory.
+const DISK_ADDRESS: usize = 0x10_0000;
 const MEMORY: usize = 0x30_0000;
 
-/// A 1.44M image in which no sector is like another.
+/// Returns a 1.44M image in which all sectors differ.
 fn disk() -> NamedTempFile {
     let mut file = NamedTempFile::new().expect("a temporary file");
     let words = (0u32..).flat_map(|n| n.wrapping_mul(0x9E37_79B9).to_le_bytes());
@@ -39,18 +39,18 @@ fn disk() -> NamedTempFile {
     file
 }
 
-/// Where the bytes of an image are.
+/// How an image accesses its file.
 #[derive(Clone, Copy, PartialEq)]
 enum Backing {
     Memory,
     Mapped,
 }
 
-/// A guest with the disk in its drive, and implied seeks on.
+/// Returns a guest with the disk in its drive, and implied seeks enabled.
 fn guest<D: Dma>(disk: &NamedTempFile, dma: D, backing: Backing) -> Guest<D> {
     let (mut guest, drive) = Guest::with_drive_and_dma(DriveType::Inch3_5Hd, dma);
     let options = ImageOptions::new(Access::ReadWrite);
-    // SAFETY: nothing writes to the temporary file or truncates it.
+    // SAFETY: nothing else writes to the temporary file or truncates it.
     #[allow(unsafe_code)]
     let options = if backing == Backing::Mapped { unsafe { options.with_mapping() } } else { options };
     drive.attach_image(disk.path(), options).expect("the image attaches");
@@ -59,7 +59,7 @@ fn guest<D: Dma>(disk: &NamedTempFile, dma: D, backing: Backing) -> Guest<D> {
     guest
 }
 
-/// A DMA controller that the VM monitor points to memory itself.
+/// A DMA controller whose address the VM monitor sets directly.
 struct OwnDma<'a> {
     memory: &'a mut [u8],
     address: usize,
@@ -110,27 +110,27 @@ impl Dma for OwnDma<'_> {
     }
 }
 
-/// A command that moves a piece of the disk, and where in memory that piece is.
+/// A command that moves a piece of the disk, and the address of the piece in memory.
 #[derive(Clone, Copy)]
 struct Piece {
     sectors: Sectors,
     address: usize,
 }
 
-/// The commands that move a disk in pieces of `bytes`, no piece across a boundary of 64 KiB in memory.
+/// Returns the commands that move a disk in pieces of `bytes`. No piece crosses a boundary of 64 KiB in memory.
 fn pieces(bytes: usize, one_buffer: bool) -> Vec<Piece> {
     let cylinders_a_page = 0x1_0000 / CYLINDER;
     let piece = |at: usize| {
         let (cylinder, within, sector) = (at / CYLINDER, at % CYLINDER, at / SECTOR);
-        let (head, record) = ((sector / 18 % 2) as u8, (sector % 18) as u8 + 1);
-        let sectors = Sectors { cylinder: cylinder as u8, head, record, bytes, end_of_track: 18 };
+        let (head, sector) = ((sector / 18 % 2) as u8, (sector % 18) as u8 + 1);
+        let sectors = Sectors { cylinder: cylinder as u8, head, sector, bytes, end_of_track: 18 };
         let place = cylinder / cylinders_a_page * 0x1_0000 + cylinder % cylinders_a_page * CYLINDER + within;
-        Piece { sectors, address: if one_buffer { PLACE } else { PLACE + place } }
+        Piece { sectors, address: if one_buffer { DISK_ADDRESS } else { DISK_ADDRESS + place } }
     };
     (0..DISK).step_by(bytes).map(piece).collect()
 }
 
-/// How a command gets its DMA: programmed through ports, or pointed to memory.
+/// Prepares DMA for a command: programs the 8237A through ports, or sets the address directly.
 fn through_8237a<D: Dma>(guest: &mut Guest<D>, mode: u8, piece: Piece) {
     guest.program_dma(mode, piece.address as u32, piece.sectors.bytes);
 }
@@ -140,7 +140,7 @@ fn own_dma(guest: &mut Guest<OwnDma<'_>>, _mode: u8, piece: Piece) {
     (dma.address, dma.count) = (piece.address, piece.sectors.bytes);
 }
 
-/// Reads the disk and compares it, then times that.
+/// Reads the disk and compares it, then measures the read.
 fn read_disk<D: Dma>(
     group: &mut BenchmarkGroup<'_, WallTime>,
     name: &str,
@@ -167,7 +167,7 @@ fn read_disk<D: Dma>(
     });
 }
 
-/// Times the writing of a disk, and compares what is on it then.
+/// Measures the write of a disk, then compares its contents.
 fn write_disk<D: Dma>(
     group: &mut BenchmarkGroup<'_, WallTime>,
     name: &str,
@@ -195,7 +195,7 @@ fn write_disk<D: Dma>(
     }
 }
 
-/// A whole disk, read and written in pieces of a cylinder and of a sector.
+/// Reads and writes a whole disk in pieces of a cylinder and of a sector.
 fn whole_disk(criterion: &mut Criterion) {
     for (name, bytes, one_buffer) in [
         ("by cylinder", CYLINDER, false),
@@ -204,7 +204,7 @@ fn whole_disk(criterion: &mut Criterion) {
         ("by sector, one buffer", SECTOR, true),
     ] {
         let (disk, pieces) = (disk(), pieces(bytes, one_buffer));
-        // One memory for all, for where it lies and how it is paged makes a difference.
+        // All benches share one memory, because its address and its pages affect the time.
         let mut memory = vec![0; MEMORY];
 
         let mut group = criterion.benchmark_group(format!("read disk {name}"));
@@ -251,14 +251,14 @@ fn whole_disk(criterion: &mut Criterion) {
     }
 }
 
-/// A track without DMA, byte by byte, with the MSR asked before each.
+/// Reads and writes a track without DMA, byte by byte. The driver polls the MSR before each byte.
 fn programmed_io(criterion: &mut Criterion) {
     let disk = disk();
     let expected = fs::read(disk.path()).expect("the image")[TRACK..2 * TRACK].to_vec();
     let mut memory = vec![0; MEMORY];
     let mut guest = guest(&disk, OwnDma::new(&mut memory), Backing::Mapped);
     guest.use_dma(false);
-    let track = Sectors { cylinder: 0, head: 1, record: 1, bytes: TRACK, end_of_track: 18 };
+    let track = Sectors { cylinder: 0, head: 1, sector: 1, bytes: TRACK, end_of_track: 18 };
     let mut data = vec![0; TRACK];
     let mut group = criterion.benchmark_group("track byte by byte");
     group.throughput(Throughput::Bytes(TRACK as u64));
@@ -276,7 +276,8 @@ fn programmed_io(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A whole disk without DMA, one command a cylinder, by string instructions of a track and of a sector.
+/// Reads and writes a whole disk without DMA, with one command for each cylinder, by string instructions of a track and of
+/// a sector.
 fn strings(criterion: &mut Criterion) {
     let (disk, cylinders) = (disk(), pieces(CYLINDER, false));
     let image = fs::read(disk.path()).expect("the image");
@@ -318,7 +319,7 @@ fn strings(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Commands and accesses that move no data to or from the guest.
+/// Performs commands and accesses that move no data of the guest.
 fn other(criterion: &mut Criterion) {
     let disk = disk();
     let mut guest = guest(&disk, AtDma::new(vec![0; MEMORY]), Backing::Mapped);
@@ -337,11 +338,11 @@ fn other(criterion: &mut Criterion) {
             black_box(guest.fetch::<7>().expect("it has a result"))
         });
     });
-    let ids: Vec<u8> = (1..=18).flat_map(|record| [0, 0, record, 2]).collect();
-    guest.bus.memory_mut()[PLACE..][..ids.len()].copy_from_slice(&ids);
+    let ids: Vec<u8> = (1..=18).flat_map(|sector| [0, 0, sector, 2]).collect();
+    guest.bus.memory_mut()[DISK_ADDRESS..][..ids.len()].copy_from_slice(&ids);
     guest.seek(0);
     let mut format_track = || {
-        guest.program_dma(DMA_WRITE_FLOPPY, PLACE as u32, ids.len());
+        guest.program_dma(DMA_WRITE_FLOPPY, DISK_ADDRESS as u32, ids.len());
         guest.send(&[0x4D, 0x00, 2, 18, 0x6C, 0xF6]).expect("the command is taken");
         black_box(guest.fetch::<7>().expect("it has a result"))
     };

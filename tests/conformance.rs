@@ -1,5 +1,5 @@
-//! The conformance checks: the media and the DMA channel of the library pass them, and each finds an implementation that
-//! breaks one of its rules.
+//! The conformance checks: the media and the DMA channel of the library pass them, and each check finds an implementation
+//! that breaks its rule.
 #![cfg(feature = "conformance")]
 
 use std::{fs, io, ops::Range};
@@ -16,7 +16,7 @@ use vm_fdc::{
     },
 };
 
-// Media that keep the contract
+// Media that follow the rules
 
 /// A disk of few cylinders, so that a check is quick.
 fn small() -> Geometry {
@@ -27,7 +27,7 @@ fn numbered(bytes: u64) -> Vec<u8> {
     (0..bytes).map(|n| (n / 512) as u8 ^ (n % 253) as u8).collect()
 }
 
-/// A file of so many bytes.
+/// Returns a file of this number of bytes.
 fn file(bytes: u64) -> NamedTempFile {
     let file = NamedTempFile::new().unwrap();
     fs::write(file.path(), numbered(bytes)).unwrap();
@@ -56,7 +56,7 @@ fn an_image_in_memory_passes_and_is_restored() {
 #[allow(unsafe_code)]
 fn an_image_that_is_mapped_passes_and_is_restored() {
     for access in [Access::ReadWrite, Access::ReadOnly, Access::Private] {
-        // SAFETY: nobody else knows the temporary file.
+        // SAFETY: only this test accesses the temporary file.
         let options = unsafe { ImageOptions::new(access).with_geometry(small()).with_mapping() };
         let (report, restored) = check_image(options);
         assert_eq!(report.sectors_read, 54);
@@ -89,7 +89,7 @@ fn a_sector_disk_passes() {
 }
 
 #[test]
-fn a_sector_disk_of_anything_passes() {
+fn an_irregular_sector_disk_passes() {
     let id = |sector, size_code| SectorId { cylinder: 7, head: 1, sector, size_code };
     let mut disk = SectorDisk::unformatted(FormFactor::Inch5_25, 40);
     assert_eq!(check_medium(&mut disk).unwrap(), MediumReport::default());
@@ -124,9 +124,9 @@ fn a_faulty_image_passes() {
     assert_eq!(check_medium(&mut disk).unwrap().sectors_written, 52);
 }
 
-// Media that break it
+// Media that break a rule
 
-/// What an implementation does wrong.
+/// A mistake of an implementation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Bug {
     PanicsOutside,
@@ -158,7 +158,7 @@ enum Bug {
     RawImageTooLong,
 }
 
-/// A raw image in memory as an embedder may have it, with a bug or without.
+/// A raw image in memory as a VM monitor can implement it, with a bug or without.
 struct Raw {
     bytes: Vec<u8>,
     scratch: Vec<u8>,
@@ -301,7 +301,7 @@ impl Medium for Raw {
     }
 
     fn commit(&mut self) -> io::Result<()> {
-        if self.has(Bug::FailsToCommit) { Err(io::Error::other("made to fail")) } else { Ok(()) }
+        if self.has(Bug::FailsToCommit) { Err(io::Error::other("a failure for the test")) } else { Ok(()) }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -333,7 +333,7 @@ impl Medium for Raw {
 }
 
 #[test]
-fn a_medium_of_an_embedder_passes() {
+fn a_medium_of_a_vm_monitor_passes() {
     let report = check_medium(&mut Raw::new(None)).unwrap();
     assert_eq!((report.sectors_written, report.formats, report.raw_image), (54, 2, true));
 }
@@ -385,7 +385,7 @@ fn a_violation_names_the_rule_and_the_place() {
 
 // DMA channels
 
-/// Where the buffer begins in memory.
+/// The address of the buffer.
 const BUFFER: usize = 0x1_0000;
 
 /// Channel 2 of the library's DMA controllers, programmed through its ports.
@@ -441,7 +441,7 @@ fn the_dma_controller_of_the_library_passes() {
     check_dma_channel(&mut At::new()).unwrap();
 }
 
-/// What a channel does wrong.
+/// A mistake of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wrong {
     PanicsOnNothing,
@@ -458,7 +458,7 @@ enum Wrong {
     GoesOnAfterTerminalCount,
 }
 
-/// A channel as an embedder may have it, which moves at most 100 bytes in a call, with a mistake or without.
+/// A channel as a VM monitor can implement it, with a mistake or without. It moves at most 100 bytes in a call.
 struct Simple {
     memory: Vec<u8>,
     /// Direction, position and bytes left; `None` while masked.
@@ -475,7 +475,7 @@ impl Simple {
         self.wrong == Some(wrong)
     }
 
-    /// Takes part of a transfer: where it is in memory, and what is to be answered.
+    /// Takes part of a transfer. Returns its address in memory, and the answer.
     fn run(&mut self, direction: DmaDirection, offered: usize) -> Option<(usize, Moved)> {
         assert!(!self.has(Wrong::PanicsOnNothing) || offered > 0, "nothing offered");
         let masked = if self.has(Wrong::MovesWhileMasked) { Some((direction, 0, 64)) } else { None };
@@ -551,7 +551,7 @@ impl DmaBench for Simple {
 }
 
 #[test]
-fn a_channel_of_an_embedder_passes() {
+fn a_channel_of_a_vm_monitor_passes() {
     check_dma_channel(&mut Simple::new(None)).unwrap();
 }
 

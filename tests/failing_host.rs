@@ -1,8 +1,8 @@
-//! A host whose calls fail: reads, syncs and unlocks that answer with an error, once or always, as those of a worn disk do.
-//! The calls of the C library that std uses are those of this file, which go on to the kernel where nothing else was
-//! planned. On Linux with x86-64, where they are known. A binary of its own, because the replacement is for a whole process.
+//! A host whose calls fail: reads, syncs and unlocks return an error, once or always, as with a defective disk. This file
+//! replaces the functions of the C library that std calls. Without a planned failure they call the kernel. It is a binary of
+//! its own, because the replacement is for a whole process, and only for Linux on x86-64.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
-#![allow(unsafe_code)] // To stand in for the C library.
+#![allow(unsafe_code)] // Replaces functions of the C library.
 
 mod kit;
 
@@ -19,20 +19,20 @@ use std::{
     time::Duration,
 };
 
-use kit::floppy::{Backing, SECTOR, byte_of, failure, fill, folder, guest, read};
+use kit::floppy::{Backing, SECTOR, attached, byte_of, failure, fill, folder, guest, read};
 use vm_fdc::{
     drive::{ReleaseError, SaveError},
     media::{Access, Durability, IfExists, ImageOptions},
 };
 
-/// What the host does instead of what it is asked for.
+/// The planned failures of the host.
 #[derive(Default)]
 struct Plan {
-    /// Places in a file that cannot be read, and how often.
+    /// Offsets in a file that cannot be read, and the number of failures.
     unreadable: Vec<(i64, u32)>,
-    /// The next syncs: what they wait for in milliseconds, and whether they fail.
+    /// The next syncs: their duration in milliseconds, and whether they fail.
     syncs: Vec<(u64, bool)>,
-    /// How many unlocks fail.
+    /// The number of unlocks that fail.
     unlocks: u32,
 }
 
@@ -43,7 +43,7 @@ fn plan() -> MutexGuard<'static, Plan> {
     PLAN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One test at a time has the host.
+/// Returns a lock, with which one test at a time plans failures.
 fn host() -> MutexGuard<'static, ()> {
     static HOST: Mutex<()> = Mutex::new(());
     let host = HOST.lock().unwrap_or_else(PoisonError::into_inner);
@@ -52,7 +52,7 @@ fn host() -> MutexGuard<'static, ()> {
 }
 
 fn fails() -> c_int {
-    // SAFETY: it is this thread's own.
+    // SAFETY: the pointer is to a variable of this thread.
     unsafe { *libc::__errno_location() = libc::EIO };
     -1
 }
@@ -64,7 +64,7 @@ extern "C" fn pread64(file: c_int, bytes: *mut c_void, count: usize, offset: i64
         *times -= u32::from(meant && *times < u32::MAX);
         meant
     });
-    // SAFETY: what the caller promises, in its order.
+    // SAFETY: the caller guarantees the arguments, which have the order of the system call.
     if bad {
         fails() as isize
     } else {
@@ -100,7 +100,7 @@ fn in_file(path: &Path, sector: usize) -> Vec<u8> {
     fs::read(path).unwrap()[sector * SECTOR..][..SECTOR].to_vec()
 }
 
-/// The host has lost what was in a sector, as it does with a page that it could not write.
+/// Overwrites a sector of the file, as a host loses a page that it could not write.
 fn lose(path: &Path, sector: usize) {
     let file = OpenOptions::new().write(true).open(path).unwrap();
     file.write_all_at(&[0; SECTOR], (sector * SECTOR) as u64).unwrap();
@@ -111,11 +111,9 @@ fn every_command(backing: Backing) -> ImageOptions {
 }
 
 #[test]
-fn what_a_failed_release_had_handed_over_is_handed_over_again() {
+fn a_repeated_release_writes_the_data_of_the_failed_release_again() {
     let _host = host();
-    let (_folder, path) = folder();
-    let (mut guest, drive) = guest();
-    drive.attach_image(&path, Access::ReadWrite).unwrap();
+    let (_folder, path, mut guest, drive) = attached();
     fill(&mut guest, 3, 0xFB).unwrap();
     plan().syncs = vec![(0, true)];
     assert!(matches!(drive.release_image(), Err(ReleaseError::UnmountFailed { .. })));
@@ -125,7 +123,7 @@ fn what_a_failed_release_had_handed_over_is_handed_over_again() {
 }
 
 #[test]
-fn a_command_that_is_to_last_fails_with_its_sync_and_is_tried_again() {
+fn a_durable_command_fails_with_its_sync_and_is_written_again() {
     let _host = host();
     for backing in [Backing::Memory, Backing::Mapped] {
         let (_folder, path) = folder();
@@ -141,7 +139,7 @@ fn a_command_that_is_to_last_fails_with_its_sync_and_is_tried_again() {
 }
 
 #[test]
-fn an_error_that_the_guest_is_told_is_one_for_the_manager_who_waits() {
+fn an_error_reported_to_the_guest_is_reported_to_a_waiting_manager() {
     let _host = host();
     for backing in [Backing::Memory, Backing::Mapped] {
         let (_folder, path) = folder();
@@ -154,7 +152,7 @@ fn an_error_that_the_guest_is_told_is_one_for_the_manager_who_waits() {
         thread::sleep(Duration::from_millis(100));
         failure(fill(&mut guest, 2000, 0xFC));
         flush.join().unwrap().unwrap_err();
-        // And the other way round: what fails for the manager is not forgotten over a command that ended well meanwhile.
+        // The reverse: a failure for the manager is kept even if a command succeeds in the meantime.
         plan().syncs = vec![(400, true), (0, false)];
         let manager = drive.clone();
         let flush = thread::spawn(move || manager.flush());
@@ -169,7 +167,7 @@ fn an_error_that_the_guest_is_told_is_one_for_the_manager_who_waits() {
 }
 
 #[test]
-fn a_file_that_cannot_be_unlocked_stays_attached_with_all_that_is_in_it() {
+fn a_file_that_cannot_be_unlocked_stays_attached_with_its_data() {
     let _host = host();
     for (backing, access) in [
         (Backing::Memory, Access::Private),
@@ -192,7 +190,7 @@ fn a_file_that_cannot_be_unlocked_stays_attached_with_all_that_is_in_it() {
 }
 
 #[test]
-fn a_sector_that_the_host_reads_at_the_third_try_does_not_hide_one_that_it_never_reads() {
+fn a_sector_read_at_the_third_try_does_not_hide_an_unreadable_sector() {
     // §4.12
     let _host = host();
     let (folder, path) = folder();
@@ -209,7 +207,7 @@ fn a_sector_that_the_host_reads_at_the_third_try_does_not_hide_one_that_it_never
 }
 
 #[test]
-fn a_block_of_an_image_that_cannot_be_read_at_the_attach_fails_by_itself() {
+fn a_sector_that_cannot_be_read_at_the_attach_fails_alone() {
     // §4.12
     let _host = host();
     let (_folder, path) = folder();
@@ -223,7 +221,7 @@ fn a_block_of_an_image_that_cannot_be_read_at_the_attach_fails_by_itself() {
 }
 
 #[test]
-fn the_guest_goes_on_while_a_release_waits_for_the_host() {
+fn the_guest_continues_while_a_release_waits_for_the_host() {
     let _host = host();
     for backing in [Backing::Memory, Backing::Mapped] {
         let (_folder, path) = folder();
@@ -234,7 +232,7 @@ fn the_guest_goes_on_while_a_release_waits_for_the_host() {
         let manager = drive.clone();
         let release = thread::spawn(move || manager.release_image());
         thread::sleep(Duration::from_millis(100));
-        // All of these are done before the sync is.
+        // All these commands complete before the sync.
         for sector in 0..100 {
             fill(&mut guest, sector, 0xEE).unwrap();
         }

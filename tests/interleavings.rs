@@ -1,6 +1,6 @@
-//! The locks between a guest and the managers of its drive, in thousands of interleavings of their steps. Built with
-//! `RUSTFLAGS="--cfg vm_fdc_shuttle"` only, which puts the locks under a scheduler that finds deadlocks, too.
-//! A binary of its own, because those locks work under that scheduler alone.
+//! The locks between a guest and the managers of its drive, in thousands of interleavings. It is built only with
+//! `RUSTFLAGS="--cfg vm_fdc_shuttle"`, which replaces the locks by those of a scheduler that also finds deadlocks. It is a
+//! binary of its own, because these locks work only under that scheduler.
 #![cfg(vm_fdc_shuttle)]
 
 mod kit;
@@ -22,7 +22,7 @@ use vm_fdc::{
     media::{DataRate, FormFactor, Mark, Medium, MediumError, SectorId, Track},
 };
 
-/// A disk whose sectors all hold its number, and whose host fails every third time.
+/// A disk whose sectors all contain its number. Every third flush fails.
 struct Disk {
     number: u8,
     bytes: Vec<u8>,
@@ -65,11 +65,11 @@ impl Medium for Disk {
 
     fn flush(&mut self) -> io::Result<()> {
         self.flushes += 1;
-        if self.flushes % 3 == 0 { Err(io::Error::other("every third time")) } else { Ok(()) }
+        if self.flushes % 3 == 0 { Err(io::Error::other("a failure for the test")) } else { Ok(()) }
     }
 }
 
-/// What has gone in and out, as an observer has seen it.
+/// The insertions and ejections that an observer received.
 #[derive(Default)]
 struct Seen {
     inserted: u32,
@@ -86,16 +86,16 @@ fn watch(drive: &FloppyDrive) -> Arc<Mutex<Seen>> {
             MediaEvent::Ejected { .. } => seen.ejected += 1,
             _ => {}
         }
-        assert!(matches!(seen.inserted - seen.ejected, 0 | 1), "in and out by turns");
+        assert!(matches!(seen.inserted - seen.ejected, 0 | 1), "each insertion is followed by its ejection");
         ControlFlow::Continue(())
     });
     seen
 }
 
-/// A guest that trusts the change line: while that is down, the disk is the one that it was.
+/// A guest that relies on the change line: while it is clear, the disk is the same.
 fn guest(guest: &mut Guest) {
     let read = |guest: &mut Guest| {
-        let read = guest.read_dma(Sectors { cylinder: 0, head: 0, record: 1, bytes: 512, end_of_track: 1 });
+        let read = guest.read_dma(Sectors { cylinder: 0, head: 0, sector: 1, bytes: 512, end_of_track: 1 });
         read.ok().map(|_| guest.buffer(512).to_vec())
     };
     let changed = |guest: &mut Guest| guest.bus.read(DIR) & 0x80 != 0;
@@ -104,20 +104,20 @@ fn guest(guest: &mut Guest) {
         let first = if changed(guest) { None } else { read(guest) };
         let second = read(guest);
         if let (Some(first), Some(second), false) = (first, second, changed(guest)) {
-            assert_eq!(first, second, "another disk came unseen");
+            assert_eq!(first, second, "a disk change without the change line");
             assert!(first.iter().all(|&byte| byte == first[0]), "a torn sector");
         }
-        // Into whatever is in, which keeps its number.
+        // Writes to any disk in the drive. The disk keeps its number.
         if let Some(sector) = read(guest) {
             guest.buffer_mut(512).copy_from_slice(&sector);
         }
     }
 }
 
-/// A manager that changes disks and asks about them.
+/// A manager that changes disks and queries the drive.
 fn manager(drive: &FloppyDrive, number: u8, attached: &AtomicU32, released: &AtomicU32) {
-    for turn in 0..2 {
-        if drive.attach_medium(Disk::new(number + turn)).is_ok() {
+    for round in 0..2 {
+        if drive.attach_medium(Disk::new(number + round)).is_ok() {
             attached.fetch_add(1, Relaxed);
         }
         _ = drive.flush();
@@ -151,13 +151,13 @@ fn scenario() {
 }
 
 #[test]
-fn in_no_interleaving_does_a_disk_come_unseen_or_an_outcome_lie() {
+fn in_every_interleaving_disk_changes_are_seen_and_outcomes_are_true() {
     check_random(scenario, 3_000);
     check_pct(scenario, 2_000, 3);
 }
 
 #[test]
-fn a_controller_can_go_at_any_moment() {
+fn a_controller_can_be_dropped_at_any_moment() {
     check_random(
         || {
             let (machine, drive) = Guest::with_drive(DriveType::Inch3_5Hd);

@@ -1,6 +1,6 @@
-//! The example `kvm`, run as a user runs it: SeaBIOS and what it boots, on a real processor. A host without KVM or without
-//! the images skips what needs them, and says so. A binary of its own, because the guests measure time and other tests beside
-//! them would make them late.
+//! The example `kvm` as a process: SeaBIOS and the disks that it boots, on a real processor. Without KVM or an image, the
+//! tests that need it are skipped with a message. It is a binary of its own, because the guests measure time, and tests that
+//! run at the same time would delay them.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 #[path = "../examples/kvm/selftest.rs"]
@@ -16,20 +16,20 @@ use std::{
 
 use tempfile::{NamedTempFile, TempDir};
 
-/// The status with which the example says that the host does not have what it needs.
+/// The exit status of the example if the host lacks something.
 const SKIPPED: i32 = 77;
 
-/// Of Debian's package `grub-rescue-pc`.
+/// The image of the Debian package `grub-rescue-pc`.
 const GRUB: &str = "/usr/lib/grub-rescue/grub-rescue-floppy.img";
 
-/// What the example did.
+/// The outcome of the example.
 struct Run {
     status: Option<i32>,
     out: String,
     err: String,
 }
 
-/// The example beside this test: `target/PROFILE/examples/`, this being in `target/PROFILE/deps/`.
+/// Runs the example in `target/PROFILE/examples/`; this test is in `target/PROFILE/deps/`.
 fn run(arguments: &[&str]) -> Run {
     let test = env::current_exe().expect("the path of this test");
     let profile = test.parent().and_then(Path::parent).expect("the folder of the profile");
@@ -40,7 +40,7 @@ fn run(arguments: &[&str]) -> Run {
     Run { status: status.code(), out: text(stdout), err: text(stderr) }
 }
 
-/// The same; `None`, with a message, where it cannot run.
+/// Runs the example with a guest. Prints a message and returns `None` if it cannot run here.
 fn run_guest(arguments: &[&str]) -> Option<Run> {
     let run = run(arguments);
     if run.status == Some(SKIPPED) {
@@ -51,7 +51,7 @@ fn run_guest(arguments: &[&str]) -> Option<Run> {
     Some(run)
 }
 
-/// Says what was skipped, also where the test runner hides what passing tests print.
+/// Prints a message, also if the test runner hides the output of tests that pass.
 fn say(line: &str) {
     io::stderr().write_all(line.as_bytes()).expect("standard error");
 }
@@ -77,7 +77,7 @@ fn assert_boots(image: &Path, expected: &str, limit: &str) {
     assert!(run.out.contains(expected), "{}", run.out);
 }
 
-/// What the self-test printed, and how many seconds it took.
+/// Checks the output of the self-test. Returns its duration in seconds.
 #[track_caller]
 fn assert_self_test(run: &Run) -> f64 {
     assert_eq!((run.status, run.err.as_str()), (Some(0), ""), "{}", run.out);
@@ -106,11 +106,11 @@ fn seabios_reads_and_writes_a_disk() {
 fn seabios_reads_and_writes_a_disk_in_the_time_of_a_real_drive() {
     let Some(run) = run_guest(&["--authentic"]) else { return };
     let seconds = assert_self_test(&run);
-    assert!(seconds > 2.0, "ten tracks of five turns a second take longer than {seconds} s");
+    assert!(seconds > 2.0, "ten tracks at five revolutions a second take longer than {seconds} s");
 }
 
 #[test]
-fn a_sector_that_is_not_as_it_was_written_is_found() {
+fn a_sector_with_wrong_data_is_reported() {
     let mut disk = selftest::disk();
     disk[(40 * 36 + 5) * 512 + 77] ^= 0x10;
     let mut file = NamedTempFile::new().expect("a temporary file");
@@ -150,14 +150,14 @@ fn a_guest_that_does_not_end_is_one_line_of_error() {
 }
 
 #[test]
-fn a_host_without_firmware_is_one_line_and_a_status_of_its_own() {
+fn a_host_without_firmware_is_one_line_and_its_own_status() {
     let folder = TempDir::new().expect("a temporary folder");
     let run = run(&["--bios", path(&folder.path().join("bios.bin"))]);
     assert_eq!((run.status, run.out.as_str(), run.err.lines().count()), (Some(SKIPPED), "", 1), "{}", run.err);
 }
 
 #[test]
-fn what_is_no_disk_is_one_line_of_error() {
+fn a_file_that_is_no_disk_is_one_line_of_error() {
     let folder = TempDir::new().expect("a temporary folder");
     let large = folder.path().join("large.img");
     fs::write(&large, vec![0; 1_474_561]).expect("a file");
@@ -169,7 +169,7 @@ fn what_is_no_disk_is_one_line_of_error() {
 }
 
 #[test]
-fn the_self_test_is_what_nasm_makes_of_its_source() {
+fn the_self_test_equals_the_output_of_nasm() {
     let folder = TempDir::new().expect("a temporary folder");
     let made = folder.path().join("selftest.bin");
     let nasm = Command::new("nasm").args(["-f", "bin", "-o"]).arg(&made).arg(fixture("selftest.asm")).output();

@@ -35,7 +35,7 @@ static uint32_t on_media(void *context, uint32_t event, uint32_t drive, const ch
     (void)context;
     printf("event: %s drive %u: %s\n", event == VM_FDC_MEDIA_INSERTED ? "inserted in" : "ejected from", (unsigned)drive,
            name ? name + 1 : "?");
-    return 1; /* more events, please */
+    return 1; /* continue the observation */
 }
 
 static void out(vm_fdc_t *vm, uint16_t port, uint8_t value)

@@ -1,5 +1,5 @@
-// The same in C++: handles that free themselves, guest memory behind functions, and a manager on another thread that
-// changes disks while the guest reads the boot sector through the registers.
+// The example boot_sector.c in C++: handles with destructors, guest memory behind functions, and a manager in another
+// thread that changes disks while the guest reads the boot sector through the registers.
 //
 //     c++ -std=c++11 -Iinclude examples/c/boot_sector.cpp target/release/libvm_fdc.a -lpthread -ldl -lm -o boot_sector
 //     ./boot_sector fixtures/dos-1440k.img /tmp/blank.img

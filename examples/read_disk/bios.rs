@@ -3,7 +3,7 @@
 
 use vm_fdc::media::{DataRate, SectorId};
 
-use crate::kit::{BUFFER, CCR, DMA_READ_FLOPPY, DriverError, FIFO, Guest, MSR};
+use crate::kit::{BUFFER, CCR, DMA_READ_FLOPPY, DriverError, FIFO, Guest, MSR, TO_HOST};
 
 const DRIVE: u8 = 0;
 /// Bytes that the 8237A reaches without a change of its page register.
@@ -102,20 +102,20 @@ impl Bios {
     /// Returns the number of sectors on a track, their size code, and their size in bytes.
     fn find_sectors(&mut self) -> Result<(u8, u8, usize), BiosError> {
         let first = self.read_id(0)?.ok_or(BiosError::NotFormatted)?;
-        let mut records = vec![first.sector];
+        let mut numbers = vec![first.sector];
         while let Some(id) = self.read_id(0)?
             && id != first
-            && records.len() < 0xFF
+            && numbers.len() < 0xFF
         {
             if (id.cylinder, id.head, id.size_code) != (first.cylinder, first.head, first.size_code) {
                 return Err(BiosError::Irregular);
             }
-            records.push(id.sector);
+            numbers.push(id.sector);
         }
-        records.sort_unstable();
-        let size = first.size().filter(|size| size * records.len() <= PAGE).ok_or(BiosError::Irregular)?;
-        match records.last() {
-            Some(&last) if records.iter().copied().eq(1..=last) => Ok((last, first.size_code, size)),
+        numbers.sort_unstable();
+        let size = first.size().filter(|size| size * numbers.len() <= PAGE).ok_or(BiosError::Irregular)?;
+        match numbers.last() {
+            Some(&last) if numbers.iter().copied().eq(1..=last) => Ok((last, first.size_code, size)),
             _ => Err(BiosError::Irregular),
         }
     }
@@ -162,8 +162,8 @@ impl Bios {
             disk.bytes.extend_from_slice(self.guest.buffer(length));
             return Ok(());
         }
-        for record in 1..=sectors {
-            if self.read(SectorId { sector: record, ..first }, record, sector_size)? {
+        for sector in 1..=sectors {
+            if self.read(SectorId { sector, ..first }, sector, sector_size)? {
                 disk.bytes.extend_from_slice(self.guest.buffer(sector_size));
             } else {
                 disk.bad.push(disk.bytes.len() / sector_size);
@@ -175,8 +175,8 @@ impl Bios {
 
     /// Performs READ DATA from sector `first` to sector `last` of the same track. Returns `false` if it failed.
     fn read(&mut self, first: SectorId, last: u8, length: usize) -> Result<bool, DriverError> {
-        let SectorId { cylinder, head, sector: record, size_code } = first;
-        let command = [0x46, head << 2 | DRIVE, cylinder, head, record, size_code, last, 0x1B, 0xFF];
+        let SectorId { cylinder, head, sector, size_code } = first;
+        let command = [0x46, head << 2 | DRIVE, cylinder, head, sector, size_code, last, 0x1B, 0xFF];
         if self.transfer == Transfer::Dma {
             self.guest.program_dma(DMA_READ_FLOPPY, BUFFER, length);
         }
@@ -199,7 +199,7 @@ impl Bios {
     /// Moves data from the FIFO to the buffer while there is data: a command that fails enters its result phase.
     fn fetch_data(&mut self, length: usize) {
         for place in 0..length {
-            if self.guest.bus.read(MSR) != 0xF0 {
+            if self.guest.bus.read(MSR) != TO_HOST {
                 return;
             }
             let byte = self.guest.bus.read(FIFO);
@@ -211,8 +211,8 @@ impl Bios {
     fn read_id(&mut self, head: u8) -> Result<Option<SectorId>, DriverError> {
         self.guest.send(&[0x4A, head << 2 | DRIVE])?;
         Ok(match *self.guest.reply() {
-            [st0, 0, 0, cylinder, head, record, size_code] if st0 & 0xC0 == 0 => {
-                Some(SectorId { cylinder, head, sector: record, size_code })
+            [st0, 0, 0, cylinder, head, sector, size_code] if st0 & 0xC0 == 0 => {
+                Some(SectorId { cylinder, head, sector, size_code })
             }
             _ => None,
         })

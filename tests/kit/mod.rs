@@ -1,9 +1,10 @@
-//! A guest's floppy driver, for tests, benches and examples. It speaks only ports, as a BIOS does, and knows nothing of
-//! the library behind them but the [`Bus`] that routes them.
-#![allow(dead_code)] // Each user needs a part of it.
+//! The floppy driver of a guest, for tests, benches and examples. It uses I/O ports only, as a BIOS does. Only the [`Bus`]
+//! knows the library behind the ports.
+#![allow(dead_code)] // Each user needs only a part.
 
 pub mod disk;
 pub mod floppy;
+pub mod status;
 
 use std::{error::Error, fmt, ops::Deref, time::Duration};
 
@@ -13,8 +14,8 @@ use vm_fdc::{
     drive::DriveType,
 };
 
-/// Whether this is the kit of the suite's module `in_time`: commands take the time of a real drive, which passes while the
-/// guest waits.
+/// True in the kit of the suite's module `in_time`: commands take the time of a real drive, which passes while the guest
+/// waits.
 pub const IN_TIME: bool = ends_with(module_path!(), "::in_time::kit");
 
 pub const DOR: u16 = 0x3F2;
@@ -25,21 +26,37 @@ pub const FIFO: u16 = 0x3F5;
 pub const DIR: u16 = 0x3F7;
 pub const CCR: u16 = 0x3F7;
 
-/// MSR: the controller waits for a byte of a command.
-pub const WANTS_BYTE: u8 = 0x80;
-/// MSR: RQM and DIO.
-pub const HAS_BYTE: u8 = 0xC0;
-/// MSR: the command is not over.
-pub const BUSY: u8 = 0x10;
+/// DOR: drive 0 is selected and its motor is on; not in reset; the DMA gate is open.
+pub const DOR_RUN: u8 = 0x1C;
+/// DOR: the same with the DMA gate shut.
+pub const DOR_GATE_SHUT: u8 = 0x14;
+/// DOR: the same as [`DOR_RUN`], but held in reset.
+pub const DOR_HELD: u8 = 0x18;
 
-/// Where the kit lets DMA go: a buffer that a 64 KiB page holds.
+/// MSR, RQM without DIO: the controller accepts a byte of a command.
+pub const WANTS_BYTE: u8 = 0x80;
+/// MSR, RQM and DIO: the controller has a byte for the host.
+pub const HAS_BYTE: u8 = 0xC0;
+/// MSR: a command is in progress.
+pub const BUSY: u8 = 0x10;
+/// MSR in the execution phase of a command without DMA: a byte of data is due to the host, or from it.
+pub const TO_HOST: u8 = 0xF0;
+pub const FROM_HOST: u8 = 0xB0;
+
+/// The address of the DMA buffer of the kit, which begins a 64 KiB page.
 pub const BUFFER: u32 = 0x1_0000;
 const MEMORY: usize = 0x4_0000;
 
-/// Mode of the DMA channel: single transfers, from the device to memory or the other way.
+/// Mode of DMA channel 2: single transfers from the device to memory, from memory to the device, or verify transfers.
 pub const DMA_READ_FLOPPY: u8 = 0x46;
 pub const DMA_WRITE_FLOPPY: u8 = 0x4A;
 pub const DMA_VERIFY: u8 = 0x42;
+
+/// Port of the status register of the first DMA controller.
+pub const DMA_STATUS: u16 = 0x08;
+/// Bits of the status register: the floppy controller requests DMA, and its channel reached terminal count.
+pub const CHANNEL_2_REQUEST: u8 = 0x40;
+pub const CHANNEL_2_TERMINAL_COUNT: u8 = 0x04;
 
 /// IRQ 6 as an interrupt controller sees it.
 #[derive(Debug, Default)]
@@ -53,7 +70,7 @@ impl Irq {
         self.high
     }
 
-    /// How many times the line has risen.
+    /// Returns how often the line rose.
     pub fn edges(&self) -> usize {
         self.edges
     }
@@ -61,13 +78,13 @@ impl Irq {
 
 impl Interrupt for Irq {
     fn set_level(&mut self, high: bool) {
-        assert!(self.high != high, "the pin is told of changes only");
+        assert!(self.high != high, "`set_level` is called for changes only");
         self.high = high;
         self.edges += usize::from(high);
     }
 }
 
-/// What is behind the DMA channel of the floppy controller: a DMA controller with ports, and memory.
+/// The device behind the DMA channel of the floppy controller: a DMA controller with ports, and memory.
 pub trait Dma: DmaChannel {
     fn read_port(&mut self, port: u16) -> Option<u8>;
     fn write_port(&mut self, port: u16, value: u8) -> bool;
@@ -93,7 +110,7 @@ impl<M: GuestMemory + AsRef<[u8]> + AsMut<[u8]>> Dma for AtDma<M> {
     }
 }
 
-/// The I/O ports of a PC: the floppy controller and the DMA controllers, with memory behind them.
+/// The I/O ports of a PC: the floppy controller, and the DMA controllers with memory behind them.
 pub struct Bus<D = AtDma<Vec<u8>>> {
     pub fdc: Controller<Irq, D>,
     /// The ends that are delayed without timing come, as with a VM monitor that follows `next_event`.
@@ -103,7 +120,10 @@ pub struct Bus<D = AtDma<Vec<u8>>> {
 impl<D: Dma> Bus<D> {
     pub fn new(builder: ControllerBuilder, dma: D) -> Self {
         let builder = if IN_TIME { builder.timing(Timing::Authentic) } else { builder };
-        Self { fdc: builder.interrupt(Irq::default()).dma(dma).build().expect("the drives can be wired"), follows: !IN_TIME }
+        Self {
+            fdc: builder.interrupt(Irq::default()).dma(dma).build().expect("the drives can be wired"),
+            follows: !IN_TIME,
+        }
     }
 
     #[inline]
@@ -148,7 +168,7 @@ impl<D: Dma> Bus<D> {
         }
     }
 
-    /// Time passes until the controller is ready for the guest: with a byte, for one, or with an interrupt of a seek.
+    /// Advances the time until the controller has or accepts a byte, or until a seek interrupts.
     fn wait(&mut self) {
         loop {
             let status = self.fdc.read(ReadRegister::MainStatus);
@@ -187,12 +207,12 @@ impl Reply {
         self.length += 1;
     }
 
-    /// C, H, R and N of a transfer's result.
+    /// Returns C, H, R and N of the result of a data command.
     pub fn id(&self) -> [u8; 4] {
         [self[3], self[4], self[5], self[6]]
     }
 
-    /// ST0, ST1 and ST2 of a transfer's result.
+    /// Returns ST0, ST1 and ST2 of the result of a data command.
     pub fn status(&self) -> [u8; 3] {
         [self[0], self[1], self[2]]
     }
@@ -218,12 +238,12 @@ impl<const N: usize> PartialEq<[u8; N]> for Reply {
     }
 }
 
-/// The controller did not do what a driver waits for.
+/// The controller did not do what the driver expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DriverError {
-    /// The MSR stayed as it is.
+    /// The MSR has this value, with which the driver cannot continue.
     NotReady(u8),
-    /// No interrupt came.
+    /// The controller did not interrupt.
     NoInterrupt,
     /// A command failed with this result.
     Failed(Reply),
@@ -241,56 +261,56 @@ impl fmt::Display for DriverError {
 
 impl Error for DriverError {}
 
-/// Sectors of one cylinder, as a driver asks for them.
+/// Sectors of one cylinder, as a driver requests them.
 #[derive(Clone, Copy, Debug)]
 pub struct Sectors {
     pub cylinder: u8,
     pub head: u8,
-    /// The first one, from 1.
-    pub record: u8,
-    /// How many bytes to move; the DMA controller counts them.
+    /// Number of the first sector, from 1.
+    pub sector: u8,
+    /// Number of bytes to move, which the DMA controller counts.
     pub bytes: usize,
-    /// Sectors on a side.
+    /// EOT: number of the last sector of a track.
     pub end_of_track: u8,
 }
 
 impl Sectors {
-    /// READ DATA or WRITE DATA in MFM with MT, 512 bytes a sector.
+    /// Returns the bytes of READ DATA or WRITE DATA with `opcode`, for sectors of 512 bytes.
     fn command(&self, opcode: u8, drive: u8) -> [u8; 9] {
-        let Self { cylinder, head, record, end_of_track, .. } = *self;
-        [opcode, head << 2 | drive, cylinder, head, record, 2, end_of_track, 0x1B, 0xFF]
+        let Self { cylinder, head, sector, end_of_track, .. } = *self;
+        [opcode, head << 2 | drive, cylinder, head, sector, 2, end_of_track, 0x1B, 0xFF]
     }
 }
 
-/// The driver: a bus, and the drive that it has selected.
+/// The driver: a bus, and the number of the selected drive.
 pub struct Guest<D = AtDma<Vec<u8>>> {
     pub bus: Bus<D>,
     drive: u8,
 }
 
 impl Guest {
-    /// A guest in a machine with one drive, which it has reset and selected.
+    /// Returns a guest in a machine with one drive. The controller is out of reset, and the drive is selected.
     pub fn with_drive(drive_type: DriveType) -> (Self, FloppyDrive) {
         Self::with_drive_and_dma(drive_type, AtDma::new(vec![0; MEMORY]))
     }
 
-    /// A guest in a machine as it is at power-on.
+    /// Returns a guest in a machine at power-on.
     pub fn new(builder: ControllerBuilder) -> Self {
         Self { bus: Bus::new(builder, AtDma::new(vec![0; MEMORY])), drive: 0 }
     }
 }
 
 impl<D: Dma> Guest<D> {
-    /// The same, with a DMA controller of one's own.
+    /// Returns the same as [`with_drive`](Guest::with_drive), with another DMA controller.
     pub fn with_drive_and_dma(drive_type: DriveType, dma: D) -> (Self, FloppyDrive) {
         let mut guest = Self { bus: Bus::new(Controller::builder().drive(0, drive_type), dma), drive: 0 };
         guest.reset();
         guest.select(0);
-        let drive = guest.bus.fdc.drive(0).expect("drive 0 is there");
+        let drive = guest.bus.fdc.drive(0).expect("there is a drive 0");
         (guest, drive)
     }
 
-    /// Takes the controller through a reset by the DOR, and fetches the four statuses of polling.
+    /// Resets the controller by the DOR, and fetches the four statuses of polling.
     pub fn reset(&mut self) {
         self.bus.write(DOR, 0x00);
         self.bus.write(DOR, 0x0C);
@@ -306,8 +326,8 @@ impl<D: Dma> Guest<D> {
         self.bus.write(DOR, 0x10 << drive | 0x0C | drive);
     }
 
-    /// Sends the bytes of a command, asking the MSR before each.
-    #[inline(never)] // Unrolled around constant bytes it is slower, and no driver that there is.
+    /// Sends the bytes of a command. Polls the MSR before each byte.
+    #[inline(never)] // Unrolled for constant bytes it is slower, and like no real driver.
     pub fn send(&mut self, bytes: &[u8]) -> Result<(), DriverError> {
         for &byte in bytes {
             let status = self.bus.read(MSR);
@@ -319,7 +339,7 @@ impl<D: Dma> Guest<D> {
         Ok(())
     }
 
-    /// Fetches `N` result bytes, asking the MSR before each.
+    /// Fetches `N` result bytes. Polls the MSR before each byte.
     #[inline(never)]
     pub fn fetch<const N: usize>(&mut self) -> Result<[u8; N], DriverError> {
         let mut bytes = [0; N];
@@ -333,7 +353,7 @@ impl<D: Dma> Guest<D> {
         Ok(bytes)
     }
 
-    /// Fetches result bytes for as long as there are some.
+    /// Fetches result bytes until the controller has no more.
     pub fn reply(&mut self) -> Reply {
         self.bus.follow();
         let mut reply = Reply::default();
@@ -344,9 +364,9 @@ impl<D: Dma> Guest<D> {
         reply
     }
 
-    /// A whole command: its bytes, and all that it answers.
+    /// Sends the bytes of a command and fetches its result.
     pub fn command(&mut self, bytes: &[u8]) -> Reply {
-        self.send(bytes).expect("the controller takes the command");
+        self.send(bytes).expect("the controller accepts the command");
         self.reply()
     }
 
@@ -354,13 +374,13 @@ impl<D: Dma> Guest<D> {
         self.command(&[0x08])
     }
 
-    /// RECALIBRATE of the selected drive: ST0 and the cylinder.
+    /// Performs RECALIBRATE of the selected drive. Returns ST0 and the cylinder.
     pub fn recalibrate(&mut self) -> Reply {
         self.command(&[0x07, self.drive]);
         self.sense_interrupt()
     }
 
-    /// SEEK of the selected drive: ST0 and the cylinder.
+    /// Performs SEEK of the selected drive. Returns ST0 and the cylinder.
     pub fn seek(&mut self, cylinder: u8) -> Reply {
         self.command(&[0x0F, self.drive, cylinder]);
         self.sense_interrupt()
@@ -369,8 +389,8 @@ impl<D: Dma> Guest<D> {
     /// Programs channel 2 of the DMA controller, as a BIOS does.
     pub fn program_dma(&mut self, mode: u8, address: u32, bytes: usize) {
         let count = bytes.wrapping_sub(1);
+        self.mask_dma();
         let bus = &mut self.bus;
-        bus.write(0x0A, 0x06); // mask the channel
         bus.write(0x0C, 0x00); // low bytes first
         bus.write(0x0B, mode);
         bus.write(0x04, address as u8);
@@ -378,10 +398,20 @@ impl<D: Dma> Guest<D> {
         bus.write(0x81, (address >> 16) as u8);
         bus.write(0x05, count as u8);
         bus.write(0x05, (count >> 8) as u8);
-        bus.write(0x0A, 0x02); // unmask it
+        self.unmask_dma();
     }
 
-    /// A transfer with DMA, from the wait for its interrupt to its result.
+    /// Masks channel 2 of the DMA controller.
+    pub fn mask_dma(&mut self) {
+        self.bus.write(0x0A, 0x06);
+    }
+
+    /// Unmasks channel 2 of the DMA controller.
+    pub fn unmask_dma(&mut self) {
+        self.bus.write(0x0A, 0x02);
+    }
+
+    /// Ends a transfer with DMA: expects its interrupt, and fetches its result.
     fn finish(&mut self) -> Result<[u8; 7], DriverError> {
         if !self.bus.irq().is_high() {
             return Err(DriverError::NoInterrupt);
@@ -390,42 +420,42 @@ impl<D: Dma> Guest<D> {
         if result[0] & 0xC0 == 0 { Ok(result) } else { Err(DriverError::Failed(to_reply(&result))) }
     }
 
-    /// Reads sectors under the head by DMA to [`BUFFER`].
+    /// Reads sectors of the cylinder under the head by DMA to [`BUFFER`].
     pub fn read_dma(&mut self, sectors: Sectors) -> Result<[u8; 7], DriverError> {
         self.program_dma(DMA_READ_FLOPPY, BUFFER, sectors.bytes);
         self.read(sectors)
     }
 
-    /// The same, to wherever the DMA controller has been programmed.
+    /// The same, to the address for which the DMA controller is programmed.
     pub fn read(&mut self, sectors: Sectors) -> Result<[u8; 7], DriverError> {
         self.send(&sectors.command(0xE6, self.drive))?;
         self.finish()
     }
 
-    /// Writes sectors under the head by DMA from [`BUFFER`].
+    /// Writes sectors of the cylinder under the head by DMA from [`BUFFER`].
     pub fn write_dma(&mut self, sectors: Sectors) -> Result<[u8; 7], DriverError> {
         self.program_dma(DMA_WRITE_FLOPPY, BUFFER, sectors.bytes);
         self.write(sectors)
     }
 
-    /// The same, from wherever the DMA controller has been programmed.
+    /// The same, from the address for which the DMA controller is programmed.
     pub fn write(&mut self, sectors: Sectors) -> Result<[u8; 7], DriverError> {
         self.send(&sectors.command(0xC5, self.drive))?;
         self.finish()
     }
 
-    /// SPECIFY: data by DMA, or byte by byte.
+    /// Performs SPECIFY: data moves by DMA, or byte by byte.
     pub fn use_dma(&mut self, dma: bool) {
         self.command(&[0x03, 0xAF, 0x02 | u8::from(!dma)]);
     }
 
-    /// Reads sectors under the head byte by byte, asking the MSR before each, up to the end of the track.
+    /// Reads sectors of the cylinder under the head byte by byte, up to the end of the track. Polls the MSR before each byte.
     #[inline]
     pub fn read_pio(&mut self, sectors: Sectors, data: &mut [u8]) -> Result<[u8; 7], DriverError> {
         self.send(&sectors.command(0xE6, self.drive))?;
         for byte in data {
             let status = self.bus.read(MSR);
-            if status != 0xF0 {
+            if status != TO_HOST {
                 return Err(DriverError::NotReady(status));
             }
             *byte = self.bus.read(FIFO);
@@ -433,13 +463,13 @@ impl<D: Dma> Guest<D> {
         self.end_of_pio()
     }
 
-    /// Writes sectors under the head byte by byte, asking the MSR before each, up to the end of the track.
+    /// Writes sectors of the cylinder under the head byte by byte, up to the end of the track. Polls the MSR before each byte.
     #[inline]
     pub fn write_pio(&mut self, sectors: Sectors, data: &[u8]) -> Result<[u8; 7], DriverError> {
         self.send(&sectors.command(0xC5, self.drive))?;
         for &byte in data {
             let status = self.bus.read(MSR);
-            if status != 0xB0 {
+            if status != FROM_HOST {
                 return Err(DriverError::NotReady(status));
             }
             self.bus.write(FIFO, byte);
@@ -447,13 +477,13 @@ impl<D: Dma> Guest<D> {
         self.end_of_pio()
     }
 
-    /// Reads sectors under the head by string instructions of `string` bytes, asking the MSR before each, up to the end of
-    /// the track.
+    /// Reads sectors of the cylinder under the head by string instructions of `string` bytes, up to the end of the track.
+    /// Polls the MSR before each string.
     pub fn read_strings(&mut self, sectors: Sectors, data: &mut [u8], string: usize) -> Result<[u8; 7], DriverError> {
         self.send(&sectors.command(0xE6, self.drive))?;
         for piece in data.chunks_mut(string) {
             let status = self.bus.read(MSR);
-            if status != 0xF0 || self.bus.fdc.read_string(piece) != piece.len() {
+            if status != TO_HOST || self.bus.fdc.read_string(piece) != piece.len() {
                 return Err(DriverError::NotReady(status));
             }
             self.bus.follow();
@@ -461,12 +491,12 @@ impl<D: Dma> Guest<D> {
         self.end_of_pio()
     }
 
-    /// Writes sectors under the head in the same way.
+    /// Writes sectors of the cylinder under the head in the same way.
     pub fn write_strings(&mut self, sectors: Sectors, data: &[u8], string: usize) -> Result<[u8; 7], DriverError> {
         self.send(&sectors.command(0xC5, self.drive))?;
         for piece in data.chunks(string) {
             let status = self.bus.read(MSR);
-            if status != 0xB0 || self.bus.fdc.write_string(piece) != piece.len() {
+            if status != FROM_HOST || self.bus.fdc.write_string(piece) != piece.len() {
                 return Err(DriverError::NotReady(status));
             }
             self.bus.follow();
@@ -474,7 +504,7 @@ impl<D: Dma> Guest<D> {
         self.end_of_pio()
     }
 
-    /// Nothing but the end of the track can end a transfer without DMA: ST1 says so, and no more.
+    /// Fetches the result of a transfer without DMA. Only the end of the track can end it, which ST1 reports.
     fn end_of_pio(&mut self) -> Result<[u8; 7], DriverError> {
         let result = self.fetch::<7>()?;
         if result[0] & 0xC0 == 0x40 && result[1] == 0x80 && result[2] == 0 {
@@ -510,7 +540,7 @@ const fn ends_with(text: &str, end: &str) -> bool {
     end.is_empty()
 }
 
-/// The path of a file in `fixtures/`.
+/// Returns the path of a file in `fixtures/`.
 pub fn fixture(name: &str) -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
 }

@@ -1,6 +1,6 @@
-//! The C interface as C and C++ see it: the library is built as cargo builds it for them, the programs of `examples/c` and
-//! `capi/misuse.c` are compiled against the header and run, also under tools that watch the memory. What it looks like from
-//! the inside is tested in `src/capi/tests.rs`.
+//! The C interface for C and C++: cargo builds the library, and the programs of `examples/c` and `capi/misuse.c` are
+//! compiled with the header and run, also under tools that check memory accesses. `src/capi/tests.rs` tests the interface
+//! from inside the library.
 #![cfg(all(feature = "capi", unix))]
 
 use std::{
@@ -20,13 +20,13 @@ const WARNINGS: [&str; 4] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
 
 const ADDRESS_SANITIZER: [&str; 3] = ["-fsanitize=address", "-g", "-fno-omit-frame-pointer"];
 
-/// A folder in that of a program.
+/// A folder within the folder of a program.
 const FILES: &str = "files";
 
-/// What the library is for C.
+/// The library as C uses it.
 struct Library {
     folder: PathBuf,
-    /// What a program that has the static one links besides.
+    /// The other libraries that a program with the static library links.
     system: Vec<String>,
 }
 
@@ -42,7 +42,7 @@ fn output(command: &mut Command) -> Output {
     command.output().unwrap_or_else(|error| panic!("{command:?} cannot be run: {error}"))
 }
 
-/// What it printed, and that it came to a good end.
+/// Runs a command and checks that it succeeds. Returns its output.
 fn succeed(command: &mut Command) -> String {
     let output = output(command);
     let [printed, errors] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
@@ -54,22 +54,22 @@ fn succeed(command: &mut Command) -> String {
 fn library() -> &'static Library {
     static LIBRARY: OnceLock<Library> = OnceLock::new();
     LIBRARY.get_or_init(|| {
-        // A directory of its own: the one of the tests may be in use.
+        // A separate target directory, because that of the tests can be in use.
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("capi");
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.current_dir(root()).args(["rustc", "--locked", "--lib", "--crate-type", "staticlib,cdylib"]);
         cargo.args(["--features", "capi", "--target-dir"]).arg(&target).args(["--", "--print", "native-static-libs"]);
         let output = output(&mut cargo);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{said}");
-        let system = said.lines().find_map(|line| line.split_once("native-static-libs: "));
-        let (_, system) = system.unwrap_or_else(|| panic!("no libraries are named: {said}"));
+        let output_text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{output_text}");
+        let system = output_text.lines().find_map(|line| line.split_once("native-static-libs: "));
+        let (_, system) = system.unwrap_or_else(|| panic!("no libraries are named: {output_text}"));
         let system = system.split_whitespace().map(str::to_owned).collect();
         Library { folder: target.join("debug"), system }
     })
 }
 
-/// A program, and where it works.
+/// A compiled program and its folder.
 struct Program {
     folder: TempDir,
     path: PathBuf,
@@ -107,7 +107,7 @@ impl Program {
         Self { folder, path }
     }
 
-    /// Runs it with an image and `second`, a name in its folder, behind `before`.
+    /// Runs it with an image and the path `second` in its folder. The command line begins with `before`.
     fn run(&self, before: &[&str], second: &str) -> String {
         let program = self.path.display().to_string();
         let words: Vec<_> = before.iter().copied().chain([program.as_str()]).collect();
@@ -121,7 +121,7 @@ impl Program {
     }
 }
 
-/// Whether programs can be built and run so; tells it if not.
+/// Returns `true` if programs can be built and run in this way. Otherwise prints a message.
 fn there_is(what: &str, works: impl FnOnce(&Path) -> bool) -> bool {
     let folder = tempfile::tempdir().unwrap();
     let there = works(folder.path());
@@ -148,7 +148,7 @@ fn there_is_valgrind() -> bool {
     there_is("valgrind", |_| Command::new("valgrind").arg("--version").output().is_ok_and(|it| it.status.success()))
 }
 
-/// What the example in C prints, in the order of what it does.
+/// Checks the lines that the example in C prints, in their order.
 fn assert_the_main_job_was_done(printed: &str) {
     let lines: Vec<_> = printed.lines().collect();
     let expected = [
@@ -180,9 +180,9 @@ fn the_header_is_c_and_cpp_by_itself() {
     {
         let mut compile = Command::new(compiler);
         compile.args(["-x", language, standard, "-fsyntax-only"]).args(WARNINGS);
-        // A header by itself, but not as one that is to be precompiled.
+        // The header alone, but not as a precompiled header.
         compile.arg("-include").arg(root().join("include/vm_fdc.h")).arg("/dev/null");
-        // An empty file is none that ISO C knows.
+        // ISO C does not allow an empty file.
         compile.args(["-Wno-pedantic"]);
         succeed(&mut compile);
     }
@@ -202,13 +202,13 @@ fn a_program_in_cpp_reads_the_boot_sector_while_another_thread_swaps_images() {
 }
 
 #[test]
-fn the_shared_library_serves_as_the_static_one() {
+fn the_shared_library_behaves_as_the_static_one() {
     let program = Program::of_shared(C, "examples/c/boot_sector.c");
     assert_the_main_job_was_done(&program.run(&[], "blank.img"));
 }
 
 #[test]
-fn misuse_is_answered() {
+fn misuse_is_reported() {
     Program::new(C, "tests/programs/capi/misuse.c", &[]).run(&[], FILES);
 }
 

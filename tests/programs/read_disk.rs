@@ -1,4 +1,5 @@
-//! The example `read_disk`, run as a user runs it. What the chip does with each command is tested elsewhere.
+//! The example `read_disk` as a process: its report, its options and its errors. The behaviour of the chip is tested
+//! elsewhere.
 
 use std::{
     env,
@@ -14,7 +15,7 @@ use vm_fdc::media::{FORMATS, Format, Layout};
 
 const EQUAL: &str = "equal to that of the file";
 
-/// The example beside this test: `target/PROFILE/examples/`, this being in `target/PROFILE/deps/`.
+/// Returns the path of the example in `target/PROFILE/examples/`; this test is in `target/PROFILE/deps/`.
 fn example() -> PathBuf {
     let test = env::current_exe().expect("the path of this test");
     let profile = test.parent().and_then(Path::parent).expect("the folder of the profile");
@@ -23,7 +24,7 @@ fn example() -> PathBuf {
     example
 }
 
-/// What the example does with an image.
+/// The outcome of the example.
 struct Run {
     status: Option<i32>,
     out: String,
@@ -41,7 +42,7 @@ impl Run {
         Self { status: status.code(), out: text(stdout), err: text(stderr) }
     }
 
-    /// The report of a run that went well, without a progress bar, for this is no terminal.
+    /// Returns the report of a successful run. There is no progress bar, because standard error is no terminal.
     #[track_caller]
     fn report(self) -> String {
         assert_eq!((self.status, self.err.as_str()), (Some(0), ""), "{}", self.out);
@@ -49,7 +50,7 @@ impl Run {
         self.out
     }
 
-    /// The one line of a run that failed.
+    /// Returns the one line of a failed run.
     #[track_caller]
     fn failure(self) -> String {
         assert_eq!((self.status, self.out.as_str()), (Some(1), ""), "{}", self.err);
@@ -58,14 +59,14 @@ impl Run {
     }
 }
 
-/// The SHA-256 that `fixtures/README.md` gives for an image.
+/// Returns the SHA-256 of an image in `fixtures/README.md`.
 fn sha_256(name: &str) -> String {
     let readme = fs::read_to_string(fixture("README.md")).expect("the list of the fixtures");
     let row = readme.lines().find(|line| line.starts_with(&format!("| `{name}` |"))).expect("the image is listed");
-    row.rsplit('`').nth(1).expect("its SHA-256 comes last").to_owned()
+    row.rsplit('`').nth(1).expect("the SHA-256 is in the last column").to_owned()
 }
 
-/// A file of `bytes` bytes that is no FAT file system, and in which no sector is like another.
+/// Returns a file of `bytes` bytes without a FAT file system, in which all sectors differ.
 fn image(bytes: u64) -> NamedTempFile {
     let mut file = NamedTempFile::new().expect("a temporary file");
     let words = (1u32..).flat_map(|n| n.wrapping_mul(0x9E37_79B9).to_le_bytes());
@@ -110,7 +111,7 @@ fn reads_the_full_fixture() {
 }
 
 #[test]
-fn reads_the_1440k_fixture_unless_told_otherwise() {
+fn reads_the_1440k_fixture_by_default() {
     let default = Run::of(&mut Command::new(example())).report();
     assert_eq!(default, run(fixture("dos-1440k.img"), []).report());
 }
@@ -137,7 +138,7 @@ fn programmed_io_reads_the_same() {
     }
 }
 
-/// Of the formats of one size the first that is listed is the commonest. XDF makes one size ambiguous in any drive.
+/// Of the formats with one size, the first in the list is the most common. XDF makes one size ambiguous in every drive.
 #[test]
 fn reads_every_format_in_the_drive_made_for_it() {
     let mut last = 0;
@@ -177,7 +178,7 @@ fn a_disk_without_a_fat_file_system_has_no_directory() {
 }
 
 #[test]
-fn a_map_tells_used_tracks_from_blank_ones() {
+fn a_map_distinguishes_used_tracks_from_blank_ones() {
     let mut disk = vec![0xF6; 163_840];
     disk[8 * 512..16 * 512].copy_from_slice(&[1, 2].repeat(4 * 512)); // all of cylinder 1
     disk[39 * 8 * 512] = 0; // one sector of cylinder 39

@@ -1,4 +1,4 @@
-//! The example `replay`, run as a user runs it.
+//! The example `replay` as a process: recordings, replays and errors.
 
 use std::{
     env, fs,
@@ -8,21 +8,21 @@ use std::{
 
 use tempfile::TempDir;
 
-/// The example beside this test: `target/PROFILE/examples/`, this being in `target/PROFILE/deps/`.
+/// Returns the path of the example in `target/PROFILE/examples/`; this test is in `target/PROFILE/deps/`.
 fn example() -> PathBuf {
     let test = env::current_exe().expect("the path of this test");
     let profile = test.parent().and_then(Path::parent).expect("the folder of the profile");
     profile.join("examples").join("replay").with_extension(env::consts::EXE_EXTENSION)
 }
 
-/// Its exit status, and what it printed.
+/// Returns the exit status, standard output and standard error.
 fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
     let Output { status, stdout, stderr } = Command::new(example()).args(arguments).output().expect("the example runs");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     (status.code(), text(stdout), text(stderr))
 }
 
-/// A conversation in a file.
+/// Returns a recording in a file.
 fn recorded() -> (TempDir, String) {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("conversation.txt").to_str().unwrap().to_owned();
@@ -38,7 +38,7 @@ fn without_arguments_it_replays_what_it_has_recorded() {
 }
 
 #[test]
-fn a_recording_is_the_same_each_time_and_can_be_read() {
+fn a_recording_is_the_same_each_time_and_readable() {
     let [(_first, a), (_second, b)] = [recorded(), recorded()];
     let text = fs::read_to_string(&a).unwrap();
     assert!(text == fs::read_to_string(&b).unwrap());
@@ -52,7 +52,7 @@ fn a_recording_is_the_same_each_time_and_can_be_read() {
 }
 
 #[test]
-fn a_replay_says_where_it_differs() {
+fn a_replay_reports_the_first_difference() {
     let (_folder, file) = recorded();
     let text = fs::read_to_string(&file).unwrap();
     for (what, instead) in [("in 3f4 = 80", "in 3f4 = 81"), ("int up", "int down"), ("pass 1000000", "pass 1")] {
@@ -60,8 +60,9 @@ fn a_replay_says_where_it_differs() {
         fs::write(&file, text.replacen(&format!("\n{what}\n"), &format!("\n{instead}\n"), 1)).unwrap();
         let (status, out, _) = run(&["replay", &file]);
         assert_eq!(status, Some(1), "{what}");
-        let said: usize = out.split("line ").nth(1).and_then(|rest| rest.split(':').next()).unwrap().parse().unwrap();
-        assert!((line..=line + 2).contains(&said), "{what}: {out}");
+        let reported: usize =
+            out.split("line ").nth(1).and_then(|rest| rest.split(':').next()).unwrap().parse().unwrap();
+        assert!((line..=line + 2).contains(&reported), "{what}: {out}");
     }
 }
 

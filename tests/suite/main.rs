@@ -1,4 +1,4 @@
-//! The tests of the library in one process. `§4.2` in a comment is section 4.2 of `docs/82077aa.md`.
+//! The tests of the library in one process. `§4.2` in a comment means section 4.2 of `docs/82077aa.md`.
 
 #[path = "../kit/mod.rs"]
 mod kit;

@@ -1,6 +1,6 @@
-/* What a caller can get wrong, and what it is answered: null pointers, numbers that stand for nothing, structures of other
- * versions, calls from within callbacks and from two threads, and drives whose machine is gone. Each line that is not so is
- * printed; the exit code says whether there was one. The arguments are an image of 1.44M and a directory to write to. */
+/* Mistakes of a caller and the codes that they return: null pointers, invalid numbers, structures of other versions, calls
+ * within callbacks and from two threads, and drives whose machine is destroyed. Prints each check that fails, and exits with
+ * a failure if there was one. The arguments are a 1.44M image and a directory for files. */
 #define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
 #include <stdio.h>
@@ -187,15 +187,15 @@ static void bad_configurations(void)
     BAD(size, 0);
     BAD(size, sizeof config - 1);
     BAD(size, SIZE_MAX);
-    BAD(ram, NULL); /* and nothing in its place */
-    BAD(memory.read, no_read); /* and RAM as well */
+    BAD(ram, NULL); /* and no other memory */
+    BAD(memory.read, no_read); /* although there is RAM */
     BAD(dma.device_to_memory, no_dma);
-    config = good, config.ram = NULL, config.memory.read = no_read; /* and no function to write */
+    config = good, config.ram = NULL, config.memory.read = no_read; /* without a function to write */
     refused(&config);
     config = good, config.ram = NULL, config.dma.device_to_memory = no_dma;
     refused(&config);
 
-    /* A caller that knows more than this version. */
+    /* A caller of a later version. */
     memset(&later, 0xAA, sizeof later);
     IS(VM_FDC_S_OK, vm_fdc_config_init(&later.config, sizeof later));
     TRUE(later.config.size == sizeof later && later.more[63] == 0);
@@ -269,7 +269,7 @@ static void bad_numbers(const char *image, const char *directory)
          && found.size_code == 2 && found.rate == VM_FDC_RATE_500 && found.form_factor == VM_FDC_FORM_3_5);
 
     snprintf(path, sizeof path, "%s/new.img", directory);
-    IS(VM_FDC_E_INVALIDARG, vm_fdc_create_image(path, &layout, 0xF6, NULL, VM_FDC_IF_EXISTS_FAIL)); /* by what size? */
+    IS(VM_FDC_E_INVALIDARG, vm_fdc_create_image(path, &layout, 0xF6, NULL, VM_FDC_IF_EXISTS_FAIL)); /* without a size */
     IS(VM_FDC_E_INVALIDARG, vm_fdc_create_image(path, &found, 0x100, NULL, VM_FDC_IF_EXISTS_FAIL));
     IS(VM_FDC_E_INVALIDARG, vm_fdc_create_image(path, &found, 0xF6, NULL, 2));
     IS(VM_FDC_E_INVALIDARG, vm_fdc_create_image(path, &found, 0xF6, "\xFF", VM_FDC_IF_EXISTS_FAIL));
@@ -281,7 +281,7 @@ static void bad_numbers(const char *image, const char *directory)
     IS(VM_FDC_S_OK, vm_fdc_create_image(path, &found, 0xF6, NULL, VM_FDC_IF_EXISTS_FAIL));
     IS(VM_FDC_DISP_E_EXCEPTION, vm_fdc_create_image(path, &found, 0xF6, NULL, VM_FDC_IF_EXISTS_FAIL)); /* it exists */
 
-    /* The drive layer's own outcomes. */
+    /* Outcomes of the drive layer. */
     IS(VM_FDC_ERROR_BAD_PATHNAME, vm_fdc_drive_attach_image(drive, "", NULL));
     memset(longest, 'x', sizeof longest - 1);
     longest[sizeof longest - 1] = 0;
@@ -303,7 +303,7 @@ static void bad_numbers(const char *image, const char *directory)
     IS(VM_FDC_VM_E_MEDIA_WRONG_TYPE, vm_fdc_drive_release_host_drive(drive));
     IS(VM_FDC_S_OK, vm_fdc_drive_flush(drive));
 
-    /* Texts and their room. */
+    /* Texts and the sizes of their buffers. */
     IS(VM_FDC_S_OK, vm_fdc_drive_image_file(drive, NULL, 0, &needed));
     TRUE(needed == strlen(path) + 1);
     IS(VM_FDC_ERROR_BUFFER_OVERFLOW, vm_fdc_drive_image_file(drive, text, 0, NULL));
@@ -316,14 +316,14 @@ static void bad_numbers(const char *image, const char *directory)
     TRUE(strcmp(text, path) == 0);
     IS(VM_FDC_S_FALSE, vm_fdc_drive_host_drive(drive, text, sizeof text, NULL));
     IS(VM_FDC_ERROR_BUFFER_OVERFLOW, vm_fdc_drive_last_error(drive, text, 8, &needed));
-    TRUE(needed > 8 && strcmp(text, "drive 0") == 0); /* the last failure's, not that of too little room */
+    TRUE(needed > 8 && strcmp(text, "drive 0") == 0); /* the last failure, not the one of the small buffer */
 
     IS(VM_FDC_S_OK, vm_fdc_drive_force_release(drive));
     IS(VM_FDC_S_OK, vm_fdc_drive_free(drive));
     IS(VM_FDC_S_OK, vm_fdc_free(vm));
 }
 
-/* A machine whose callbacks call what they must not. */
+/* A machine whose callbacks make calls that are not allowed. */
 struct reentry {
     vm_fdc_t *vm;
     vm_fdc_drive_t *drive;
@@ -415,9 +415,9 @@ static void calls_from_within_callbacks(const char *image)
         if (i == 0)
             IS(VM_FDC_S_OK, vm_fdc_drive_release_image(it.drive));
     }
-    TRUE(it.events == 3); /* it wanted no more */
+    TRUE(it.events == 3); /* the observer ended the observation */
 
-    IS(VM_FDC_S_FALSE, vm_fdc_write(it.vm, 0x0A, &byte, 1)); /* the DMA controller is not the library's */
+    IS(VM_FDC_S_FALSE, vm_fdc_write(it.vm, 0x0A, &byte, 1)); /* the library does not own the DMA controller */
     IS(VM_FDC_S_OK, vm_fdc_write(it.vm, 0x372, &byte, 1));
     byte = 0;
     IS(VM_FDC_S_OK, vm_fdc_write(it.vm, 0x377, &byte, 1));
@@ -431,7 +431,7 @@ static void calls_from_within_callbacks(const char *image)
     IS(VM_FDC_S_OK, vm_fdc_drive_free(it.drive));
 }
 
-/* A second thread that comes while a call is at work. */
+/* A second thread that calls during another call. */
 static void *intrude(void *vm)
 {
     uint8_t byte;
@@ -515,7 +515,7 @@ static void write_sector(vm_fdc_t *vm)
     }
 }
 
-/* What the guest wrote cannot be saved: another program has cut the file. */
+/* The writes of the guest cannot be saved, because another program truncated the file. */
 static void what_cannot_be_saved(const char *directory)
 {
     vm_fdc_config_t config = config_of(VM_FDC_DRIVE_1440K);
@@ -557,7 +557,7 @@ int main(int argc, char **argv)
 {
     if (argc != 3)
         return EXIT_FAILURE;
-    alarm(300); /* a call that waits for itself ends here */
+    alarm(300); /* ends a call that waits for itself */
     null_pointers(argv[1]);
     bad_configurations();
     bad_numbers(argv[1], argv[2]);

@@ -1,4 +1,4 @@
-//! Guests, media and DMA channels that mean harm: each of these once went wrong.
+//! Hostile guests, media and DMA channels. Each test is the regression test of a defect.
 
 use std::{sync::mpsc, thread, time::Duration};
 
@@ -25,13 +25,9 @@ fn format(guest: &mut Guest, command: &[u8; 6], ids: &[u8]) -> [u8; 3] {
     guest.command(command).status()
 }
 
-fn mask_dma(guest: &mut Guest) {
-    guest.bus.write(0x0A, 0x06);
-}
-
 // Endless work (§12.2)
 
-/// Takes and gives whatever it is offered, and never comes to an end.
+/// A DMA channel that moves all offered bytes and never signals terminal count.
 struct Endless;
 
 impl DmaChannel for Endless {
@@ -45,7 +41,7 @@ impl DmaChannel for Endless {
     }
 }
 
-/// Whether a SCAN command comes to its result.
+/// Returns `true` if a SCAN command reaches its result phase.
 fn scan_ends(disk: impl Medium, command: [u8; 9]) -> bool {
     let (done, ended) = mpsc::channel();
     thread::spawn(move || {
@@ -73,9 +69,9 @@ fn a_scan_that_skips_and_makes_no_step_ends() {
 }
 
 #[test]
-fn a_scan_whose_steps_go_round_ends() {
+fn a_scan_whose_steps_wrap_around_ends() {
     // §4.10, §12.2
-    let disk = Disk::of([1, 65, 129, 193].map(|record| deleted(id(0, 0, record, 0))));
+    let disk = Disk::of([1, 65, 129, 193].map(|sector| deleted(id(0, 0, sector, 0))));
     assert!(scan_ends(disk, [0x71, 0, 0, 0, 1, 0, 2, 0x1B, 64]));
 }
 
@@ -92,10 +88,10 @@ fn guest_with_two(a: impl Medium, b: impl Medium) -> Guest {
 }
 
 #[test]
-fn a_write_does_not_go_on_with_the_protected_disk_of_another_drive() {
+fn a_write_does_not_continue_on_the_protected_disk_of_another_drive() {
     // §12.8
     let mut guest = guest_with_two(Disk::of([sector(1)]), Disk::of([sector(1)]).protected());
-    mask_dma(&mut guest);
+    guest.mask_dma();
     guest.send(&WRITE).unwrap();
     guest.select(1);
     guest.buffer_mut(512).fill(0xEE);
@@ -108,28 +104,28 @@ fn a_write_does_not_go_on_with_the_protected_disk_of_another_drive() {
 }
 
 #[test]
-fn a_read_does_not_go_on_with_the_disk_of_another_drive() {
+fn a_read_does_not_continue_on_the_disk_of_another_drive() {
     // §12.8
     let mut guest = guest_with_two(Disk::of([sector(1)]), Disk::of([id(77, 1, 9, 2)]));
-    mask_dma(&mut guest);
+    guest.mask_dma();
     guest.send(&READ).unwrap();
     guest.select(1);
     guest.program_dma(DMA_READ_FLOPPY, BUFFER, 512);
     assert_eq!(guest.reply().status(), [0x40, 0x01, 0x00]);
 }
 
-// What a track holds (§4.9, §12.3)
+// The capacity of a track (§4.9, §12.3)
 
 #[test]
 fn sectors_do_not_grow_beyond_their_track() {
-    // §12.3: 65 sectors of 128 bytes whose IDs say 16 KiB
+    // §12.3: 65 sectors of 128 bytes whose IDs have the size code of 16 KiB
     let (mut guest, drive) = guest();
     drive.attach_medium(SectorDisk::unformatted(FormFactor::Inch3_5, 80)).unwrap();
-    let ids: Vec<u8> = (1..=65).flat_map(|record| [0, 0, record, 7]).collect();
+    let ids: Vec<u8> = (1..=65).flat_map(|sector| [0, 0, sector, 7]).collect();
     assert_eq!(format(&mut guest, &[0x4D, 0, 0, 65, 0, 0xF6], &ids), [0, 0, 0]);
-    for record in 1..=65 {
+    for sector in 1..=65 {
         guest.program_dma(DMA_WRITE_FLOPPY, BUFFER, 16_384);
-        assert_eq!(guest.command(&[0x45, 0, 0, 0, record, 7, record, 0, 0xFF])[0], 0x40, "sector {record}");
+        assert_eq!(guest.command(&[0x45, 0, 0, 0, sector, 7, sector, 0, 0xFF])[0], 0x40, "sector {sector}");
     }
 }
 
@@ -138,14 +134,14 @@ fn the_gap_after_the_last_sector_may_be_cut_short() {
     // §4.9: 146 + 20 * (62 + 512) + 19 * 44 = 12,462 of 12,500 bytes, as Linux formats 1.6M
     let (mut guest, drive) = guest();
     drive.attach_medium(SectorDisk::unformatted(FormFactor::Inch3_5, 80)).unwrap();
-    let ids: Vec<u8> = (1..=20).flat_map(|record| [0, 0, record, 2]).collect();
+    let ids: Vec<u8> = (1..=20).flat_map(|sector| [0, 0, sector, 2]).collect();
     assert_eq!(format(&mut guest, &[0x4D, 0, 2, 20, 0x2C, 0xF6], &ids), [0, 0, 0]);
     assert_eq!(read(&mut guest, &[0x46, 0, 0, 0, 20, 2, 20, 0x1C, 0xFF], 512), [0, 0, 0]);
 }
 
 #[test]
 fn a_drive_formats_the_image_that_it_reads() {
-    // §4.9, §9.2: 300 kb/s in a 1.2M drive is 250 or 300 in the drive that the disk is made for
+    // §4.9, §9.2: 300 kb/s in a 1.2M drive is 250 or 300 kb/s in the drive of the disk
     let geometry = Geometry::new(80, 2, 9, 2, DataRate::Kbps300, FormFactor::Inch5_25).unwrap();
     let file = tempfile::NamedTempFile::new().unwrap();
     file.as_file().set_len(geometry.bytes()).unwrap();
@@ -153,11 +149,11 @@ fn a_drive_formats_the_image_that_it_reads() {
     drive.attach_image(file.path(), ImageOptions::new(Access::ReadWrite).with_geometry(geometry)).unwrap();
     guest.bus.write(CCR, 1);
     assert_eq!(read(&mut guest, &READ, 512), [0, 0, 0]);
-    let ids: Vec<u8> = (1..=9).flat_map(|record| [0, 0, record, 2]).collect();
+    let ids: Vec<u8> = (1..=9).flat_map(|sector| [0, 0, sector, 2]).collect();
     assert_eq!(format(&mut guest, &[0x4D, 0, 2, 9, 0x50, 0xF6], &ids), [0, 0, 0]);
 }
 
-/// A guest with a track of far more sectors than pass in a turn, all of number 1 but the last.
+/// Returns a guest with a track of more sectors than fit into a revolution. All but the last have number 1.
 fn guest_with_long_track() -> Guest {
     let (guest, drive) = guest();
     let ids = (0..70_000).map(|n| SectorId { sector: if n == 69_999 { 9 } else { 1 }, ..SectorId::default() });
@@ -183,10 +179,10 @@ fn a_track_ends_after_256_sectors() {
     assert_eq!(read(&mut guest_with_long_track(), &[0x46, 0, 0, 0, 9, 0, 9, 0x1B, 0xFF], 128), [0x40, 0x04, 0x00]);
 }
 
-// Data fields that are not what they seem (§4.12)
+// Incomplete data fields (§4.12)
 
 #[test]
-fn a_scan_of_a_field_that_is_not_as_long_as_its_id_says_is_a_crc_error() {
+fn a_scan_of_a_data_field_of_the_wrong_length_is_a_crc_error() {
     // §4.12
     for length in [0, 512, 2048] {
         let mut guest = Guest::new(Controller::builder().drive(0, DriveType::Inch3_5Hd).scan_commands(true));
@@ -205,10 +201,10 @@ fn a_scan_of_a_field_that_is_not_as_long_as_its_id_says_is_a_crc_error() {
 }
 
 #[test]
-fn a_write_that_was_given_nothing_mends_nothing() {
+fn a_write_without_data_does_not_repair_a_sector() {
     // §1.11
     let mut guest = Disk::of([deleted(with_bad_data_crc(sector(1)))]).in_drive();
-    mask_dma(&mut guest);
+    guest.mask_dma();
     guest.send(&WRITE).unwrap();
     guest.reset();
     guest.select(0);
@@ -216,8 +212,8 @@ fn a_write_that_was_given_nothing_mends_nothing() {
 }
 
 #[test]
-fn a_write_that_a_reset_cuts_short_leaves_no_good_crc() {
-    // §1.11: a write in progress corrupts that sector
+fn a_write_that_a_reset_aborts_leaves_a_bad_crc() {
+    // §1.11: a reset corrupts the sector of a write in progress
     let mut guest = Disk::of([sector(1)]).in_drive();
     guest.use_dma(false);
     guest.send(&WRITE).unwrap();
@@ -230,7 +226,7 @@ fn a_write_that_a_reset_cuts_short_leaves_no_good_crc() {
 // Interrupts that were not sensed (§6.4)
 
 #[test]
-fn a_result_after_a_seek_that_was_not_sensed_has_an_edge_of_its_own() {
+fn a_result_after_an_unsensed_seek_has_its_own_edge() {
     // §6.4
     let mut guest = Disk::of([sector(1)]).in_drive();
     guest.send(&[0x0F, 0, 0]).unwrap();
@@ -240,7 +236,7 @@ fn a_result_after_a_seek_that_was_not_sensed_has_an_edge_of_its_own() {
 }
 
 #[test]
-fn each_seek_has_an_edge_of_its_own() {
+fn each_seek_has_its_own_edge() {
     // §6.4
     let (mut guest, _drive) = guest();
     let edges = guest.bus.irq().edges();

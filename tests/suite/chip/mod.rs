@@ -1,7 +1,8 @@
-//! The chip: its registers, its timing, and its behaviour under arbitrary and hostile traffic.
+//! The chip: registers, timing, overruns, string I/O, random and hostile traffic.
 
 use super::kit;
 
+mod ends;
 mod hostile;
 mod overrun;
 mod random_traffic;

@@ -1,8 +1,8 @@
-//! Whatever a guest does: random programs of accesses to registers and DMA ports, while the host changes disks. After
-//! each access holds what the chip promises of any (§12).
+//! Random programs of accesses to registers and DMA ports, while the host changes disks. After each access the invariants
+//! of the chip hold (§12).
 //!
-//! `PROPTEST_CASES` sets the number of programs. A failure prints the shortest program that was found to cause it, a
-//! line a step, in hex.
+//! `PROPTEST_CASES` sets the number of programs. A failure prints the shortest program that was found to cause it: a line
+//! for each step, in hexadecimal.
 
 use std::{
     cell::RefCell,
@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use super::kit::{Irq, fixture};
+use super::kit::{HAS_BYTE, Irq, WANTS_BYTE, fixture};
 use proptest::{
     collection::vec,
     option,
@@ -38,11 +38,11 @@ use vm_fdc::{
 };
 
 proptest! {
-    // The program that fails is the report; no file of seeds is kept.
+    // The report has the program that fails, so no file of seeds is written.
     #![proptest_config(Config { failure_persistence: None, ..Config::default() })]
 
     #[test]
-    fn no_program_breaks_a_promise_and_the_same_one_gives_the_same_answers(setup in setup(), program in program()) {
+    fn every_program_keeps_the_invariants_and_gives_the_same_answers_twice(setup in setup(), program in program()) {
         // §12, §1.11, §2.1, §6.2
         let trace = Machine::run(&setup, &program);
         prop_assert_eq!(trace, Machine::run(&setup, &program));
@@ -64,30 +64,30 @@ struct Setup {
     endless_dma: bool,
 }
 
-/// A disk to be attached.
+/// A disk to attach.
 #[derive(Clone, Debug)]
 enum Disk {
-    /// One of the fixtures, by what the drive takes.
+    /// The fixture that the drive accepts.
     Image(Access),
-    /// The same sectors on all of its tracks but for C and H, each with a data field of so many bytes.
+    /// All tracks have these sectors, with the C and H of the track. Each sector has a data field of this number of bytes.
     Sectors { encoding: Encoding, write_protected: bool, sectors: Vec<(Sector, usize)> },
-    /// Every R there is, in deleted sectors: the longest way for a command that skips them.
+    /// Deleted sectors with every R: the longest search of a command that skips them.
     Deleted,
-    /// A good disk, but for the sectors of one number.
-    Faulty { record: u8, fault: Fault },
-    /// An embedder's mistake: regular tracks of such IDs, and slices of any length.
-    Silly { size_code: u8, count: u8, lengths: Vec<usize> },
+    /// A good disk with a fault in the sectors of one number.
+    Faulty { sector: u8, fault: Fault },
+    /// A defective medium of a VM monitor: regular tracks with this size code, and slices of any length.
+    Defective { size_code: u8, count: u8, lengths: Vec<usize> },
 }
 
 #[derive(Clone, Debug)]
 enum Step {
     Read(ReadRegister),
     Write(WriteRegister, u8),
-    /// Turns the motor on, and sets the rate of the drive's disks.
+    /// Selects a drive, turns its motor on, and sets the data rate of its disks.
     Select(u8),
-    /// Fetches the last result, if there is one, and writes the bytes.
+    /// Fetches the result of the last command, if there is one, and writes the bytes.
     Command(Vec<u8>),
-    /// Moves bytes for as long as the MSR asks for that.
+    /// Moves bytes while the MSR requests it, at most this number.
     Move(usize),
     ReadDma(u16),
     WriteDma(u16, u8),
@@ -109,7 +109,7 @@ enum Reset {
     DataRateSelect,
 }
 
-/// Prints a step a line.
+/// Steps, and the reset after them. `Debug` prints a line for each step.
 #[derive(Clone)]
 struct Program {
     steps: Vec<Step>,
@@ -146,7 +146,7 @@ fn program() -> impl Strategy<Value = Program> {
     (vec(part, 1..14), reset()).prop_map(|(parts, end)| Program { steps: parts.concat(), end })
 }
 
-/// What a guest does that means nothing by it.
+/// A random step.
 fn step() -> impl Strategy<Value = Step> {
     let duration = prop_oneof![0..1_000u64, Just(200_000), any::<u64>()].prop_map(Duration::from_micros);
     let dma_mode = prop_oneof![
@@ -172,7 +172,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A driver's way to a transfer that can succeed: by DMA or without, with an implied seek or where the head stands.
+/// The steps of a driver to a transfer that can succeed: with DMA or without, with an implied seek or without.
 fn conversation() -> impl Strategy<Value = Vec<Step>> {
     let address = prop_oneof![any::<u32>(), 0xFC00..0x1_0000u32];
     let bytes = prop_oneof![14 => 0..40usize, 1 => 500..700usize];
@@ -198,7 +198,7 @@ fn reset() -> impl Strategy<Value = Reset> {
 }
 
 fn read_register() -> impl Strategy<Value = ReadRegister> {
-    // The FIFO more often than the others.
+    // The FIFO is accessed more often than the other registers.
     (0..12u16).prop_map(|offset| ReadRegister::at(offset).unwrap_or(ReadRegister::Fifo))
 }
 
@@ -206,17 +206,17 @@ fn write_register() -> impl Strategy<Value = WriteRegister> {
     (0..12u16).prop_map(|offset| WriteRegister::at(offset).unwrap_or(WriteRegister::Fifo))
 }
 
-/// A parameter that makes sense, most of the time.
+/// A parameter that is valid most of the time.
 fn near(valid: Range<u8>) -> impl Strategy<Value = u8> {
     prop_oneof![8 => valid, 1 => any::<u8>()]
 }
 
-/// The count of the DMA channel: up to a few sectors, most of the time.
+/// The count of the DMA channel: a few sectors at most, most of the time.
 fn count() -> impl Strategy<Value = u16> {
     prop_oneof![8 => 0..2048u16, 1 => any::<u16>()]
 }
 
-/// HDS and DS, and now and then EC of VERIFY.
+/// HDS and DS, and sometimes EC of VERIFY.
 fn unit() -> impl Strategy<Value = u8> {
     prop_oneof![6 => 0..8u8, 1 => 0x80..0x88u8, 1 => any::<u8>()]
 }
@@ -237,9 +237,9 @@ fn transfer() -> impl Strategy<Value = Vec<u8>> {
     let (cylinder, head) = (prop_oneof![2 => Just(0), 1 => near(0..3)], option::weighted(0.1, any::<u8>()));
     let last = prop_oneof![Just(0xFF), 0..4u8, any::<u8>()];
     let transfer = (opcode, flags(), unit(), cylinder, head, near(1..10), size(), near(0..12), last).prop_map(
-        |(opcode, flags, unit, cylinder, head, record, size, end_of_track, last)| {
+        |(opcode, flags, unit, cylinder, head, sector, size, end_of_track, last)| {
             let head = head.unwrap_or(unit >> 2 & 1);
-            vec![opcode | flags, unit, cylinder, head, record, size, end_of_track, 0x1B, last]
+            vec![opcode | flags, unit, cylinder, head, sector, size, end_of_track, 0x1B, last]
         },
     );
     let format = (flags(), unit(), size(), near(0..12), near(0..0x60), any::<u8>())
@@ -263,7 +263,7 @@ fn command() -> impl Strategy<Value = Vec<u8>> {
 fn disk() -> impl Strategy<Value = Disk> {
     let encoding = prop_oneof![9 => Just(Encoding::Mfm), 1 => Just(Encoding::Fm)];
     let fault = select(&[Fault::IdCrc, Fault::DataCrc, Fault::MissingMark, Fault::HostIo][..]);
-    let sectors = prop_oneof![1 => Just(sound_sectors(1..=9)), 2 => vec(sector(), 0..12)];
+    let sectors = prop_oneof![1 => Just(good_sectors(1..=9)), 2 => vec(sector(), 0..12)];
     let length = prop_oneof![0..2usize, 500..520usize, Just(100_000)];
     prop_oneof![
         2 => select(&[Access::Private, Access::ReadOnly][..]).prop_map(Disk::Image),
@@ -271,27 +271,27 @@ fn disk() -> impl Strategy<Value = Disk> {
             Disk::Sectors { encoding, write_protected, sectors }
         }),
         1 => Just(Disk::Deleted),
-        1 => (1..10u8, fault).prop_map(|(record, fault)| Disk::Faulty { record, fault }),
+        1 => (1..10u8, fault).prop_map(|(sector, fault)| Disk::Faulty { sector, fault }),
         1 => (select(&[1, 2, 8, 0xFF][..]), near(0..20), vec(length, 1..4)).prop_map(|(size_code, count, lengths)| {
-            Disk::Silly { size_code, count, lengths }
+            Disk::Defective { size_code, count, lengths }
         }),
     ]
 }
 
 /// Sectors of 512 bytes.
-fn sound_sectors(records: impl IntoIterator<Item = u8>) -> Vec<(Sector, usize)> {
-    let sound = |record| (Sector::good(SectorId { sector: record, size_code: 2, ..SectorId::default() }), 512);
-    records.into_iter().map(sound).collect()
+fn good_sectors(numbers: impl IntoIterator<Item = u8>) -> Vec<(Sector, usize)> {
+    let good = |sector| (Sector::good(SectorId { sector, size_code: 2, ..SectorId::default() }), 512);
+    numbers.into_iter().map(good).collect()
 }
 
-/// A sector that need not be sound, most often with as much data as it should have.
+/// A sector that can be damaged, most often with the right number of bytes.
 fn sector() -> impl Strategy<Value = (Sector, usize)> {
     let mark = prop_oneof![4 => Just(Some(Mark::Data)), 2 => Just(Some(Mark::Deleted)), 1 => Just(None)];
     let error = || (0..8u8).prop_map(|n| n == 0);
     let length = option::weighted(0.1, 0..1_000usize);
     (near(0..10), size(), mark, error(), error(), length).prop_map(
-        |(record, size_code, mark, id_crc_error, data_crc_error, length)| {
-            let id = SectorId { sector: record, size_code, ..SectorId::default() };
+        |(sector, size_code, mark, id_crc_error, data_crc_error, length)| {
+            let id = SectorId { sector, size_code, ..SectorId::default() };
             let length = length.or(id.size()).unwrap_or(0);
             (Sector { id, id_crc_error, mark, data_crc_error }, length)
         },
@@ -300,16 +300,16 @@ fn sector() -> impl Strategy<Value = (Sector, usize)> {
 
 // Disks
 
-/// Cylinders of a disk that have something on them.
-const RECORDED: u8 = 3;
+/// The number of formatted cylinders of a disk.
+const FORMATTED: u8 = 3;
 
 impl Disk {
-    /// The disk, made for a kind of drive.
+    /// Returns the disk for a type of drive.
     fn medium(&self, drive: DriveType) -> Box<dyn Medium> {
         let (rate, form_factor) = (rate_of(drive), drive.form_factor());
         let disk = |encoding, sectors: &[(Sector, usize)]| {
             let mut disk = SectorDisk::unformatted(form_factor, drive.cylinders());
-            for (cylinder, head) in (0..RECORDED).flat_map(|cylinder| [(cylinder, 0), (cylinder, 1)]) {
+            for (cylinder, head) in (0..FORMATTED).flat_map(|cylinder| [(cylinder, 0), (cylinder, 1)]) {
                 let placed = |&(sector, length): &(Sector, usize)| {
                     let id = SectorId { cylinder, head, ..sector.id };
                     (Sector { id, ..sector }, vec![sector.id.sector; length])
@@ -329,15 +329,15 @@ impl Disk {
                 Box::new(disk)
             }
             Self::Deleted => {
-                let mut sectors = sound_sectors(0..=u8::MAX);
+                let mut sectors = good_sectors(0..=u8::MAX);
                 sectors.iter_mut().for_each(|(sector, _)| sector.mark = Some(Mark::Deleted));
                 Box::new(disk(Encoding::Mfm, &sectors))
             }
-            Self::Faulty { record, fault } => {
-                let disk = FaultyMedium::new(disk(Encoding::Mfm, &sound_sectors(1..=9)));
-                Box::new(disk.with_fault(0, 0, *record, *fault).with_fault(0, 1, *record, *fault))
+            Self::Faulty { sector, fault } => {
+                let disk = FaultyMedium::new(disk(Encoding::Mfm, &good_sectors(1..=9)));
+                Box::new(disk.with_fault(0, 0, *sector, *fault).with_fault(0, 1, *sector, *fault))
             }
-            Self::Silly { size_code, count, lengths } => Box::new(Silly {
+            Self::Defective { size_code, count, lengths } => Box::new(Defective {
                 form_factor,
                 track: Track::regular(
                     rate,
@@ -351,7 +351,7 @@ impl Disk {
     }
 }
 
-/// The rate of the disks that go into a kind of drive.
+/// Returns the data rate of the disks for a type of drive.
 fn rate_of(drive: DriveType) -> DataRate {
     match drive {
         DriveType::Inch5_25Dd | DriveType::Inch3_5Dd => DataRate::Kbps250,
@@ -368,15 +368,15 @@ fn image(drive: DriveType, access: Access) -> Image {
     Image::open(fixture(name), ImageOptions::new(access).with_geometry(geometry)).expect("the fixture opens")
 }
 
-/// A medium that gives slices of any length for its sectors.
-struct Silly {
+/// A medium that returns slices of any length for its sectors.
+struct Defective {
     form_factor: FormFactor,
     track: Track<'static>,
     lengths: Vec<usize>,
     data: Vec<u8>,
 }
 
-impl Medium for Silly {
+impl Medium for Defective {
     fn form_factor(&self) -> FormFactor {
         self.form_factor
     }
@@ -408,15 +408,15 @@ impl Medium for Silly {
     }
 }
 
-// What is watched
+// Observation
 
-/// The work of one access: no more than two sides of 256 sectors each (§12.2).
+/// The work of one access, which is limited to two tracks of 256 sectors each (§12.2).
 #[derive(Clone, Debug, Default)]
 struct Meter(Arc<[AtomicUsize; 2]>);
 
 impl Meter {
     const SECTORS: usize = 2 * 256;
-    /// What it takes to find a sector and to move it. SCAN compares a sector in pieces.
+    /// Calls to find a sector and to move it. SCAN compares a sector in pieces.
     const CALLS_PER_SECTOR: usize = 5;
     const BYTES_PER_CALL: usize = 24;
 
@@ -424,17 +424,17 @@ impl Meter {
         self.0.iter().for_each(|count| count.store(0, Relaxed));
     }
 
-    /// A call of the medium or the DMA channel, and bytes that it moved.
+    /// Counts a call of the medium or the DMA channel, and the bytes that it moved.
     fn count(&self, moved: usize) {
         let [calls, bytes] = &*self.0;
         let (calls, bytes) = (calls.fetch_add(1, Relaxed) + 1, bytes.fetch_add(moved, Relaxed) + moved);
         assert!(bytes <= Self::SECTORS * 16_384, "an access moved {bytes} bytes");
         let allowed = Self::SECTORS * Self::CALLS_PER_SECTOR + bytes / Self::BYTES_PER_CALL;
-        assert!(calls <= allowed, "an access has called the medium and the DMA channel {calls} times");
+        assert!(calls <= allowed, "an access called the medium and the DMA channel {calls} times");
     }
 }
 
-/// A medium that counts what is done with it.
+/// A medium that counts its calls.
 struct Metered {
     medium: Box<dyn Medium>,
     meter: Meter,
@@ -492,7 +492,7 @@ impl Medium for Metered {
     }
 }
 
-/// What the DMA channel may write: as much as its registers say.
+/// The memory that the DMA channel may write, according to its registers.
 #[derive(Clone, Copy, Default)]
 struct Window {
     open: bool,
@@ -510,7 +510,7 @@ impl Window {
     }
 }
 
-/// 64 KiB that answer in every page, and take writes within the window only.
+/// 64 KiB of memory that repeat in every page. Writes outside of the window are an error.
 #[derive(Clone)]
 struct Memory(Rc<RefCell<(Window, Vec<u8>)>>);
 
@@ -518,7 +518,7 @@ impl GuestMemory for Memory {
     fn write(&mut self, address: u64, data: &[u8]) {
         let (window, bytes) = &mut *self.0.borrow_mut();
         let last = address + data.len() as u64 - 1;
-        assert!(window.holds(address) && window.holds(last), "{address:#x} to {last:#x} are not the guest's to lose");
+        assert!(window.holds(address) && window.holds(last), "{address:#x} to {last:#x} are outside of the window");
         bytes.as_mut_slice().write(address & 0xFFFF, data);
     }
 
@@ -527,10 +527,10 @@ impl GuestMemory for Memory {
     }
 }
 
-/// The DMA controllers, and what their channel did.
+/// The DMA controllers, with counts of the work of their channel.
 struct MeteredDma {
     at: AtDma<Memory>,
-    /// The mode of channel 2, which cannot be read back.
+    /// The mode of channel 2, which cannot be read from the controllers.
     mode: u8,
     endless: bool,
     request: bool,
@@ -545,7 +545,7 @@ impl MeteredDma {
         self.at.write_port(port, value);
     }
 
-    /// What the registers say, without a change of the flip-flop.
+    /// Returns the window of the registers, without a change of the flip-flop.
     fn window(&self) -> Window {
         let mut registers = self.at.clone();
         registers.write_port(0x0C, 0);
@@ -568,7 +568,7 @@ impl MeteredDma {
     }
 }
 
-/// What the guest can change; the meter is the test's.
+/// Prints only the state that the guest can change.
 impl fmt::Debug for MeteredDma {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.at.fmt(f)
@@ -592,27 +592,25 @@ impl DmaChannel for MeteredDma {
 
 // The machine
 
-/// A turn of the disk, after which no command waits for its DMA channel.
-const TURN: Duration = Duration::from_millis(200);
+/// A revolution of the disk. After it, no command waits for its DMA channel.
+const REVOLUTION: Duration = Duration::from_millis(200);
 
-/// By then the chip has looked at the drives after a reset (§6.2).
+/// The time after a reset in which the chip polls the drives (§6.2).
 const POLLED: Duration = Duration::from_micros(250);
 
-/// More than any command takes: two sides of 256 sectors that are each a turn away.
+/// More than the duration of any command: two tracks of 256 sectors, with a revolution for each sector.
 const LONGEST: Duration = Duration::from_secs(120);
 const MOST_EVENTS: usize = 100_000;
 
-/// RQM and DIO: the controller takes a byte, or gives one.
+/// RQM and DIO: the controller accepts a byte, or has one.
 const DIRECTION: u8 = 0xC0;
-const TAKES: u8 = 0x80;
-const GIVES: u8 = 0xC0;
-/// All of the MSR but the busy drives.
+/// The MSR without the busy bits of the drives.
 const PHASE: u8 = 0xF0;
 const IDLE: u8 = 0x80;
 const COMMAND: u8 = 0x90;
 const DMA_EXECUTION: u8 = 0x10;
 const RESULT: u8 = 0xD0;
-/// Of these, the phases of §2.1.
+/// All values of these bits in the phases of §2.1.
 const PHASES: [u8; 9] = [0x00, IDLE, COMMAND, DMA_EXECUTION, 0xF0, 0x70, 0xB0, 0x30, RESULT];
 
 struct Machine {
@@ -620,16 +618,16 @@ struct Machine {
     meter: Meter,
     mode: InterfaceMode,
     timing: Timing,
-    /// A disk in a drive lets a command hang.
+    /// Without a rotating disk, a command hangs.
     hangs: bool,
-    /// By the DSR, until a reset.
+    /// The DSR powered the controller down, and no reset followed.
     powered_down: bool,
-    /// The last phase, and how many bytes moved since it began.
+    /// The last phase, and the number of bytes that moved since it began.
     phase: u8,
     bytes: usize,
-    /// A digest of all that the controller is, as long as it holds.
+    /// A digest of the state of the controller; `None` after a change.
     state: Option<u64>,
-    /// What there was to see after each access, and all that the controller was after each step.
+    /// The visible state after each access, and the whole state after each step.
     trace: Vec<u64>,
 }
 
@@ -693,7 +691,7 @@ impl Machine {
             Step::ProgramDma { mode, address, count } => self.program_dma(*mode, *address, *count),
             Step::Advance(elapsed) => self.advance(*elapsed),
             Step::Attach(number, disk) => {
-                // Both can be refused, for want of a disk, and of room for one of that form.
+                // Both can fail: without a disk, or if the form factor of the disk does not fit.
                 if let Ok(drive) = self.fdc.drive(*number) {
                     let (medium, meter) = (disk.medium(drive.drive_type()), self.meter.clone());
                     _ = drive.release_image();
@@ -703,7 +701,7 @@ impl Machine {
             Step::Release(number) => _ = self.fdc.drive(*number).map(|drive| drive.release_image()),
             Step::Reset(reset) => self.reset(*reset),
         }
-        // A disk may be what a command waited for.
+        // A command may have waited for this disk.
         self.meter.start();
         self.fdc.service_dma();
         self.check();
@@ -721,10 +719,10 @@ impl Machine {
         let value = self.fdc.read(register);
         self.check();
         match register {
-            ReadRegister::Fifo if status & DIRECTION == GIVES => self.assert_a_byte_moved(status, before),
-            // Model 30 forgets with DIR; the modes that have no flip-flops may, too.
+            ReadRegister::Fifo if status & DIRECTION == HAS_BYTE => self.assert_a_byte_moved(status, before),
+            // A read of DIR clears the flip-flops of Model 30.
             ReadRegister::DigitalInput => {}
-            _ => assert_eq!(self.state(), before, "{register:?} is read without a change, MSR {status:#04x}"),
+            _ => assert_eq!(self.state(), before, "a read of {register:?} changes nothing, MSR {status:#04x}"),
         }
         self.trace.push(value.into());
         value
@@ -743,13 +741,13 @@ impl Machine {
         self.fdc.write(register, value);
         self.check();
         match register {
-            WriteRegister::Fifo if status & DIRECTION == TAKES => self.assert_a_byte_moved(status, before),
+            WriteRegister::Fifo if status & DIRECTION == WANTS_BYTE => self.assert_a_byte_moved(status, before),
             WriteRegister::Fifo => assert_eq!(self.state(), before, "a write is ignored, MSR {status:#04x}"),
             _ => {}
         }
     }
 
-    /// The MSR said that a byte may move, and it did (§12.6).
+    /// Checks that a byte moved, as the MSR allowed (§12.6).
     fn assert_a_byte_moved(&mut self, before: u8, state: u64) {
         let after = self.status();
         assert_ne!(self.state(), state, "a byte moves, MSR {before:#04x}");
@@ -765,7 +763,7 @@ impl Machine {
         assert!(self.bytes <= most, "{} bytes without an end, MSR {before:#04x}", self.bytes);
     }
 
-    /// What holds after each access.
+    /// Checks the invariants that hold after each access.
     fn check(&mut self) {
         let (status, outputs) = (self.status(), self.fdc.read(ReadRegister::DigitalOutput));
         let running = outputs & 0x04 != 0;
@@ -785,12 +783,12 @@ impl Machine {
         self.state = None;
     }
 
-    /// All that the controller is, as far as it prints: the whole of its registers and phases, and its drives'.
+    /// Returns a digest of the whole state of the controller and its drives, as `Debug` prints it.
     fn state(&mut self) -> u64 {
         *self.state.get_or_insert_with(|| digest(format!("{:?}", self.fdc)))
     }
 
-    /// A command, after what is left of the last one's result; and its own, if it has one now.
+    /// Fetches the rest of the last result, and performs a command. Returns its result, if there is one.
     fn command(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.result();
         bytes.iter().for_each(|&byte| self.write(WriteRegister::Fifo, byte));
@@ -808,8 +806,8 @@ impl Machine {
     fn move_bytes(&mut self, bytes: usize) {
         for n in 0..bytes {
             match self.status() & DIRECTION {
-                GIVES => _ = self.read(ReadRegister::Fifo),
-                TAKES => self.write(WriteRegister::Fifo, n as u8),
+                HAS_BYTE => _ = self.read(ReadRegister::Fifo),
+                WANTS_BYTE => self.write(WriteRegister::Fifo, n as u8),
                 _ => return,
             }
         }
@@ -839,28 +837,28 @@ impl Machine {
         }
     }
 
-    /// Lets time pass from event to event, each of which is as little work as an access.
+    /// Advances the time from event to event. Each event has the limits of an access.
     fn advance(&mut self, elapsed: Duration) {
         let (mut left, mut events) = (elapsed.min(LONGEST), 0);
         while let Some(next) = self.fdc.next_event().filter(|&next| next <= left) {
             left -= next;
             events += 1;
-            self.pass(next);
+            self.advance_once(next);
             assert!(events < MOST_EVENTS, "{events} events, and {left:?} are left of {elapsed:?}");
         }
-        self.pass(left);
-        let waits = self.timing == Timing::Immediate && elapsed >= TURN && self.fdc.next_event().is_some();
+        self.advance_once(left);
+        let waits = self.timing == Timing::Immediate && elapsed >= REVOLUTION && self.fdc.next_event().is_some();
         assert!(!waits, "a command still waits for its DMA channel");
     }
 
-    fn pass(&mut self, elapsed: Duration) {
+    fn advance_once(&mut self, elapsed: Duration) {
         self.meter.start();
         self.fdc.advance(elapsed);
         self.check();
     }
 
-    /// Given time, whatever has begun comes to its end, though nobody serves it (§12): the chip waits for the guest, or
-    /// for a disk where that was asked for.
+    /// Checks that each command ends in time without service (§12). Then the chip waits for the guest, or for a disk if
+    /// that is configured.
     fn run_down(&mut self) {
         self.advance(LONGEST);
         assert_eq!(self.fdc.next_event(), None);
@@ -868,7 +866,7 @@ impl Machine {
         assert!(self.hangs || status == 0 || status & 0x80 != 0, "MSR {status:#04x}");
     }
 
-    /// A reset, from whatever state: the controller is ready, and polling has found four drives (§1.11, §6.2).
+    /// Performs a reset in any state. Then the controller is ready, and polling reports four drives (§1.11, §6.2).
     fn reset(&mut self, reset: Reset) {
         match reset {
             Reset::Hardware => {

@@ -1,8 +1,11 @@
-//! The register files of PS/2 and Model 30: SRA, SRB, DIR and CCR bit by bit, at reset and after what changes each bit;
-//! and what the DMA gate has to do with the pins in each mode.
+//! The register files of PS/2 and Model 30: SRA, SRB, DIR and CCR bit by bit, after a reset and after each event that
+//! changes a bit; and the effect of the DMA gate on the pins in each mode.
 
 use super::kit::disk::{Disk, id, sector};
-use super::kit::{BUFFER, CCR, DIR, DMA_READ_FLOPPY, DMA_WRITE_FLOPPY, DOR, DSR, FIFO, Guest, MSR, Reply};
+use super::kit::{
+    BUFFER, CCR, DIR, DMA_READ_FLOPPY, DMA_STATUS, DMA_WRITE_FLOPPY, DOR, DOR_GATE_SHUT, DOR_RUN, DSR, FIFO, Guest,
+    MSR, Reply,
+};
 use vm_fdc::{
     Controller,
     InterfaceMode::{self, At, Model30, Ps2},
@@ -12,13 +15,6 @@ use vm_fdc::{
 
 const SRA: u16 = 0x3F0;
 const SRB: u16 = 0x3F1;
-/// Status of the first DMA controller: bit 6 is the request of the floppy.
-const DMA_STATUS: u16 = 0x08;
-
-/// DOR: drive 0 selected with its motor on, out of reset, DMA gate open.
-const RUN: u8 = 0x1C;
-/// The same with the DMA gate shut.
-const SHUT: u8 = 0x14;
 
 const SEEK: [u8; 3] = [0x0F, 0, 5];
 const RECALIBRATE: [u8; 2] = [0x07, 0];
@@ -27,7 +23,7 @@ const READ: [u8; 9] = [0x46, 0, 0, 0, 1, 2, 2, 0x1B, 0xFF];
 const WRITE: [u8; 9] = [0x45, 0, 0, 0, 1, 2, 2, 0x1B, 0xFF];
 const FORMAT: [u8; 6] = [0x4D, 0, 2, 2, 0x6C, 0xF6];
 
-/// The modes, and whether INT, DRQ, DACK and TC are cut off while the gate is shut: the table of §1.1.
+/// The table of §1.1: the modes, and whether a shut gate cuts off INT, DRQ, DACK and TC.
 const GATES: [(InterfaceMode, bool); 3] = [(At, true), (Ps2, false), (Model30, true)];
 
 type Step = fn(&mut Guest);
@@ -35,29 +31,29 @@ type Step = fn(&mut Guest);
 const RESETS: [(&str, Step); 3] = [
     ("DOR", |guest| {
         guest.bus.write(DOR, 0x18);
-        guest.bus.write(DOR, RUN);
+        guest.bus.write(DOR, DOR_RUN);
     }),
     ("DSR", |guest| guest.bus.write(DSR, 0x80)),
     ("RESET pin", |guest| {
         guest.bus.fdc.reset();
-        guest.bus.write(DOR, RUN);
+        guest.bus.write(DOR, DOR_RUN);
     }),
 ];
 
-/// A disk of which cylinder 0 is recorded, with two sectors on each side.
+/// Returns a disk with two sectors on each head of cylinder 0.
 fn disk() -> Disk {
-    Disk::blank().side(0, 0, [1, 2].map(sector)).side(0, 1, [1, 2].map(|record| id(0, 1, record, 2)))
+    Disk::blank().with_track(0, 0, [1, 2].map(sector)).with_track(0, 1, [1, 2].map(|sector| id(0, 1, sector, 2)))
 }
 
-/// A machine at power-on, with an empty drive whose head stands at cylinder 0.
+/// Returns the guest of a machine at power-on, with an empty drive and its head at cylinder 0.
 fn power_on(mode: InterfaceMode) -> Guest {
     Guest::new(Controller::builder().interface(mode).drive(0, DriveType::Inch3_5Hd))
 }
 
-/// The same with a disk in the drive, which the guest has selected, at 500 kb/s.
+/// Returns such a guest with a disk in the drive. The drive is selected, at 500 kb/s.
 fn with(mode: InterfaceMode, disk: Disk) -> Guest {
     let mut guest = power_on(mode);
-    guest.bus.fdc.drive(0).expect("drive 0 is there").attach_medium(disk).expect("the disk suits the drive");
+    guest.bus.fdc.drive(0).expect("there is a drive 0").attach_medium(disk).expect("the disk suits the drive");
     guest.reset();
     guest.select(0);
     guest.bus.write(CCR, 0);
@@ -68,7 +64,7 @@ fn idle(mode: InterfaceMode) -> Guest {
     with(mode, disk())
 }
 
-/// A command with the DMA channel ready to move a sector for it.
+/// Performs a command with the DMA channel programmed for one sector.
 fn run(guest: &mut Guest, command: &[u8]) -> Reply {
     let mode = if matches!(command[0] & 0x1F, 0x05 | 0x0D) { DMA_WRITE_FLOPPY } else { DMA_READ_FLOPPY };
     guest.program_dma(mode, BUFFER, 512);
@@ -79,12 +75,12 @@ fn bit(guest: &mut Guest, port: u16, number: u8) -> bool {
     guest.bus.read(port) >> number & 1 != 0
 }
 
-/// What is requested of the DMA controller, though its channel is masked.
+/// Returns the DMA request of the floppy, which shows also while its channel is masked.
 fn dma_request(guest: &mut Guest) -> bool {
     bit(guest, DMA_STATUS, 6)
 }
 
-/// The flip-flops of Model 30: STEP, WRDATA, RDDATA, WE.
+/// Returns the flip-flops of Model 30: STEP, WRDATA, RDDATA, WE.
 fn flip_flops(guest: &mut Guest) -> [bool; 4] {
     [(SRA, 5), (SRB, 4), (SRB, 3), (SRB, 2)].map(|(port, number)| bit(guest, port, number))
 }
@@ -93,7 +89,7 @@ fn flip_flops(guest: &mut Guest) -> [bool; 4] {
 
 #[test]
 fn status_register_a_at_power_on() {
-    // §1.2: at track 0, no index, not protected
+    // §1.2: head at track 0, no index pulse, no write protection
     for (mode, value) in [(Ps2, 0x46), (Model30, 0x19)] {
         assert_eq!(power_on(mode).bus.read(SRA), value, "{mode:?}");
     }
@@ -101,7 +97,7 @@ fn status_register_a_at_power_on() {
 
 #[test]
 fn status_register_b_at_power_on() {
-    // §1.3: no drive is selected while the chip is reset
+    // §1.3: no drive is selected while the chip is held in reset
     for (mode, value) in [(Ps2, 0xC0), (Model30, 0xE3)] {
         assert_eq!(power_on(mode).bus.read(SRB), value, "{mode:?}");
     }
@@ -109,15 +105,15 @@ fn status_register_b_at_power_on() {
 
 #[test]
 fn the_dir_at_power_on() {
-    // §1.9: 250 kb/s, and with the motor off no change line
+    // §1.9: 250 kb/s, and no change line because the motor is off
     for (mode, value) in [(Ps2, 0x7D), (Model30, 0x82)] {
         assert_eq!(power_on(mode).bus.read(DIR), value, "{mode:?}");
     }
 }
 
 #[test]
-fn a_hardware_reset_restores_all_that_is_no_pin() {
-    // §1.2, §1.3, §1.9: the head stays where it is
+fn a_hardware_reset_restores_all_bits_except_input_pins() {
+    // §1.2, §1.3, §1.9: the head does not move
     for (mode, a, dir) in [(Ps2, 0x56, 0x7D), (Model30, 0x09, 0x82)] {
         let mut guest = idle(mode);
         run(&mut guest, &READ);
@@ -150,7 +146,7 @@ fn sra_shows_int() {
 fn sra_of_ps_2_shows_int_with_the_gate_shut() {
     // §1.1, §1.2
     let mut guest = power_on(Ps2);
-    guest.bus.write(DOR, SHUT);
+    guest.bus.write(DOR, DOR_GATE_SHUT);
     assert!(bit(&mut guest, SRA, 7));
 }
 
@@ -176,7 +172,7 @@ fn a_second_drive_shows_as_a_zero() {
 }
 
 #[test]
-fn a_third_drive_is_no_second_one() {
+fn a_third_drive_does_not_show_as_a_second_drive() {
     // §1.2, §1.3
     for (mode, port, number) in [(Ps2, SRA, 6), (Model30, SRB, 7)] {
         let drives = Controller::builder().drive(0, DriveType::Inch3_5Hd).drive(2, DriveType::Inch3_5Hd);
@@ -185,7 +181,7 @@ fn a_third_drive_is_no_second_one() {
 }
 
 #[test]
-fn the_step_output_of_ps_2_is_over_when_the_seek_is() {
+fn the_step_output_of_ps_2_is_low_after_the_seek() {
     // §1.2
     let mut guest = idle(Ps2);
     run(&mut guest, &SEEK);
@@ -202,13 +198,13 @@ fn sra_shows_track_0_of_the_selected_drive() {
         assert_eq!(bit(&mut guest, SRA, 4), !at_track_0, "{mode:?}");
         guest.recalibrate();
         assert_eq!(bit(&mut guest, SRA, 4), at_track_0, "{mode:?}");
-        guest.select(1); // which is not there
+        guest.select(1); // an absent drive
         assert_eq!(bit(&mut guest, SRA, 4), !at_track_0, "{mode:?}");
     }
 }
 
 #[test]
-fn sra_shows_the_side_of_the_last_command() {
+fn sra_shows_the_head_of_the_last_command() {
     // §1.2, §5.4
     let commands: [&[u8]; 8] = [
         &[0x04, 0x04],                            // SENSE DRIVE STATUS
@@ -217,17 +213,17 @@ fn sra_shows_the_side_of_the_last_command() {
         &[0x45, 0x04, 0, 1, 1, 2, 2, 0x1B, 0xFF], // WRITE DATA
         &[0x42, 0x04, 0, 1, 1, 2, 2, 0x1B, 0xFF], // READ TRACK
         &[0x56, 0x04, 0, 1, 1, 2, 2, 0x1B, 0xFF], // VERIFY
-        &[0xD6, 0x00, 0, 0, 1, 2, 2, 0x1B, 0xFF], // VERIFY with MT, which changes sides
+        &[0xD6, 0x00, 0, 0, 1, 2, 2, 0x1B, 0xFF], // VERIFY with MT, which changes heads
         &[0x4D, 0x04, 2, 2, 0x6C, 0xF6],          // FORMAT TRACK
     ];
-    for (mode, side_1) in [(Ps2, true), (Model30, false)] {
+    for (mode, head_1) in [(Ps2, true), (Model30, false)] {
         for command in commands {
             let mut guest = idle(mode);
-            assert_eq!(bit(&mut guest, SRA, 3), !side_1, "{mode:?}");
+            assert_eq!(bit(&mut guest, SRA, 3), !head_1, "{mode:?}");
             run(&mut guest, command);
-            assert_eq!(bit(&mut guest, SRA, 3), side_1, "{mode:?}, {command:x?}");
+            assert_eq!(bit(&mut guest, SRA, 3), head_1, "{mode:?}, {command:x?}");
             run(&mut guest, &[0x04, 0x00]);
-            assert_eq!(bit(&mut guest, SRA, 3), !side_1, "{mode:?}, {command:x?}");
+            assert_eq!(bit(&mut guest, SRA, 3), !head_1, "{mode:?}, {command:x?}");
         }
     }
 }
@@ -255,11 +251,11 @@ fn sra_shows_the_direction_of_the_last_step() {
         (&[0x0F, 0, 9], true),  // SEEK
         (&[0x07, 0], false),    // RECALIBRATE
     ];
-    for (mode, inward) in [(Ps2, true), (Model30, false)] {
+    for (mode, step_in) in [(Ps2, true), (Model30, false)] {
         let mut guest = idle(mode);
-        for (command, goes_inward) in ways {
+        for (command, steps_in) in ways {
             run(&mut guest, command);
-            assert_eq!(bit(&mut guest, SRA, 0) == inward, goes_inward, "{mode:?}, {command:x?}");
+            assert_eq!(bit(&mut guest, SRA, 0) == step_in, steps_in, "{mode:?}, {command:x?}");
         }
     }
 }
@@ -304,8 +300,8 @@ fn srb_of_model_30_shows_the_selected_drive() {
 }
 
 #[test]
-fn the_toggles_of_ps_2_change_with_what_passes_the_head() {
-    // §1.3: WRDATA, RDDATA; a write reads the ID first
+fn the_toggles_of_ps_2_change_with_each_read_and_write() {
+    // §1.3: WRDATA, RDDATA; a write first reads the ID
     let commands: [(&[u8], [bool; 2]); 5] = [
         (&READ_ID, [false, true]),
         (&READ, [false, true]),
@@ -325,7 +321,7 @@ fn the_toggles_of_ps_2_change_with_what_passes_the_head() {
 }
 
 #[test]
-fn reading_the_dir_leaves_the_toggles_of_ps_2() {
+fn reading_the_dir_does_not_change_the_toggles_of_ps_2() {
     // §1.3, §1.9
     let mut guest = idle(Ps2);
     run(&mut guest, &WRITE);
@@ -335,7 +331,7 @@ fn reading_the_dir_leaves_the_toggles_of_ps_2() {
 }
 
 #[test]
-fn write_enable_of_ps_2_is_up_within_a_data_field() {
+fn write_enable_of_ps_2_is_high_within_a_data_field() {
     // §1.3
     let mut guest = with(Ps2, disk());
     guest.use_dma(false);
@@ -348,7 +344,7 @@ fn write_enable_of_ps_2_is_up_within_a_data_field() {
 }
 
 #[test]
-fn write_enable_of_ps_2_is_over_when_the_write_is() {
+fn write_enable_of_ps_2_is_low_after_the_write() {
     // §1.3
     for command in [&WRITE[..], &FORMAT] {
         let mut guest = idle(Ps2);
@@ -361,9 +357,9 @@ fn write_enable_of_ps_2_is_over_when_the_write_is() {
 
 #[test]
 fn each_flip_flop_is_set_by_its_activity() {
-    // §1.2, §1.3: STEP, WRDATA, RDDATA, WE; a write reads the ID first
+    // §1.2, §1.3: STEP, WRDATA, RDDATA, WE; a write first reads the ID
     let activities: [(&str, &[u8], [u8; 4]); 12] = [
-        ("SEEK inward", &SEEK, [1, 0, 0, 0]),
+        ("SEEK to a higher cylinder", &SEEK, [1, 0, 0, 0]),
         ("SEEK of no distance", &[0x0F, 0, 0], [0, 0, 0, 0]),
         ("RECALIBRATE at track 0", &RECALIBRATE, [0, 0, 0, 0]),
         ("RELATIVE SEEK", &[0xCF, 0, 1], [1, 0, 0, 0]),
@@ -384,7 +380,7 @@ fn each_flip_flop_is_set_by_its_activity() {
 }
 
 #[test]
-fn a_recalibrate_from_further_in_sets_the_step_flip_flop() {
+fn a_recalibrate_that_steps_sets_the_step_flip_flop() {
     // §1.2
     let mut guest = idle(Model30);
     guest.seek(5);
@@ -404,7 +400,7 @@ fn an_implied_seek_sets_the_step_flip_flop() {
 
 #[test]
 fn steps_of_an_absent_drive_set_the_step_flip_flop() {
-    // §1.2: it is an output
+    // §1.2: STEP is an output
     let mut guest = idle(Model30);
     guest.select(1);
     guest.recalibrate();
@@ -412,8 +408,8 @@ fn steps_of_an_absent_drive_set_the_step_flip_flop() {
 }
 
 #[test]
-fn without_an_id_nothing_was_read() {
-    // §1.3 (R): RDDATA is set when an ID or a data field was read
+fn without_an_id_rddata_is_not_set() {
+    // §1.3 (R): reading an ID or a data field sets RDDATA
     let mut guest = idle(Model30);
     guest.bus.write(CCR, 2);
     assert_eq!(run(&mut guest, &READ_ID)[1], 0x01);
@@ -421,8 +417,8 @@ fn without_an_id_nothing_was_read() {
 }
 
 #[test]
-fn on_a_protected_disk_nothing_is_read_or_written() {
-    // §1.3 (R), §4.13: the notch is looked at before the search
+fn on_a_protected_disk_a_write_sets_no_flip_flop() {
+    // §1.3 (R), §4.13: write protection is checked before the search
     for command in [&WRITE[..], &FORMAT] {
         let mut guest = with(Model30, disk().protected());
         assert_eq!(run(&mut guest, command)[1], 0x02, "{command:x?}");
@@ -431,7 +427,7 @@ fn on_a_protected_disk_nothing_is_read_or_written() {
 }
 
 #[test]
-fn without_a_disk_nothing_is_read_or_written() {
+fn without_a_disk_no_flip_flop_is_set() {
     // §1.3 (R)
     for command in [&READ_ID[..], &READ, &WRITE, &FORMAT] {
         let mut guest = power_on(Model30);
@@ -443,7 +439,7 @@ fn without_a_disk_nothing_is_read_or_written() {
 }
 
 #[test]
-fn a_read_that_waits_for_its_channel_has_read_an_id() {
+fn a_read_that_waits_for_dma_sets_rddata() {
     // §1.3 (R)
     let mut guest = idle(Model30);
     guest.command(&READ);
@@ -457,7 +453,7 @@ fn reading_the_dir_clears_the_flip_flops() {
     run(&mut guest, &WRITE);
     run(&mut guest, &SEEK);
     assert_eq!(flip_flops(&mut guest), [true; 4]);
-    assert_eq!(flip_flops(&mut guest), [true; 4]); // looking at them does not clear them
+    assert_eq!(flip_flops(&mut guest), [true; 4]); // Reading them does not clear them.
     guest.bus.read(DIR);
     assert_eq!(flip_flops(&mut guest), [false; 4]);
 }
@@ -537,8 +533,8 @@ fn ccr_of_model_30_keeps_noprec() {
 }
 
 #[test]
-fn the_dsr_leaves_noprec() {
-    // §1.7, §1.10: its bit 2 is one of PRECOMP
+fn the_dsr_does_not_change_noprec() {
+    // §1.7, §1.10: bit 2 of the DSR is a bit of PRECOMP
     let mut guest = power_on(Model30);
     guest.bus.write(DSR, 0x06);
     assert!(!bit(&mut guest, DIR, 2));
@@ -548,7 +544,7 @@ fn the_dsr_leaves_noprec() {
 }
 
 #[test]
-fn a_hardware_reset_alone_clears_noprec() {
+fn only_a_hardware_reset_clears_noprec() {
     // §1.10
     for ((name, reset), kept) in RESETS.into_iter().zip([true, true, false]) {
         let mut guest = idle(Model30);
@@ -567,10 +563,10 @@ fn noprec_has_no_effect() {
     assert_eq!(run(&mut guest, &READ).status(), [0x00, 0x00, 0x00]);
 }
 
-// What the chip drives
+// Driven bits
 
 #[test]
-fn sra_and_srb_of_an_at_float_whatever_happens() {
+fn sra_and_srb_of_an_at_float_in_every_state() {
     // §1
     let commands: [&[u8]; 5] = [&[0x04, 0x04], &READ, &WRITE, &FORMAT, &SEEK];
     let mut guest = idle(At);
@@ -598,7 +594,7 @@ fn each_mode_drives_its_own_bits() {
 }
 
 #[test]
-fn of_the_tdr_each_mode_drives_the_tape_select_alone() {
+fn each_mode_drives_only_the_tape_select_of_the_tdr() {
     // §1.5
     assert_eq!([At, Ps2, Model30].map(|mode| ReadRegister::TapeDrive.driven_bits(mode)), [0x03; 3]);
 }
@@ -606,24 +602,24 @@ fn of_the_tdr_each_mode_drives_the_tape_select_alone() {
 // The DMA gate
 
 #[test]
-fn int_is_driven_behind_a_shut_gate_in_ps_2_alone() {
+fn int_is_driven_with_the_gate_shut_only_in_ps_2() {
     // §1.1, §1.4
     for (mode, gated) in GATES {
         let mut guest = power_on(mode);
-        guest.bus.write(DOR, SHUT);
+        guest.bus.write(DOR, DOR_GATE_SHUT);
         assert_eq!(guest.bus.irq().is_high(), !gated, "{mode:?}");
-        guest.bus.write(DOR, RUN);
+        guest.bus.write(DOR, DOR_RUN);
         assert!(guest.bus.irq().is_high(), "{mode:?}");
-        guest.bus.write(DOR, SHUT);
+        guest.bus.write(DOR, DOR_GATE_SHUT);
         assert_eq!(guest.bus.irq().is_high(), !gated, "{mode:?}");
     }
 }
 
 #[test]
-fn moving_the_gate_of_ps_2_makes_no_edge() {
+fn changing_the_gate_of_ps_2_makes_no_edge() {
     // §1.4
     let mut guest = power_on(Ps2);
-    for dor in [SHUT, RUN, SHUT, RUN] {
+    for dor in [DOR_GATE_SHUT, DOR_RUN, DOR_GATE_SHUT, DOR_RUN] {
         guest.bus.write(DOR, dor);
     }
     assert_eq!(guest.bus.irq().edges(), 1);
@@ -641,28 +637,28 @@ fn no_mode_drives_int_while_it_is_held_in_reset() {
 }
 
 #[test]
-fn drq_is_driven_behind_a_shut_gate_in_ps_2_alone() {
+fn drq_is_driven_with_the_gate_shut_only_in_ps_2() {
     // §1.1, §8.1
     for (mode, gated) in GATES {
         let mut guest = idle(mode);
-        guest.bus.write(DOR, SHUT);
+        guest.bus.write(DOR, DOR_GATE_SHUT);
         guest.command(&READ);
         assert_eq!(dma_request(&mut guest), !gated, "{mode:?}");
-        guest.bus.write(DOR, RUN);
+        guest.bus.write(DOR, DOR_RUN);
         assert!(dma_request(&mut guest), "{mode:?}");
     }
 }
 
 #[test]
-fn dack_and_tc_are_seen_behind_a_shut_gate_in_ps_2_alone() {
+fn dack_and_tc_are_seen_with_the_gate_shut_only_in_ps_2() {
     // §1.4
     for (mode, gated) in GATES {
         let mut guest = idle(mode);
-        guest.bus.write(DOR, SHUT);
+        guest.bus.write(DOR, DOR_GATE_SHUT);
         guest.program_dma(DMA_READ_FLOPPY, BUFFER, 512);
-        guest.send(&READ).expect("the controller takes the command");
+        guest.send(&READ).expect("the controller accepts the command");
         assert_eq!(guest.bus.read(MSR), if gated { 0x10 } else { 0xD0 }, "{mode:?}");
-        guest.bus.write(DOR, RUN);
+        guest.bus.write(DOR, DOR_RUN);
         assert_eq!(guest.reply(), [0x00, 0x00, 0x00, 0, 0, 2, 2], "{mode:?}");
     }
 }
@@ -671,7 +667,7 @@ fn dack_and_tc_are_seen_behind_a_shut_gate_in_ps_2_alone() {
 fn the_dor_of_ps_2_reads_the_gate_as_written() {
     // §1.4
     let mut guest = power_on(Ps2);
-    for dor in [SHUT, RUN] {
+    for dor in [DOR_GATE_SHUT, DOR_RUN] {
         guest.bus.write(DOR, dor);
         assert_eq!(guest.bus.read(DOR), dor);
     }

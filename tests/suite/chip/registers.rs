@@ -1,19 +1,14 @@
-//! The registers in PC/AT mode: who answers at which port, what each register keeps, what the MSR says in each phase,
-//! and what the three kinds of reset do to all of it.
+//! The registers in PC/AT mode: the ports, the values that each register stores, the MSR in each phase, and the effect of
+//! the three kinds of reset.
 
 use std::fs;
 
-use super::kit::{BUFFER, CCR, DIR, DMA_READ_FLOPPY, DOR, DSR, FIFO, Guest, MSR, TDR, fixture};
+use super::kit::{BUFFER, CCR, DIR, DMA_READ_FLOPPY, DOR, DOR_HELD, DOR_RUN, DSR, FIFO, Guest, MSR, TDR, fixture};
 use vm_fdc::{
     Controller, EmptyDrive, FloppyDrive, InterfaceMode, ReadRegister, WriteRegister, drive::DriveType, media::Access,
 };
 
-/// DOR: drive 0 selected with its motor on, out of reset, DMA gate open.
-const RUN: u8 = 0x1C;
-/// The same, held in reset.
-const HELD: u8 = 0x18;
-
-/// The first sector of the disk alone, in MFM.
+/// Commands for the first sector of the disk, in MFM.
 const READ: [u8; 9] = [0x46, 0, 0, 0, 1, 2, 1, 0x1B, 0xFF];
 const WRITE: [u8; 9] = [0x45, 0, 0, 0, 1, 2, 1, 0x1B, 0xFF];
 const READ_ID: [u8; 2] = [0x4A, 0];
@@ -23,9 +18,9 @@ const UNLOCK: u8 = 0x14;
 
 type Step = fn(&mut Guest);
 
-/// What the MSR says, and a way to get there from an idle controller.
+/// Each phase: the value of the MSR, and the steps to the phase from an idle controller.
 const PHASES: [(&str, u8, Step); 13] = [
-    ("held in reset", 0x00, |guest| guest.bus.write(DOR, HELD)),
+    ("held in reset", 0x00, |guest| guest.bus.write(DOR, DOR_HELD)),
     ("waiting for a command", 0x80, |_| ()),
     ("a seek ended and was not sensed", 0x81, |guest| begin(guest, &[0x0F, 0, 3])),
     ("waiting for parameters", 0x90, |guest| begin(guest, &READ[..3])),
@@ -33,7 +28,7 @@ const PHASES: [(&str, u8, Step); 13] = [
     ("writing by DMA", 0x10, |guest| begin(guest, &WRITE)),
     ("waiting for an index pulse", 0x10, |guest| begin_without_disk(guest, &READ_ID)),
     ("reading byte by byte", 0xF0, |guest| begin_without_dma(guest, &READ)),
-    ("reading byte by byte, none there yet", 0x70, |guest| {
+    ("reading byte by byte, no byte yet", 0x70, |guest| {
         guest.use_dma(false);
         begin_without_disk(guest, &READ);
     }),
@@ -46,18 +41,18 @@ const PHASES: [(&str, u8, Step); 13] = [
     ("after a result", 0x80, |guest| _ = guest.command(&READ_ID)),
 ];
 
-/// The three ways to reset. All have ended once the DOR says [`RUN`].
+/// The three kinds of reset. Each ends at the latest when the DOR is [`DOR_RUN`].
 const RESETS: [(&str, Step); 3] = [SOFTWARE_RESETS[0], SOFTWARE_RESETS[1], HARDWARE_RESET];
 const SOFTWARE_RESETS: [(&str, Step); 2] =
-    [("DOR", |guest| guest.bus.write(DOR, HELD)), ("DSR", |guest| guest.bus.write(DSR, 0x80))];
+    [("DOR", |guest| guest.bus.write(DOR, DOR_HELD)), ("DSR", |guest| guest.bus.write(DSR, 0x80))];
 const HARDWARE_RESET: (&str, Step) = ("RESET pin", |guest| guest.bus.fdc.reset());
 
-/// An idle controller with one drive and a disk in it, at 500 kb/s. Without the disk, data commands wait for ever.
+/// Returns a guest with one drive, a disk in it, and an idle controller at 500 kb/s. Without the disk, data commands hang.
 fn with_disk(drive_type: DriveType, image: &str) -> Guest {
     let mut guest = Guest::new(Controller::builder().drive(0, drive_type).empty_drive(EmptyDrive::Hang));
     drive(&guest).attach_image(fixture(image), Access::Private).expect("the image suits the drive");
     guest.reset();
-    guest.bus.write(DOR, RUN);
+    guest.bus.write(DOR, DOR_RUN);
     guest.bus.write(CCR, 0);
     guest
 }
@@ -73,11 +68,11 @@ fn in_phase(enter: Step) -> Guest {
 }
 
 fn drive(guest: &Guest) -> FloppyDrive {
-    guest.bus.fdc.drive(0).expect("drive 0 is there")
+    guest.bus.fdc.drive(0).expect("there is a drive 0")
 }
 
 fn begin(guest: &mut Guest, bytes: &[u8]) {
-    guest.send(bytes).expect("the controller takes the bytes");
+    guest.send(bytes).expect("the controller accepts the bytes");
 }
 
 fn begin_without_disk(guest: &mut Guest, bytes: &[u8]) {
@@ -92,16 +87,16 @@ fn begin_without_dma(guest: &mut Guest, bytes: &[u8]) {
 
 fn reset(guest: &mut Guest, by: Step) {
     by(guest);
-    guest.bus.write(DOR, RUN);
+    guest.bus.write(DOR, DOR_RUN);
 }
 
-/// What DUMPREG answers: PCN 0..4, SPECIFY 4..6, track length 6, LOCK and PERPENDICULAR 7, CONFIGURE 8, PRETRK 9.
+/// Returns the result of DUMPREG: PCN 0..4, SPECIFY 4..6, track length 6, LOCK and PERPENDICULAR 7, CONFIGURE 8, PRETRK 9.
 fn dump(guest: &mut Guest) -> [u8; 10] {
     begin(guest, &[0x0E]);
     guest.fetch().expect("DUMPREG answers ten bytes")
 }
 
-/// What DUMPREG answers after a reset by a controller that had nothing left at its default.
+/// Returns the result of DUMPREG after a reset of a controller whose settings all differ from the defaults.
 fn dump_after_reset(by: Step, lock: u8) -> [u8; 10] {
     let mut guest = idle();
     for (unit, cylinder) in [(0, 5), (1, 6), (2, 7), (3, 8)] {
@@ -116,7 +111,7 @@ fn dump_after_reset(by: Step, lock: u8) -> [u8; 10] {
     dump(&mut guest)
 }
 
-/// Only the 1.44M disk's own rate, 500 kb/s, finds its IDs.
+/// Returns `true` if IDs are found, which needs 500 kb/s, the data rate of the 1.44M disk.
 fn finds_ids(guest: &mut Guest) -> bool {
     guest.command(&READ_ID)[0] & 0xC0 == 0
 }
@@ -125,7 +120,7 @@ fn change_line(guest: &mut Guest) -> bool {
     guest.bus.read(DIR) & 0x80 != 0
 }
 
-/// What the chip shows of itself without being told anything: MSR, DOR and DIR, the level of INT and its edges so far.
+/// Returns the visible state: MSR, DOR and DIR, the level of INT, and the number of its edges.
 fn view(guest: &mut Guest) -> ([u8; 3], bool, usize) {
     let registers = [MSR, DOR, DIR].map(|port| guest.bus.read(port));
     (registers, guest.bus.irq().is_high(), guest.bus.irq().edges())
@@ -138,7 +133,7 @@ fn four_polling_statuses(guest: &mut Guest) -> bool {
 // Ports
 
 #[test]
-fn a_controller_claims_its_window_but_for_the_port_of_the_hard_disk() {
+fn a_controller_claims_its_ports_except_the_port_of_the_hard_disk() {
     // §1
     for base in [Controller::PRIMARY, Controller::SECONDARY, 0x1230] {
         let mut fdc = Controller::builder().base(base).build().expect("a controller without drives");
@@ -150,7 +145,7 @@ fn a_controller_claims_its_window_but_for_the_port_of_the_hard_disk() {
 }
 
 #[test]
-fn the_usual_bases_are_those_of_a_pc() {
+fn the_named_bases_are_those_of_a_pc() {
     // §1
     assert_eq!((Controller::PRIMARY, Controller::SECONDARY), (0x3F0, 0x370));
 }
@@ -166,7 +161,7 @@ fn each_offset_has_its_register() {
 }
 
 #[test]
-fn the_registers_that_can_be_written_have_names_of_their_own() {
+fn the_write_registers_have_their_own_names() {
     // §1
     use WriteRegister::*;
     let window = [None, None, Some(DigitalOutput), Some(TapeDrive), Some(DataRateSelect), Some(Fifo), None];
@@ -175,7 +170,7 @@ fn the_registers_that_can_be_written_have_names_of_their_own() {
 }
 
 #[test]
-fn a_port_and_a_register_reach_the_same_latch() {
+fn a_port_and_a_register_access_the_same_latch() {
     // §1
     let mut fdc = Controller::builder().base(Controller::SECONDARY).build().expect("a controller without drives");
     fdc.write_port(0x372, 0x1C);
@@ -202,7 +197,7 @@ fn writes_to_status_registers_a_and_b_change_nothing() {
 }
 
 #[test]
-fn the_controller_drives_bit_7_alone_of_the_dir() {
+fn the_controller_drives_only_bit_7_of_the_dir() {
     // §1.9
     assert_eq!(ReadRegister::DigitalInput.driven_bits(InterfaceMode::At), 0x80);
 }
@@ -262,7 +257,7 @@ fn the_tdr_keeps_the_two_bits_of_the_tape_select() {
 // DSR and CCR
 
 #[test]
-fn a_disk_is_found_at_its_own_data_rate_alone() {
+fn a_disk_is_found_only_at_its_own_data_rate() {
     // §1.10, §7.5
     let mut guest = idle();
     for (rate, found) in [(0b00, true), (0b01, false), (0b10, false), (0b11, false)] {
@@ -289,7 +284,7 @@ fn the_last_write_to_dsr_or_ccr_sets_the_data_rate() {
 }
 
 #[test]
-fn the_precompensation_is_no_part_of_the_data_rate() {
+fn the_precompensation_does_not_change_the_data_rate() {
     // §1.7
     let mut guest = idle();
     for precompensation in 0..8 {
@@ -299,7 +294,7 @@ fn the_precompensation_is_no_part_of_the_data_rate() {
 }
 
 #[test]
-fn the_dsr_sets_the_data_rate_even_as_it_resets() {
+fn a_reset_by_the_dsr_sets_the_data_rate() {
     // §1.7, §3.25
     let mut guest = idle();
     guest.bus.write(DSR, 0x82);
@@ -317,9 +312,9 @@ fn each_write_of_the_dsr_reset_bit_resets() {
 }
 
 #[test]
-fn the_dsr_cannot_start_a_controller_that_the_dor_holds() {
+fn the_dsr_does_not_end_a_reset_by_the_dor() {
     // §1.7
-    let mut guest = in_phase(|guest| guest.bus.write(DOR, HELD));
+    let mut guest = in_phase(|guest| guest.bus.write(DOR, DOR_HELD));
     guest.bus.write(DSR, 0x80);
     assert_eq!(guest.bus.read(MSR), 0x00);
 }
@@ -333,7 +328,7 @@ fn the_change_line_shows_for_the_selected_drive_with_its_motor_on() {
     let mut guest = Guest::new(drives);
     drive(&guest).attach_image(fixture("dos-1440k.img"), Access::Private).expect("the image suits the drive");
     guest.bus.write(DOR, 0x1C);
-    guest.command(&[0x0F, 0, 1]); // a step: from now on drive 1 alone has a change to tell
+    guest.command(&[0x0F, 0, 1]); // a step of drive 0: now only drive 1 has its change line set
     for (dor, changed) in [
         (0x1C, false), // drive 0
         (0x2D, true),  // drive 1
@@ -342,7 +337,7 @@ fn the_change_line_shows_for_the_selected_drive_with_its_motor_on() {
         (0x2C, false), // drive 0, motor of drive 1
         (0x3D, true),  // drive 1, both motors
         (0x29, true),  // drive 1, held in reset
-        (0x4E, false), // drive 2, which is not there
+        (0x4E, false), // drive 2, which is absent
     ] {
         guest.bus.write(DOR, dor);
         assert_eq!(change_line(&mut guest), changed, "DOR {dor:#04x}");
@@ -360,7 +355,7 @@ fn reading_the_dir_does_not_clear_the_change_line() {
 // MSR
 
 #[test]
-fn the_msr_tells_each_phase() {
+fn the_msr_shows_each_phase() {
     // §2.1
     for (phase, msr, enter) in PHASES {
         let mut guest = in_phase(enter);
@@ -377,10 +372,10 @@ fn reading_the_msr_changes_nothing() {
     }
 }
 
-// FIFO: what the MSR does not invite changes nothing
+// FIFO: accesses that the MSR does not allow
 
 #[test]
-fn an_access_that_the_msr_does_not_invite_changes_nothing() {
+fn a_fifo_access_that_the_msr_does_not_allow_changes_nothing() {
     // §1.8, §12
     for (phase, msr, enter) in PHASES {
         let mut guest = in_phase(enter);
@@ -396,16 +391,16 @@ fn an_access_that_the_msr_does_not_invite_changes_nothing() {
 }
 
 #[test]
-fn what_is_written_to_a_held_controller_is_no_command() {
+fn a_byte_written_while_held_in_reset_is_no_command() {
     // §1.8
-    let mut guest = in_phase(|guest| guest.bus.write(DOR, HELD));
+    let mut guest = in_phase(|guest| guest.bus.write(DOR, DOR_HELD));
     guest.bus.write(FIFO, 0x03);
-    guest.bus.write(DOR, RUN);
+    guest.bus.write(DOR, DOR_RUN);
     assert_eq!(guest.bus.read(MSR), 0x80);
 }
 
 #[test]
-fn reads_between_parameters_take_no_part_in_the_command() {
+fn reads_between_parameters_do_not_affect_the_command() {
     // §1.8
     let mut guest = idle();
     for byte in [0x03, 0xC7, 0x2E] {
@@ -416,7 +411,7 @@ fn reads_between_parameters_take_no_part_in_the_command() {
 }
 
 #[test]
-fn writes_between_result_bytes_take_no_part_in_the_result() {
+fn writes_between_result_bytes_do_not_affect_the_result() {
     // §1.8
     let mut guest = idle();
     let undisturbed = dump(&mut guest);
@@ -429,7 +424,7 @@ fn writes_between_result_bytes_take_no_part_in_the_result() {
 }
 
 #[test]
-fn accesses_to_the_fifo_take_no_part_in_a_transfer_by_dma() {
+fn fifo_accesses_do_not_affect_a_transfer_by_dma() {
     // §1.8
     let mut guest = idle();
     begin(&mut guest, &READ);
@@ -446,7 +441,7 @@ fn accesses_to_the_fifo_take_no_part_in_a_transfer_by_dma() {
 // Resets, row by row of §1.11
 
 #[test]
-fn a_held_controller_shows_no_status_and_no_interrupt() {
+fn a_controller_held_in_reset_shows_no_status_and_no_interrupt() {
     // §1.11
     for (name, hold) in [SOFTWARE_RESETS[0], HARDWARE_RESET] {
         for (phase, _, enter) in PHASES {
@@ -458,7 +453,7 @@ fn a_held_controller_shows_no_status_and_no_interrupt() {
 }
 
 #[test]
-fn a_reset_ends_whatever_runs_and_begins_with_the_news_of_polling() {
+fn a_reset_ends_every_phase_and_polls_the_drives() {
     // §1.11, §12
     for (name, by) in RESETS {
         for (phase, _, enter) in PHASES {
@@ -479,15 +474,15 @@ fn a_hardware_reset_clears_the_dor() {
 }
 
 #[test]
-fn a_software_reset_leaves_the_dor() {
+fn a_software_reset_keeps_the_dor() {
     // §1.11
     let mut guest = idle();
     guest.bus.write(DSR, 0x80);
-    assert_eq!(guest.bus.read(DOR), RUN);
+    assert_eq!(guest.bus.read(DOR), DOR_RUN);
 }
 
 #[test]
-fn a_hardware_reset_alone_clears_the_tdr() {
+fn only_a_hardware_reset_clears_the_tdr() {
     // §1.11
     for ((name, by), kept) in RESETS.into_iter().zip([0x03, 0x03, 0x00]) {
         let mut guest = idle();
@@ -498,7 +493,7 @@ fn a_hardware_reset_alone_clears_the_tdr() {
 }
 
 #[test]
-fn a_software_reset_leaves_the_data_rate() {
+fn a_software_reset_keeps_the_data_rate() {
     // §1.11
     for (name, by) in SOFTWARE_RESETS {
         let mut guest = idle();
@@ -533,10 +528,10 @@ fn no_reset_changes_what_specify_set() {
 }
 
 #[test]
-fn data_goes_by_dma_before_the_first_specify() {
+fn data_moves_by_dma_before_the_first_specify() {
     // §1.11
     let mut guest = Guest::new(Controller::builder());
-    guest.bus.write(DOR, RUN);
+    guest.bus.write(DOR, DOR_RUN);
     assert_eq!(dump(&mut guest)[5] & 0x01, 0);
 }
 
@@ -558,7 +553,7 @@ fn a_software_reset_keeps_what_lock_protects() {
 }
 
 #[test]
-fn lock_protects_neither_implied_seeks_nor_the_lack_of_polling() {
+fn lock_protects_neither_implied_seek_nor_disabled_polling() {
     // §1.11, §7.2
     for (name, by) in RESETS {
         assert_eq!(dump_after_reset(by, LOCK)[8] & 0x50, 0x00, "{name}");
@@ -566,7 +561,7 @@ fn lock_protects_neither_implied_seeks_nor_the_lack_of_polling() {
 }
 
 #[test]
-fn a_software_reset_leaves_the_lock() {
+fn a_software_reset_keeps_the_lock() {
     // §1.11
     for (name, by) in SOFTWARE_RESETS {
         assert_eq!(dump_after_reset(by, LOCK)[7] & 0x80, 0x80, "{name}");
@@ -575,7 +570,7 @@ fn a_software_reset_leaves_the_lock() {
 }
 
 #[test]
-fn a_hardware_reset_breaks_the_lock_and_what_it_protects() {
+fn a_hardware_reset_clears_the_lock_and_the_settings_that_it_protects() {
     // §1.11
     let dump = dump_after_reset(HARDWARE_RESET.1, LOCK);
     assert_eq!((dump[7] & 0x80, &dump[8..]), (0x00, &[0x20, 0x00][..]));
@@ -590,7 +585,7 @@ fn a_reset_clears_gap_and_wgate() {
 }
 
 #[test]
-fn a_hardware_reset_alone_forgets_the_perpendicular_drives() {
+fn only_a_hardware_reset_clears_the_perpendicular_drives() {
     // §1.11, §7.4
     for ((name, by), kept) in RESETS.into_iter().zip([0x3C, 0x3C, 0x00]) {
         assert_eq!(dump_after_reset(by, UNLOCK)[7] & 0x3C, kept, "{name}");
@@ -598,7 +593,7 @@ fn a_hardware_reset_alone_forgets_the_perpendicular_drives() {
 }
 
 #[test]
-fn no_reset_touches_the_change_line() {
+fn no_reset_changes_the_change_line() {
     // §1.11
     for (name, by) in RESETS {
         let mut guest = idle();
@@ -613,7 +608,7 @@ fn no_reset_touches_the_change_line() {
 // Power down
 
 #[test]
-fn a_powered_down_controller_takes_no_command() {
+fn a_powered_down_controller_accepts_no_command() {
     // §1.7
     let mut guest = idle();
     guest.bus.write(DSR, 0x40);
@@ -630,14 +625,14 @@ fn a_powered_down_controller_does_not_interrupt() {
 }
 
 #[test]
-fn no_access_but_a_reset_ends_power_down() {
+fn only_a_reset_ends_power_down() {
     // §1.7
     for (name, by) in RESETS {
         let mut guest = idle();
         guest.bus.write(DSR, 0x40);
         guest.bus.read(MSR);
         guest.bus.read(FIFO);
-        guest.bus.write(DOR, RUN);
+        guest.bus.write(DOR, DOR_RUN);
         guest.bus.write(CCR, 0x00);
         guest.bus.write(DSR, 0x00);
         assert_eq!(guest.bus.read(MSR) & 0x80, 0x00, "{name}");
@@ -647,7 +642,7 @@ fn no_access_but_a_reset_ends_power_down() {
 }
 
 #[test]
-fn power_down_loses_cylinder_numbers_and_statuses() {
+fn power_down_clears_cylinder_numbers_and_statuses() {
     // §1.7
     for (name, by) in RESETS {
         let mut guest = in_phase(|guest| begin(guest, &[0x0F, 0, 3]));

@@ -1,15 +1,11 @@
-//! String input and output through the FIFO, next to the same bytes one by one.
+//! String input and output through the FIFO, compared with single bytes.
 
 use super::kit::disk::{
     CYLINDER, Disk, FULL_DISK, READ, SECTOR, WRITE, command, deleted, guest_with_full_disk, id, in_file,
 };
-use super::kit::{self, BUFFER, CCR, DMA_READ_FLOPPY, FIFO, Guest, MSR, Reply, fixture};
+use super::kit::{self, BUFFER, CCR, DMA_READ_FLOPPY, FIFO, FROM_HOST, Guest, MSR, Reply, TO_HOST, fixture};
 use proptest::prelude::*;
 use vm_fdc::{Controller, drive::DriveType, media::Access};
-
-/// MSR: a byte of data may go to the host, or come from it.
-const TO_HOST: u8 = 0xF0;
-const FROM_HOST: u8 = 0xB0;
 
 fn guest() -> Guest {
     let mut guest = guest_with_full_disk();
@@ -17,7 +13,7 @@ fn guest() -> Guest {
     guest
 }
 
-// What one string moves
+// One string
 
 #[test]
 fn one_string_reads_a_track() {
@@ -48,7 +44,7 @@ fn a_string_stops_at_the_end_of_the_track() {
     guest.send(&command(READ, 0, 17, 18)).unwrap();
     let mut data = [0xEE; 2 * SECTOR + 20];
     assert_eq!(guest.bus.fdc.read_string(&mut data), 2 * SECTOR);
-    assert_eq!(data[2 * SECTOR..], [0xEE; 20], "what is not read stays as it is");
+    assert_eq!(data[2 * SECTOR..], [0xEE; 20], "the rest of the buffer does not change");
     guest.reply();
     guest.send(&command(WRITE, 0, 17, 18)).unwrap();
     assert_eq!(guest.bus.fdc.write_string(&data), 2 * SECTOR);
@@ -56,8 +52,8 @@ fn a_string_stops_at_the_end_of_the_track() {
 }
 
 #[test]
-fn a_string_moves_nothing_when_no_data_is_due_its_way() {
-    // §2.2: in reset, idle, in the command phase, the other way, in the result phase, and with DMA.
+fn a_string_moves_nothing_if_no_data_is_due_in_its_direction() {
+    // §2.2: in reset, idle, in the command phase, in the other direction, in the result phase, and with DMA.
     let refuses =
         |fdc: &mut Controller<kit::Irq, _>| fdc.read_string(&mut [0; 4]) == 0 && fdc.write_string(&[0x08; 4]) == 0;
     let mut guest = guest();
@@ -75,7 +71,7 @@ fn a_string_moves_nothing_when_no_data_is_due_its_way() {
     guest.reply();
     guest.use_dma(true);
     guest.send(&command(READ, 0, 18, 18)).unwrap();
-    assert!(refuses(&mut guest.bus.fdc), "DMA is asked for it");
+    assert!(refuses(&mut guest.bus.fdc), "DMA is requested");
     guest.bus.write(kit::DOR, 0x18);
     assert!(refuses(&mut guest.bus.fdc));
 }
@@ -96,12 +92,12 @@ fn an_empty_string_changes_nothing() {
     }
 }
 
-// Next to single bytes
+// Compared with single bytes
 
-/// A command without DMA, how the FIFO is configured, and the strings that move its data.
+/// A command without DMA, the configuration of the FIFO, and the lengths of the strings that move its data.
 #[derive(Clone, Debug)]
 struct Conversation {
-    /// On a disk whose sectors come one by one, rather than in one piece.
+    /// The disk returns its sectors one by one, not in runs.
     sector_disk: bool,
     configuration: u8,
     command: Vec<u8>,
@@ -114,8 +110,8 @@ fn conversation() -> impl Strategy<Value = Conversation> {
     let size_code = prop_oneof![4 => Just(2u8), 1 => 0..=3u8];
     let transfer =
         (opcode, flags, 0..2u8, 1..=19u8, size_code, prop_oneof![3 => 1..=19u8, 1 => any::<u8>()], any::<u8>());
-    let transfer = transfer.prop_map(|(opcode, flags, head, record, size_code, end, last)| {
-        vec![opcode | flags, head << 2, CYLINDER, head, record, size_code, end, 0x1B, last]
+    let transfer = transfer.prop_map(|(opcode, flags, head, sector, size_code, end, last)| {
+        vec![opcode | flags, head << 2, CYLINDER, head, sector, size_code, end, 0x1B, last]
     });
     let format = (0..2u8, 1..=18u8).prop_map(|(head, sectors)| vec![0x4D, head << 2, 2, sectors, 0x6C, 0xF6]);
     let length = prop_oneof![2 => 0..40usize, 2 => 500..530usize, 1 => 0..4_000usize];
@@ -126,8 +122,8 @@ fn conversation() -> impl Strategy<Value = Conversation> {
     )
 }
 
-/// What a guest sees of a conversation: after each string the bytes, how many went before the MSR said otherwise, the MSR,
-/// INT, and whether that rose; in the end the result, and the cylinder.
+/// The answers to a conversation. After each string: the bytes, the number that moved before the MSR changed, the MSR, INT,
+/// and whether INT rose. At the end: the result and the data of the cylinder.
 #[derive(Debug, Default, PartialEq)]
 struct Seen {
     strings: Vec<(Vec<u8>, usize, u8, bool, bool)>,
@@ -135,7 +131,7 @@ struct Seen {
     cylinder: Vec<u8>,
 }
 
-/// Both sides of the cylinder under the head.
+/// Reads both heads of the cylinder under the head.
 fn on_disk(guest: &mut Guest) -> Vec<u8> {
     guest.bus.write(kit::DOR, 0x18);
     guest.reset();
@@ -143,7 +139,7 @@ fn on_disk(guest: &mut Guest) -> Vec<u8> {
     guest.use_dma(true);
     guest.recalibrate();
     guest.seek(CYLINDER);
-    let sectors = kit::Sectors { cylinder: CYLINDER, head: 0, record: 1, bytes: 36 * SECTOR, end_of_track: 18 };
+    let sectors = kit::Sectors { cylinder: CYLINDER, head: 0, sector: 1, bytes: 36 * SECTOR, end_of_track: 18 };
     guest.program_dma(DMA_READ_FLOPPY, BUFFER, sectors.bytes);
     guest.buffer_mut(sectors.bytes).fill(0);
     let _deleted_or_missing_sectors_end_it = guest.read(sectors);
@@ -154,10 +150,10 @@ fn have(conversation: &Conversation, in_strings: bool) -> Seen {
     let mut guest = Guest::new(Controller::builder().drive(0, DriveType::Inch3_5Hd).scan_commands(true));
     let drive = guest.bus.fdc.drive(0).unwrap();
     if conversation.sector_disk {
-        let side = |head| (1..=18).map(move |record| id(CYLINDER, head, record, 2));
+        let track = |head| (1..=18).map(move |sector| id(CYLINDER, head, sector, 2));
         let other = [deleted(id(CYLINDER, 0, 5, 2)), id(CYLINDER, 0, 19, 0)];
-        let first = side(0).filter(|sector| sector.id.sector != 5).chain(other);
-        drive.attach_medium(Disk::blank().side(CYLINDER, 0, first).side(CYLINDER, 1, side(1))).unwrap();
+        let first = track(0).filter(|sector| sector.id.sector != 5).chain(other);
+        drive.attach_medium(Disk::blank().with_track(CYLINDER, 0, first).with_track(CYLINDER, 1, track(1))).unwrap();
     } else {
         drive.attach_image(fixture(FULL_DISK), Access::Private).unwrap();
     }
@@ -167,7 +163,7 @@ fn have(conversation: &Conversation, in_strings: bool) -> Seen {
     guest.seek(CYLINDER);
     guest.use_dma(false);
     guest.command(&[0x13, 0, conversation.configuration, 0]);
-    guest.send(&conversation.command).expect("the controller takes the command");
+    guest.send(&conversation.command).expect("the controller accepts the command");
     let mut seen = Seen::default();
     let mut filler = (0..).map(|n: usize| (n / 7 % 251) as u8);
     for &length in &conversation.strings {
@@ -185,11 +181,11 @@ fn have(conversation: &Conversation, in_strings: bool) -> Seen {
             let status = guest.bus.read(MSR);
             stopped |= status != if reads { TO_HOST } else { FROM_HOST };
             went += usize::from(!stopped);
-            // The instruction goes on, whatever the MSR would say.
+            // A string instruction continues whatever the MSR is.
             if reads {
                 *byte = guest.bus.read(FIFO);
             } else if stopped {
-                break; // else it would write a command
+                break; // A further byte would be a command.
             } else {
                 guest.bus.write(FIFO, *byte);
             }
@@ -207,7 +203,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn strings_move_what_single_bytes_move(conversation in conversation()) {
+    fn strings_move_the_same_data_as_single_bytes(conversation in conversation()) {
         // §7.3, §8.1
         prop_assert_eq!(have(&conversation, true), have(&conversation, false));
     }

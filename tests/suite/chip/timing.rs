@@ -1,8 +1,10 @@
-//! Time: what commands take with `Timing::Authentic`, and that nothing else tells the two timings apart.
+//! Time: the duration of commands with `Timing::Authentic`. The two timings differ in nothing else.
 
 use std::time::Duration;
 
-use super::kit::{BUFFER, CCR, DMA_READ_FLOPPY, DMA_WRITE_FLOPPY, DOR, FIFO, Guest, MSR};
+use super::kit::{
+    BUFFER, CCR, DMA_READ_FLOPPY, DMA_STATUS, DMA_WRITE_FLOPPY, DOR, FIFO, FROM_HOST, Guest, MSR, TO_HOST,
+};
 use proptest::prelude::*;
 use vm_fdc::{
     Controller, ControllerBuilder, EmptyDrive, FloppyDrive, InterfaceMode, Timing,
@@ -11,7 +13,7 @@ use vm_fdc::{
 };
 
 const SECTOR: usize = 512;
-const TURN: Duration = Duration::from_millis(200);
+const REVOLUTION: Duration = Duration::from_millis(200);
 
 /// A guest whose test tells the time, and waits for ends that are delayed itself.
 fn timed_guest(builder: ControllerBuilder) -> Guest {
@@ -24,15 +26,15 @@ fn timed_guest(builder: ControllerBuilder) -> Guest {
 struct Machine {
     guest: Guest,
     drive: FloppyDrive,
-    /// All that has passed.
+    /// The time since power-on.
     time: Duration,
-    /// The pieces in which time passes, one after the other; with none, from event to event.
+    /// The pieces in which time advances, in rotation. If empty, it advances from event to event.
     slices: Vec<Duration>,
     log: Vec<String>,
 }
 
 impl Machine {
-    /// With a disk of its size in the drive, the motor at speed, and the head at cylinder 0.
+    /// Returns a machine with a formatted disk in its drive, the motor at speed, and the head at cylinder 0.
     fn new(timing: Timing, drive_type: DriveType, geometry: Geometry, rate: u8) -> Self {
         let builder = Controller::builder().drive(0, drive_type).scan_commands(true).timing(timing);
         let mut guest = timed_guest(builder);
@@ -41,7 +43,7 @@ impl Machine {
         guest.bus.write(DOR, 0x1C);
         guest.bus.write(CCR, rate);
         let mut machine = Self { guest, drive, time: Duration::ZERO, slices: Vec::new(), log: Vec::new() };
-        machine.pass(Duration::from_secs(1));
+        machine.advance(Duration::from_secs(1));
         for _ in 0..4 {
             machine.command(&[0x08]);
         }
@@ -54,7 +56,7 @@ impl Machine {
         Self::new(timing, DriveType::Inch3_5Hd, Geometry::HD_1440K, 0)
     }
 
-    fn pass(&mut self, time: Duration) {
+    fn advance(&mut self, time: Duration) {
         let mut left = time;
         while left > Duration::ZERO {
             let piece = self.slices.first().copied().unwrap_or(left).min(left);
@@ -67,15 +69,15 @@ impl Machine {
         self.time += time;
     }
 
-    /// Waits for what happens next; `false` when nothing will.
+    /// Advances to the next event. Returns `false` if there is none.
     fn wait(&mut self) -> bool {
         let Some(event) = self.guest.bus.fdc.next_event() else { return false };
         assert!(event > Duration::ZERO);
-        self.pass(event);
+        self.advance(event);
         true
     }
 
-    /// Whatever comes of a command: its data is moved as soon as it is asked for, and its result fetched. Gives the result.
+    /// Performs a command: moves its data as soon as it is requested, and fetches the result. Returns the result.
     fn command(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.begin(bytes);
         self.finish()
@@ -84,7 +86,7 @@ impl Machine {
     fn begin(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             while self.guest.bus.read(MSR) & 0xC0 != 0x80 {
-                assert!(self.wait(), "the controller takes a byte");
+                assert!(self.wait(), "the controller accepts a byte");
             }
             self.guest.bus.write(FIFO, byte);
         }
@@ -108,7 +110,7 @@ impl Machine {
         result
     }
 
-    /// A command, until its result is there: what that took.
+    /// Performs a command up to its result phase. Returns its duration.
     fn takes(&mut self, bytes: &[u8]) -> Duration {
         let before = self.time;
         self.begin(bytes);
@@ -120,7 +122,7 @@ impl Machine {
         self.time - before
     }
 
-    /// A seek-type command and its status.
+    /// Performs a command that seeks. Returns its duration and its status.
     fn seek(&mut self, bytes: &[u8]) -> (Duration, Vec<u8>) {
         let before = self.time;
         self.begin(bytes);
@@ -139,7 +141,7 @@ fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-// What takes time
+// Durations
 
 #[test]
 fn polling_comes_within_250_microseconds_of_a_reset() {
@@ -147,7 +149,7 @@ fn polling_comes_within_250_microseconds_of_a_reset() {
     let mut guest = timed_guest(Controller::builder().timing(Timing::Authentic));
     guest.bus.write(DOR, 0x0C);
     assert!(!guest.bus.irq().is_high());
-    let event = guest.bus.fdc.next_event().expect("the drives are looked at");
+    let event = guest.bus.fdc.next_event().expect("the drives are polled");
     assert!(Duration::ZERO < event && event <= Duration::from_micros(250));
     guest.bus.fdc.advance(event);
     assert!(guest.bus.irq().is_high());
@@ -155,7 +157,7 @@ fn polling_comes_within_250_microseconds_of_a_reset() {
 }
 
 #[test]
-fn a_configure_before_the_first_look_keeps_polling_from_happening() {
+fn a_configure_before_the_ready_poll_prevents_polling() {
     // §6.2
     let mut guest = timed_guest(Controller::builder().timing(Timing::Authentic));
     guest.bus.write(DOR, 0x0C);
@@ -188,7 +190,7 @@ fn the_step_rate_follows_the_data_rate() {
 }
 
 #[test]
-fn seeks_of_several_drives_run_side_by_side_and_show_in_the_msr() {
+fn seeks_of_several_drives_overlap_and_show_in_the_msr() {
     // §2.1, §3.16
     let builder = Controller::builder().drive(0, DriveType::Inch3_5Hd).drive(1, DriveType::Inch3_5Hd);
     let mut guest = timed_guest(builder.timing(Timing::Authentic));
@@ -212,17 +214,17 @@ fn seeks_of_several_drives_run_side_by_side_and_show_in_the_msr() {
 }
 
 #[test]
-fn a_failing_read_id_takes_two_turns_at_most() {
+fn a_failing_read_id_takes_two_revolutions_at_most() {
     // §10.2, §4.12
     let mut machine = Machine::hd(Timing::Authentic);
     machine.guest.bus.write(CCR, 2);
     let time = machine.takes(&[0x4A, 0]);
-    assert!(TURN < time && time <= 2 * TURN + millis(4), "{time:?}");
+    assert!(REVOLUTION < time && time <= 2 * REVOLUTION + millis(4), "{time:?}");
     assert_eq!(machine.finish()[..3], [0x40, 0x01, 0]);
 }
 
 #[test]
-fn read_id_gives_the_sectors_as_they_pass() {
+fn read_id_returns_the_sectors_as_they_pass() {
     // §10.1, §10.2: 682 bytes of 16 us each.
     let mut machine = Machine::hd(Timing::Authentic);
     let ids: Vec<u8> = (0..18)
@@ -237,43 +239,43 @@ fn read_id_gives_the_sectors_as_they_pass() {
 }
 
 #[test]
-fn a_sector_takes_its_bytes_and_what_passes_before_it() {
+fn a_sector_takes_the_time_of_the_bytes_up_to_its_end() {
     // §10.1
     let mut machine = Machine::hd(Timing::Authentic);
-    for record in [1, 9, 18] {
+    for sector in [1, 9, 18] {
         machine.dma(DMA_READ_FLOPPY, SECTOR);
-        let time = machine.takes(&[0x46, 0, 0, 0, record, 2, 18, 0x1B, 0xFF]);
-        assert!(Duration::from_micros(514 * 16) < time && time < TURN + millis(15), "{time:?}");
+        let time = machine.takes(&[0x46, 0, 0, 0, sector, 2, 18, 0x1B, 0xFF]);
+        assert!(Duration::from_micros(514 * 16) < time && time < REVOLUTION + millis(15), "{time:?}");
         assert_eq!(machine.finish()[..3], [0, 0, 0]);
     }
 }
 
 #[test]
-fn a_cylinder_takes_two_turns() {
+fn a_cylinder_takes_two_revolutions() {
     // §10.1
     let mut machine = Machine::hd(Timing::Authentic);
     for _ in 0..3 {
         machine.dma(DMA_READ_FLOPPY, 36 * SECTOR);
         let time = machine.takes(&[0xC6, 0, 0, 0, 1, 2, 18, 0x1B, 0xFF]);
-        assert!(2 * TURN - millis(5) < time && time < 3 * TURN, "{time:?}");
+        assert!(2 * REVOLUTION - millis(5) < time && time < 3 * REVOLUTION, "{time:?}");
         assert_eq!(machine.finish(), [0x04, 0, 0, 1, 0, 1, 2]);
     }
 }
 
 #[test]
-fn a_format_takes_the_rest_of_one_turn_and_all_of_the_next() {
+fn a_format_takes_the_rest_of_one_revolution_and_all_of_the_next() {
     // §4.9
     let mut machine = Machine::hd(Timing::Authentic);
-    let ids: Vec<u8> = (1..=18).flat_map(|record| [0, 0, record, 2]).collect();
+    let ids: Vec<u8> = (1..=18).flat_map(|sector| [0, 0, sector, 2]).collect();
     machine.guest.buffer_mut(72).copy_from_slice(&ids);
     machine.dma(DMA_WRITE_FLOPPY, 72);
     let time = machine.takes(&[0x4D, 0, 2, 18, 0x6C, 0xF6]);
-    assert!(TURN <= time && time <= 2 * TURN + millis(4), "{time:?}");
+    assert!(REVOLUTION <= time && time <= 2 * REVOLUTION + millis(4), "{time:?}");
     assert_eq!(machine.finish()[..3], [0, 0, 0]);
 }
 
 #[test]
-fn a_format_asks_for_four_bytes_a_sector_and_no_more() {
+fn a_format_requests_only_four_bytes_a_sector() {
     // §4.9, without DMA
     let mut machine = Machine::hd(Timing::Authentic);
     machine.command(&[0x03, 0xDF, 0x03]);
@@ -281,7 +283,7 @@ fn a_format_asks_for_four_bytes_a_sector_and_no_more() {
     let mut given = 0;
     loop {
         match machine.guest.bus.read(MSR) {
-            0xB0 => {
+            FROM_HOST => {
                 machine.guest.bus.write(FIFO, [0, 0, 1 + (given / 4) as u8, 2][given % 4]);
                 given += 1;
             }
@@ -294,10 +296,10 @@ fn a_format_asks_for_four_bytes_a_sector_and_no_more() {
 }
 
 #[test]
-fn read_id_gives_ids_that_claim_too_much_as_they_pass() {
-    // §4.9, §4.11: N = 7 in each ID, and 512 bytes behind it.
+fn read_id_returns_ids_with_a_too_large_size_code_as_they_pass() {
+    // §4.9, §4.11: each ID has N = 7, and 512 bytes follow it.
     let mut machine = Machine::hd(Timing::Authentic);
-    let ids: Vec<u8> = (1..=6).flat_map(|record| [0, 0, record, 7]).collect();
+    let ids: Vec<u8> = (1..=6).flat_map(|sector| [0, 0, sector, 7]).collect();
     machine.guest.buffer_mut(24).copy_from_slice(&ids);
     machine.dma(DMA_WRITE_FLOPPY, 24);
     assert_eq!(machine.command(&[0x4D, 0, 2, 6, 0x6C, 0xF6])[..3], [0, 0, 0]);
@@ -310,13 +312,13 @@ fn a_command_waits_for_the_motor() {
     // §10.2
     let mut machine = Machine::hd(Timing::Authentic);
     machine.guest.bus.write(DOR, 0x0C);
-    machine.pass(Duration::from_secs(2));
+    machine.advance(Duration::from_secs(2));
     machine.guest.bus.write(DOR, 0x1C);
     let time = machine.takes(&[0x4A, 0]);
     assert!(millis(300) <= time && time <= millis(520), "{time:?}");
 }
 
-/// The table in the documentation, as it should be.
+/// Returns the table of the documentation with the measured times.
 fn table() -> String {
     let mut rows = String::from("| operation | time |\n|---|---|\n");
     let mut row = |operation: &str, time: Duration| {
@@ -338,19 +340,19 @@ fn table() -> String {
         }
         let time = machine.time - before;
         row(&format!("whole {name} disk, a READ DATA with MT a cylinder"), time);
-        // Two turns a cylinder at least, and no more than three and its step.
-        let turn = Duration::from_secs(60) / drive_type.rpm();
-        let turns = time.as_secs_f64() / turn.as_secs_f64() / f64::from(geometry.cylinders());
-        assert!((2.0..3.2).contains(&turns), "{name}: {turns} turns a cylinder");
+        // A cylinder takes at least two revolutions, and no more than three and a step.
+        let revolution = Duration::from_secs(60) / drive_type.rpm();
+        let revolutions = time.as_secs_f64() / revolution.as_secs_f64() / f64::from(geometry.cylinders());
+        assert!((2.0..3.2).contains(&revolutions), "{name}: {revolutions} revolutions a cylinder");
     }
     let mut machine = Machine::hd(Timing::Authentic);
     let before = machine.time;
     let mut place = 1u32;
     for _ in 0..1_000 {
-        place = place * 1_103 % 2_879; // in no order
-        let (cylinder, head, record) = (place / 36, place / 18 % 2, place % 18 + 1);
+        place = place * 1_103 % 2_879; // a pseudo-random order
+        let (cylinder, head, sector) = (place / 36, place / 18 % 2, place % 18 + 1);
         machine.dma(DMA_READ_FLOPPY, SECTOR);
-        let read = [0x46, head << 2, cylinder, head, record, 2, 18, 0x1B, 0xFF].map(|byte| byte as u8);
+        let read = [0x46, head << 2, cylinder, head, sector, 2, 18, 0x1B, 0xFF].map(|byte| byte as u8);
         assert_eq!(machine.command(&read)[0] & 0xC0, 0);
     }
     row("one sector of a 1.44M disk, in the mean of a thousand at random", (machine.time - before) / 1_000);
@@ -359,7 +361,7 @@ fn table() -> String {
     machine.guest.bus.write(CCR, 2);
     row("READ ID where nothing can be read, up to", {
         let longest = (0..50).map(|n| {
-            machine.pass(millis(n * 7));
+            machine.advance(millis(n * 7));
             let time = machine.takes(&[0x4A, 0]);
             machine.finish();
             time
@@ -368,7 +370,7 @@ fn table() -> String {
     });
     machine.guest.bus.write(CCR, 0);
     machine.guest.bus.write(DOR, 0x0C);
-    machine.pass(Duration::from_secs(2));
+    machine.advance(Duration::from_secs(2));
     machine.guest.bus.write(DOR, 0x1C);
     row("READ ID from the start of the motor", machine.takes(&[0x4A, 0]));
     rows
@@ -382,10 +384,10 @@ fn the_times_are_those_of_the_documentation() {
     assert!(documented.ends_with(&table), "the table should be:\n{table}");
 }
 
-// Time without measure
+// Extreme times
 
 #[test]
-fn no_time_is_too_long() {
+fn no_advance_is_too_long() {
     // §12
     let mut machine = Machine::hd(Timing::Authentic);
     for command in
@@ -405,7 +407,7 @@ fn no_time_is_too_long() {
 }
 
 #[test]
-fn without_time_nothing_happens_however_often_the_guest_looks() {
+fn without_time_nothing_happens_however_often_the_guest_polls() {
     // §12
     let mut machine = Machine::hd(Timing::Authentic);
     machine.dma(DMA_READ_FLOPPY, SECTOR);
@@ -420,8 +422,8 @@ fn without_time_nothing_happens_however_often_the_guest_looks() {
 }
 
 #[test]
-fn the_slowest_steps_to_the_farthest_cylinder_take_their_time() {
-    // §7.1, §12: 32 ms each at 250 kb/s.
+fn the_slowest_steps_to_the_last_cylinder_take_32_ms_each() {
+    // §7.1, §12: 32 ms for each step at 250 kb/s.
     let mut machine = Machine::hd(Timing::Authentic);
     machine.guest.bus.write(CCR, 2);
     machine.command(&[0x03, 0x00, 0x00]);
@@ -431,8 +433,8 @@ fn the_slowest_steps_to_the_farthest_cylinder_take_their_time() {
 }
 
 #[test]
-fn the_index_hole_shows_in_sra_once_a_turn() {
-    // §1.2, §10.1: 1.5 to 5 ms of each turn, with a disk in and the motor at speed.
+fn the_index_hole_shows_in_sra_once_a_revolution() {
+    // §1.2, §10.1: 1.5 to 5 ms of each revolution, with a disk in the drive and the motor at speed.
     for (mode, active) in [(InterfaceMode::Ps2, 0), (InterfaceMode::Model30, 0x04)] {
         let builder = Controller::builder().drive(0, DriveType::Inch3_5Hd).interface(mode).timing(Timing::Authentic);
         let mut guest = timed_guest(builder);
@@ -460,7 +462,7 @@ fn the_index_hole_shows_in_sra_once_a_turn() {
 // Strings
 
 #[test]
-fn strings_move_what_has_passed_and_stop_there() {
+fn strings_move_the_bytes_in_the_fifo_and_no_more() {
     // §7.3
     for configure in [0x20, 0x00, 0x08] {
         let mut machine = Machine::hd(Timing::Authentic);
@@ -490,19 +492,19 @@ fn strings_move_what_has_passed_and_stop_there() {
     }
 }
 
-// Hosts that are late
+// Late hosts
 
 #[test]
-fn a_channel_that_does_not_serve_is_an_overrun() {
+fn a_channel_that_does_not_serve_causes_an_overrun() {
     // §4.14, §7.3
     for (configure, micros) in [(0x20, 16 * 2), (0x00, 16 * 17)] {
         for (opcode, mode) in [(0x46, DMA_READ_FLOPPY), (0x45, DMA_WRITE_FLOPPY)] {
             let mut machine = Machine::hd(Timing::Authentic);
             machine.command(&[0x13, 0, configure, 0]);
             machine.dma(mode, SECTOR);
-            machine.guest.bus.write(0x0A, 0x06);
+            machine.guest.mask_dma();
             machine.begin(&[opcode, 0, 0, 0, 1, 2, 18, 0x1B, 0xFF]);
-            while machine.guest.bus.read(0x08) & 0x40 == 0 || machine.guest.bus.read(MSR) != 0x10 {
+            while machine.guest.bus.read(DMA_STATUS) & 0x40 == 0 || machine.guest.bus.read(MSR) != 0x10 {
                 if machine.guest.bus.read(MSR) != 0x10 {
                     break;
                 }
@@ -514,11 +516,11 @@ fn a_channel_that_does_not_serve_is_an_overrun() {
 }
 
 #[test]
-fn a_channel_that_stops_within_a_sector_is_an_overrun() {
+fn a_channel_that_stops_within_a_sector_causes_an_overrun() {
     // §4.14
     for (opcode, mode) in [(0x46, DMA_READ_FLOPPY), (0x45, DMA_WRITE_FLOPPY)] {
         let mut machine = Machine::hd(Timing::Authentic);
-        machine.command(&[0x13, 0, 0x0F, 0]); // a request a byte
+        machine.command(&[0x13, 0, 0x0F, 0]); // a request for each byte
         machine.dma(mode, SECTOR);
         machine.begin(&[opcode, 0, 0, 0, 1, 2, 18, 0x1B, 0xFF]);
         let mut left = u16::MAX;
@@ -526,15 +528,15 @@ fn a_channel_that_stops_within_a_sector_is_an_overrun() {
             assert!(machine.wait());
             left = u16::from_le_bytes([machine.guest.bus.read(0x05), machine.guest.bus.read(0x05)]);
         }
-        machine.guest.bus.write(0x0A, 0x06);
+        machine.guest.mask_dma();
         let masked = machine.time;
         assert_eq!(machine.finish()[..3], [0x40, 0x10, 0]);
-        assert!(machine.time - masked < TURN + TURN / 2);
+        assert!(machine.time - masked < REVOLUTION + REVOLUTION / 2);
     }
 }
 
 #[test]
-fn a_guest_that_does_not_fetch_its_bytes_is_an_overrun() {
+fn a_guest_that_does_not_fetch_its_bytes_causes_an_overrun() {
     // §4.14
     for configure in [0x20, 0x00, 0x0F] {
         for opcode in [0x46, 0x45] {
@@ -542,10 +544,10 @@ fn a_guest_that_does_not_fetch_its_bytes_is_an_overrun() {
             machine.command(&[0x13, 0, configure, 0]);
             machine.command(&[0x03, 0xDF, 0x03]);
             machine.begin(&[opcode, 0, 0, 0, 1, 2, 18, 0x1B, 0xFF]);
-            machine.pass(Duration::from_secs(1));
-            // What the FIFO holds is fetched before the result shows.
+            machine.advance(Duration::from_secs(1));
+            // The bytes in the FIFO can be fetched before the result phase.
             let mut fetched = 0;
-            while machine.guest.bus.read(MSR) == 0xF0 {
+            while machine.guest.bus.read(MSR) == TO_HOST {
                 machine.guest.bus.read(FIFO);
                 fetched += 1;
             }
@@ -555,17 +557,17 @@ fn a_guest_that_does_not_fetch_its_bytes_is_an_overrun() {
     }
 }
 
-// What the guest can get in between
+// Interactions of commands, motor and disk
 
 #[test]
-fn a_seek_that_another_replaces_stops_where_it_is() {
+fn a_seek_can_be_replaced_by_another_seek() {
     // §3.16
     for (first, second) in [(40, 20), (40, 79), (79, 0), (30, 30)] {
         let mut machine = Machine::hd(Timing::Authentic);
         machine.begin(&[0x0F, 0, first]);
-        machine.pass(millis(31));
+        machine.advance(millis(31));
         machine.begin(&[0x0F, 0, second]);
-        machine.pass(Duration::from_secs(1));
+        machine.advance(Duration::from_secs(1));
         assert_eq!(machine.command(&[0x08]), [0x20, second]);
         assert_eq!(machine.command(&[0x08]), [0x80]);
         assert_eq!(machine.command(&[0x4A, 0])[3], second, "{first}, then {second}");
@@ -574,25 +576,25 @@ fn a_seek_that_another_replaces_stops_where_it_is() {
 }
 
 #[test]
-fn a_seek_of_a_transfer_goes_on_from_where_another_seek_came() {
+fn an_implied_seek_continues_from_an_unfinished_seek() {
     // §4.5
     let mut machine = Machine::hd(Timing::Authentic);
     machine.begin(&[0x0F, 0, 30]);
-    machine.pass(millis(31));
+    machine.advance(millis(31));
     machine.dma(DMA_READ_FLOPPY, SECTOR);
     assert_eq!(machine.command(&[0x46, 0, 30, 0, 1, 2, 18, 0x1B, 0xFF]), [0x20, 0, 0, 30, 0, 2, 2]);
 }
 
 #[test]
-fn the_seek_of_a_transfer_shows_in_the_msr_and_makes_its_steps_one_by_one() {
+fn an_implied_seek_shows_in_the_msr_and_makes_its_steps_one_by_one() {
     // §2.1, §4.5, §10.2
     let mut machine = Machine::hd(Timing::Authentic);
     machine.begin(&[0x46, 0, 79, 0, 1, 2, 18, 0x1B, 0xFF]);
-    machine.pass(millis(31));
+    machine.advance(millis(31));
     assert_eq!(machine.guest.bus.read(MSR), 0x11);
     machine.guest.bus.write(DOR, 0x18);
     machine.guest.bus.write(DOR, 0x1C);
-    machine.pass(millis(1));
+    machine.advance(millis(1));
     for _ in 0..4 {
         machine.command(&[0x08]);
     }
@@ -601,20 +603,20 @@ fn the_seek_of_a_transfer_shows_in_the_msr_and_makes_its_steps_one_by_one() {
 }
 
 #[test]
-fn the_interrupt_of_a_reset_comes_after_a_seek_has_begun() {
-    // §6.2: only CONFIGURE keeps it from coming
+fn a_seek_after_a_reset_does_not_suppress_the_interrupt_of_the_reset() {
+    // §6.2: only CONFIGURE suppresses it
     let mut machine = Machine::hd(Timing::Authentic);
     machine.guest.bus.write(DOR, 0x18);
     machine.guest.bus.write(DOR, 0x1C);
     machine.begin(&[0x0F, 0, 5]);
-    machine.pass(Duration::from_micros(250));
+    machine.advance(Duration::from_micros(250));
     assert!(machine.guest.bus.irq().is_high());
     assert_eq!(machine.command(&[0x08]), [0xC0, 0]);
 }
 
 #[test]
-fn a_request_for_a_byte_has_an_edge_of_its_own() {
-    // §6.4, §6.5: whatever holds INT up
+fn a_request_for_a_byte_has_its_own_edge() {
+    // §6.4, §6.5: also while a seek holds INT high
     let mut machine = Machine::hd(Timing::Authentic);
     machine.command(&[0x13, 0x00, 0x20, 0x00]);
     machine.command(&[0x03, 0xDF, 0x03]);
@@ -634,20 +636,20 @@ fn dma_is_requested_when_there_is_a_byte() {
     // §7.3, §8.1
     let mut machine = Machine::hd(Timing::Authentic);
     machine.dma(DMA_READ_FLOPPY, SECTOR);
-    machine.guest.bus.write(0x0A, 0x06); // mask the channel, and look at its request
+    machine.guest.mask_dma();
     machine.begin(&[0x46, 0, 0, 0, 1, 2, 18, 0x1B, 0xFF]);
-    let (mut requested, mut looks) = (false, 0);
+    let (mut requested, mut events) = (false, 0);
     while machine.guest.bus.read(MSR) == 0x10 {
         assert!(machine.wait());
-        looks += usize::from(!requested);
-        requested |= machine.guest.bus.read(0x08) & 0x40 != 0;
+        events += usize::from(!requested);
+        requested |= machine.guest.bus.read(DMA_STATUS) & 0x40 != 0;
     }
     assert!(requested);
-    assert!(looks > 1, "not before the sector is there");
+    assert!(events > 1, "no request before the sector passes the head");
 }
 
 #[test]
-fn a_motor_that_starts_under_a_waiting_command_gets_up_to_speed_first() {
+fn a_waiting_command_waits_until_the_motor_is_at_speed() {
     // §4.13, §10.2
     let builder = Controller::builder().drive(0, DriveType::Inch3_5Hd).timing(Timing::Authentic);
     let mut guest = timed_guest(builder.empty_drive(EmptyDrive::Hang));
@@ -656,12 +658,12 @@ fn a_motor_that_starts_under_a_waiting_command_gets_up_to_speed_first() {
     guest.bus.write(DOR, 0x0C);
     guest.bus.write(CCR, 0);
     let mut machine = Machine { guest, drive, time: Duration::ZERO, slices: Vec::new(), log: Vec::new() };
-    machine.pass(millis(1));
+    machine.advance(millis(1));
     for _ in 0..4 {
         machine.command(&[0x08]);
     }
     machine.begin(&[0x4A, 0]);
-    machine.pass(Duration::from_secs(1));
+    machine.advance(Duration::from_secs(1));
     machine.guest.bus.write(DOR, 0x1C);
     let start = machine.time;
     assert_eq!(machine.finish()[..3], [0, 0, 0]);
@@ -678,7 +680,7 @@ fn a_sector_under_the_head_is_lost_when_the_motor_stops() {
     guest.bus.write(DOR, 0x1C);
     guest.bus.write(CCR, 0);
     let mut machine = Machine { guest, drive, time: Duration::ZERO, slices: Vec::new(), log: Vec::new() };
-    machine.pass(Duration::from_secs(1));
+    machine.advance(Duration::from_secs(1));
     for _ in 0..4 {
         machine.command(&[0x08]);
     }
@@ -690,14 +692,14 @@ fn a_sector_under_the_head_is_lost_when_the_motor_stops() {
         left = u16::from_le_bytes([machine.guest.bus.read(0x05), machine.guest.bus.read(0x05)]);
     }
     machine.guest.bus.write(DOR, 0x0C);
-    machine.pass(Duration::from_secs(3));
+    machine.advance(Duration::from_secs(3));
     machine.guest.bus.write(DOR, 0x1C);
     assert_eq!(machine.finish()[..3], [0x40, 0x20, 0x20]);
 }
 
 #[test]
-fn write_protection_is_told_at_once() {
-    // §3.5, §4.13: before the head is loaded or the motor up to speed
+fn write_protection_is_reported_at_once() {
+    // §3.5, §4.13: before the head is loaded, and before the motor is at speed
     for command in [&[0x45, 0, 0, 0, 1, 2, 18, 0x1B, 0xFF][..], &[0x4D, 0, 2, 18, 0x6C, 0xF6]] {
         let mut machine = Machine::hd(Timing::Authentic);
         machine.drive.release_image().unwrap();
@@ -713,12 +715,12 @@ fn write_protection_is_told_at_once() {
 
 #[test]
 fn read_track_begins_at_the_index_hole() {
-    // §4.7: 146 bytes and 60 more pass from there to the first data
+    // §4.7: 146 + 60 bytes pass between the index hole and the first data byte
     let first_byte = Duration::from_micros((146 + 60) * 16);
     for wait in (0..200).step_by(3) {
         let mut machine = Machine::hd(Timing::Authentic);
         machine.command(&[0x03, 0xDF, 0x03]);
-        machine.pass(millis(wait));
+        machine.advance(millis(wait));
         let start = machine.time;
         machine.begin(&[0x42, 0, 0, 0, 1, 2, 1, 0x1B, 0xFF]);
         while machine.guest.bus.read(MSR) & 0x80 == 0 {
@@ -729,8 +731,8 @@ fn read_track_begins_at_the_index_hole() {
 }
 
 #[test]
-fn a_side_of_any_format_is_read_in_two_turns() {
-    // §9.7, §10.1: also of those that are fuller than gaps of the usual length let them be
+fn a_track_of_any_format_is_read_in_two_revolutions() {
+    // §9.7, §10.1: also if the gaps of the format are shorter than usual
     let rates = [500, 300, 250, 1000];
     for format in FORMATS {
         let Some(&geometry) = format.layout.geometry() else { continue };
@@ -742,12 +744,12 @@ fn a_side_of_any_format_is_read_in_two_turns() {
             machine.dma(DMA_READ_FLOPPY, usize::from(geometry.sectors()) * geometry.sector_size());
             let took = machine.takes(&[0x46, 0, 0, 0, 1, geometry.size_code(), geometry.sectors(), 0x1B, 0xFF]);
             assert_eq!(machine.finish()[..3], [0, 0, 0], "{format} in {drive_type}");
-            assert!(took < 2 * TURN + millis(20), "{format} in {drive_type}: {took:?}");
+            assert!(took < 2 * REVOLUTION + millis(20), "{format} in {drive_type}: {took:?}");
         }
     }
 }
 
-// The same but for time
+// Both timings
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -759,11 +761,11 @@ enum Step {
 fn program() -> impl Strategy<Value = Vec<Step>> {
     let opcode = prop::sample::select(vec![0x46, 0x66, 0xC6, 0x4C, 0x45, 0xC5, 0x49, 0x42, 0x51, 0x59, 0xD1]);
     let transfer = (opcode, 0..2u8, 0..3u8, 1..=19u8, prop_oneof![5 => Just(2u8), 1 => 0..=8u8], 1..=19u8, 1..5u8);
-    let transfer = transfer.prop_map(|(opcode, head, cylinder, record, size, end, last)| {
-        Step::Command(vec![opcode, head << 2, cylinder, head, record, size, end, 0x1B, last])
+    let transfer = transfer.prop_map(|(opcode, head, cylinder, sector, size, end, last)| {
+        Step::Command(vec![opcode, head << 2, cylinder, head, sector, size, end, 0x1B, last])
     });
-    let verify = (0..2u8, any::<bool>(), 1..=18u8, 1..20u8).prop_map(|(head, count, record, sectors)| {
-        Step::Command(vec![0x56, head << 2 | u8::from(count) << 7, 0, head, record, 2, 18, 0x1B, sectors])
+    let verify = (0..2u8, any::<bool>(), 1..=18u8, 1..20u8).prop_map(|(head, count, sector, sectors)| {
+        Step::Command(vec![0x56, head << 2 | u8::from(count) << 7, 0, head, sector, 2, 18, 0x1B, sectors])
     });
     let format =
         (0..2u8, 1..=18u8).prop_map(|(head, sectors)| Step::Command(vec![0x4D, head << 2, 2, sectors, 0x6C, 0xF6]));
@@ -784,7 +786,7 @@ fn program() -> impl Strategy<Value = Vec<Step>> {
     )
 }
 
-/// All that a guest sees of a program but time.
+/// Runs a program. The log of the machine has all answers without times.
 fn run(timing: Timing, dma: bool, configure: u8, bytes: usize, program: &[Step], slices: &[Duration]) -> Machine {
     let mut machine = Machine::hd(timing);
     machine.slices = slices.to_vec();
@@ -814,7 +816,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
-    fn a_guest_sees_the_same_with_time_and_without(
+    fn both_timings_give_the_guest_the_same_answers(
         program in program(),
         dma in any::<bool>(),
         configure in prop::sample::select(vec![0x00u8, 0x07, 0x0F, 0x20, 0x40, 0x60]),
@@ -827,7 +829,7 @@ proptest! {
     }
 
     #[test]
-    fn time_in_pieces_is_the_same_time(
+    fn time_in_pieces_has_the_effect_of_their_sum(
         program in program(),
         dma in any::<bool>(),
         configure in prop::sample::select(vec![0x00u8, 0x20, 0x47]),

@@ -1,15 +1,13 @@
-//! The command set: which first bytes are commands, how long each one is, and what those do and answer that move no
-//! data.
+//! The command set: which first bytes are commands, how many bytes each command has, and the behaviour of the commands
+//! that move no data.
 
+use super::kit::disk::{MFM, MT, SK};
 use super::kit::{self, DOR, FIFO, Guest, MSR, Reply};
 use vm_fdc::{Controller, ControllerBuilder, drive::DriveType::Inch3_5Hd};
 
-const MT: u8 = 0x80;
-const MFM: u8 = 0x40;
-const SK: u8 = 0x20;
-/// RELATIVE SEEK: inward.
+/// Flag of RELATIVE SEEK: step in.
 const DIR: u8 = 0x40;
-/// LOCK, not UNLOCK.
+/// Flag of LOCK, absent in UNLOCK.
 const LOCK: u8 = 0x80;
 
 /// When a command raises INT.
@@ -18,12 +16,12 @@ enum Interrupts {
     Never,
     /// At the start of the result phase.
     AtResult,
-    /// At its end. There is no result phase; SENSE INTERRUPT STATUS fetches the status.
+    /// At the end of the command, which has no result phase. SENSE INTERRUPT STATUS fetches the status.
     AtEnd,
 }
 use Interrupts::*;
 
-/// Name, opcode, legal flags, parameters, result bytes, interrupt: the table of §3.1.
+/// The table of §3.1: name, opcode, legal flags, number of parameters, number of result bytes, interrupt.
 const COMMANDS: [(&str, u8, u8, usize, usize, Interrupts); 22] = [
     ("READ DATA", 0x06, MT | MFM | SK, 8, 7, AtResult),
     ("READ DELETED DATA", 0x0C, MT | MFM | SK, 8, 7, AtResult),
@@ -49,11 +47,11 @@ const COMMANDS: [(&str, u8, u8, usize, usize, Interrupts); 22] = [
     ("LOCK", 0x14, LOCK, 0, 1, Never),
 ];
 
-/// How many parameters each first byte asks for; a dot for those that are no commands. A row for each setting of the
-/// bits 7 to 5 (MT, MFM, SK), a column for each of the others.
+/// The number of parameters of each first byte; a dot if the byte is no command. A row is a setting of bits 7 to 5 (MT,
+/// MFM, SK), a column is a value of the other bits.
 ///
-/// Where §3.1 leaves it open: commands that transfer data ignore the flags that they do not have, all others are exact;
-/// but FORMAT TRACK with MT and SK is the FORMAT AND WRITE of the 82078.
+/// §3.1 leaves this open. Here the data commands ignore the flags that they do not have, and the other commands match
+/// exactly. The exception is FORMAT TRACK with MT and SK, which is FORMAT AND WRITE of the 82078.
 #[rustfmt::skip]
 const PARAMETERS: [&[u8; 32]; 8] = [
     // 0123456789ABCDEF0123456789ABCDEF
@@ -67,7 +65,7 @@ const PARAMETERS: [&[u8; 32]; 8] = [
     b"..8..88..81.8....8....8..8...8..", // 0xE0, MT MFM SK
 ];
 
-/// What a command was seen to do.
+/// The observed behaviour of a command.
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
     parameters: usize,
@@ -75,7 +73,7 @@ struct Seen {
     reply: Reply,
 }
 
-/// A command with zeros for parameters. INT is low before, with statuses of polling left to sense.
+/// Performs a command with zeros as parameters. Before it INT is low, and statuses of polling are pending.
 fn try_command(opcode: u8) -> Seen {
     try_command_of(Controller::builder().scan_commands(true), opcode)
 }
@@ -104,12 +102,12 @@ fn without_drives() -> Guest {
     guest
 }
 
-/// What DUMPREG answers: PCN 0..4, SPECIFY 4..6, track length 6, LOCK and PERPENDICULAR 7, CONFIGURE 8, PRETRK 9.
+/// Returns the result of DUMPREG: PCN 0..4, SPECIFY 4..6, track length 6, LOCK and PERPENDICULAR 7, CONFIGURE 8, PRETRK 9.
 fn dump(guest: &mut Guest) -> Reply {
     guest.command(&[0x0E])
 }
 
-/// ST3 of the selected drive.
+/// Returns ST3 of the selected drive.
 fn drive_status(guest: &mut Guest) -> u8 {
     guest.command(&[0x04, 0])[0]
 }
@@ -118,16 +116,16 @@ fn track_0(guest: &mut Guest) -> bool {
     drive_status(guest) & 0x10 != 0
 }
 
-/// Moves the head by step pulses alone: ST0 and the cylinder.
+/// Moves the head by a number of steps. Returns ST0 and the cylinder.
 fn relative_seek(guest: &mut Guest, opcode: u8, steps: u8) -> Reply {
     guest.command(&[opcode, 0, steps]);
     guest.sense_interrupt()
 }
 
-const INWARD: u8 = 0xCF;
-const OUTWARD: u8 = 0x8F;
+const RELATIVE_SEEK_IN: u8 = 0xCF;
+const RELATIVE_SEEK_OUT: u8 = 0x8F;
 
-// Shapes
+// The bytes of the commands
 
 #[test]
 fn each_command_has_its_length_its_result_and_its_interrupt() {
@@ -142,7 +140,7 @@ fn each_command_has_its_length_its_result_and_its_interrupt() {
 }
 
 #[test]
-fn scan_is_invalid_unless_it_is_chosen() {
+fn scan_is_invalid_unless_it_is_enabled() {
     // §3.15
     for (name, opcode, ..) in COMMANDS.into_iter().filter(|command| command.0.starts_with("SCAN")) {
         let seen = try_command_of(Controller::builder(), opcode);
@@ -159,7 +157,7 @@ fn a_data_command_without_a_disk_ends_abnormally() {
 }
 
 #[test]
-fn each_first_byte_is_a_command_or_is_invalid() {
+fn each_first_byte_is_a_command_or_invalid() {
     // §3.1, §3.24
     for opcode in 0..=0xFF_u8 {
         let seen = try_command(opcode);
@@ -174,7 +172,7 @@ fn each_first_byte_is_a_command_or_is_invalid() {
 }
 
 #[test]
-fn the_commands_of_other_controllers_are_invalid() {
+fn commands_of_other_controllers_are_invalid() {
     // §3.24
     for (name, opcode) in [
         ("PART ID", 0x18),
@@ -196,20 +194,20 @@ fn the_commands_of_other_controllers_are_invalid() {
 }
 
 #[test]
-fn the_format_of_dos_6_22_is_a_format() {
+fn a_format_with_mt_as_in_dos_6_22_is_a_format() {
     // §3.1: 0xCD, with MT
     assert_eq!(try_command(0xCD).parameters, 5);
 }
 
 #[test]
-fn the_write_of_beos_is_a_write() {
+fn a_write_with_sk_as_in_beos_is_a_write() {
     // §3.1: 0xE5, with SK
     assert_eq!(try_command(0xE5).parameters, 8);
 }
 
 #[test]
-fn a_hard_reset_of_the_72065_is_a_verify() {
-    // §3.1: 0x36, with SK; §3.24 has it among the commands of later chips.
+fn the_hard_reset_opcode_of_the_72065_is_a_verify() {
+    // §3.1: 0x36, with SK; §3.24 lists it with the commands of later chips.
     assert_eq!(try_command(0x36).parameters, 8);
 }
 
@@ -228,15 +226,15 @@ fn a_command_without_result_leaves_the_controller_idle() {
     // §2: CMD BUSY falls after the last parameter
     let mut guest = without_drives();
     for command in [&[0x03, 0xDF, 0x02][..], &[0x13, 0x00, 0x20, 0x00], &[0x12, 0x00]] {
-        guest.send(command).expect("the controller takes the command");
+        guest.send(command).expect("the controller accepts the command");
         assert_eq!(guest.bus.read(MSR), 0x80, "{command:x?}");
     }
 }
 
-// Registers of the chip
+// Commands that read or set registers
 
 #[test]
-fn version_is_that_of_the_enhanced_controllers() {
+fn version_is_0x90() {
     // §3.9
     assert_eq!(without_drives().command(&[0x10]), [0x90]);
 }
@@ -254,7 +252,7 @@ fn dumpreg_shows_the_defaults_after_power_on() {
 fn dumpreg_shows_the_cylinders_of_all_four_drives() {
     // §3.19
     if kit::IN_TIME {
-        return; // seeks that nobody waits for end later
+        return; // With authentic timing, these seeks end later.
     }
     let mut guest = without_drives();
     for (unit, cylinder) in [(3, 40), (0, 10), (2, 30), (1, 20)] {
@@ -284,7 +282,7 @@ fn dumpreg_shows_the_end_of_track_of_the_last_transfer() {
 }
 
 #[test]
-fn commands_without_an_end_of_track_leave_that_of_the_last_transfer() {
+fn commands_without_an_end_of_track_keep_the_one_in_dumpreg() {
     // §3.19
     let mut guest = with_drive();
     guest.command(&[0x46, 0, 0, 0, 1, 2, 0x12, 0x1B, 0xFF]);
@@ -305,7 +303,7 @@ fn dumpreg_shows_what_configure_set() {
 }
 
 #[test]
-fn the_unused_bits_of_configure_are_not_kept() {
+fn the_unused_bits_of_configure_are_not_stored() {
     // §3.19: bit 7 reads 0
     let mut guest = without_drives();
     guest.command(&[0x13, 0xFF, 0xFF, 0x00]);
@@ -313,7 +311,7 @@ fn the_unused_bits_of_configure_are_not_kept() {
 }
 
 #[test]
-fn lock_and_unlock_answer_with_the_lock_bit() {
+fn lock_and_unlock_return_the_lock_bit() {
     // §3.22
     let mut guest = without_drives();
     assert_eq!(guest.command(&[0x94]), [0x10]);
@@ -331,16 +329,16 @@ fn dumpreg_shows_the_lock() {
 }
 
 #[test]
-fn perpendicular_mode_sets_the_drives_with_overwrite_alone() {
+fn perpendicular_mode_sets_the_drive_bits_only_with_overwrite() {
     // §7.4: OW 0 D3 D2 D1 D0 GAP WGATE
     let mut guest = without_drives();
     for (written, shown) in [
         (0xA8, 0x28), // OW: drives 3 and 1
-        (0x17, 0x2B), // no OW: GAP and WGATE only
+        (0x17, 0x2B), // no OW: only GAP and WGATE
         (0x01, 0x29),
         (0x00, 0x28),
         (0x96, 0x16), // OW: drives 2 and 0, and GAP
-        (0xC0, 0x00), // OW: none; bit 6 is not kept
+        (0xC0, 0x00), // OW: no drive; bit 6 is not stored
     ] {
         guest.command(&[0x12, written]);
         assert_eq!(dump(&mut guest)[7], shown, "{written:#04x}");
@@ -351,7 +349,7 @@ fn perpendicular_mode_sets_the_drives_with_overwrite_alone() {
 
 #[test]
 fn the_drive_status_repeats_the_head_and_drive_of_the_command() {
-    // §5.4: bits 5 and 3 are ones; the drive that the DOR selects stands at track 0
+    // §5.4: bits 5 and 3 are ones; the drive that the DOR selects is at track 0
     let mut guest = with_drive();
     for unit in 0..8 {
         assert_eq!(guest.command(&[0x04, unit]), [0x38 | unit]);
@@ -389,7 +387,7 @@ fn the_drive_status_needs_no_motor() {
 // RECALIBRATE
 
 #[test]
-fn recalibrate_at_track_0_ends_well_without_a_step() {
+fn recalibrate_at_track_0_succeeds_without_a_step() {
     // §3.11
     let mut guest = with_drive();
     let edges = guest.bus.irq().edges();
@@ -407,7 +405,7 @@ fn recalibrate_reaches_track_0_from_79_cylinders_away() {
 }
 
 #[test]
-fn recalibrate_gives_up_after_79_steps() {
+fn recalibrate_fails_after_79_steps() {
     // §3.11
     let mut guest = with_drive();
     guest.seek(80);
@@ -416,7 +414,7 @@ fn recalibrate_gives_up_after_79_steps() {
 }
 
 #[test]
-fn a_second_recalibrate_makes_the_rest_of_the_way() {
+fn a_second_recalibrate_reaches_track_0_from_beyond_79_steps() {
     // §3.11
     let mut guest = with_drive();
     guest.seek(83);
@@ -426,7 +424,7 @@ fn a_second_recalibrate_makes_the_rest_of_the_way() {
 }
 
 #[test]
-fn recalibrate_goes_by_track_0_not_by_the_present_cylinder() {
+fn recalibrate_uses_the_track_0_sensor_not_the_present_cylinder_number() {
     // §3.11: a reset clears the cylinder number, and the head stays where it is
     let mut guest = with_drive();
     guest.seek(40);
@@ -465,7 +463,7 @@ fn seek_ends_at_its_cylinder() {
 }
 
 #[test]
-fn a_seek_of_no_distance_interrupts() {
+fn a_seek_of_zero_distance_interrupts() {
     // §3.16
     let mut guest = with_drive();
     guest.seek(7);
@@ -475,7 +473,7 @@ fn a_seek_of_no_distance_interrupts() {
 }
 
 #[test]
-fn a_seek_of_an_absent_drive_ends_well() {
+fn a_seek_of_an_absent_drive_succeeds() {
     // §4.13
     let mut guest = without_drives();
     for unit in 0..4 {
@@ -485,11 +483,11 @@ fn a_seek_of_an_absent_drive_ends_well() {
 }
 
 #[test]
-fn a_drive_is_busy_from_its_seek_until_it_is_sensed() {
+fn a_drive_is_busy_from_its_seek_until_its_status_is_sensed() {
     // §2.1, §3.16
     let mut guest = without_drives();
     for unit in 0..4 {
-        for seek in [&[0x0F, unit, 5][..], &[0x07, unit], &[OUTWARD, unit, 0], &[INWARD, unit, 1]] {
+        for seek in [&[0x0F, unit, 5][..], &[0x07, unit], &[RELATIVE_SEEK_OUT, unit, 0], &[RELATIVE_SEEK_IN, unit, 1]] {
             guest.command(seek);
             assert_eq!(guest.bus.read(MSR), 0x80 | 1 << unit, "{seek:x?}");
             guest.sense_interrupt();
@@ -510,7 +508,7 @@ fn drives_may_seek_at_the_same_time() {
 }
 
 #[test]
-fn other_commands_run_beside_the_busy_bits() {
+fn commands_run_while_a_drive_is_busy() {
     // §2.1
     let mut guest = without_drives();
     guest.command(&[0x0F, 1, 5]);
@@ -521,7 +519,7 @@ fn other_commands_run_beside_the_busy_bits() {
 }
 
 #[test]
-fn the_status_of_a_seek_has_no_head() {
+fn the_status_of_a_seek_has_head_0() {
     // §5.1
     let mut guest = with_drive();
     guest.command(&[0x0F, 0x04, 5]);
@@ -529,7 +527,7 @@ fn the_status_of_a_seek_has_no_head() {
 }
 
 #[test]
-fn seek_goes_by_the_present_cylinder_not_by_track_0() {
+fn seek_uses_the_present_cylinder_number_not_the_track_0_sensor() {
     // §3.16: a reset clears the cylinder number, and the head stays where it is
     let mut guest = with_drive();
     guest.seek(10);
@@ -539,7 +537,7 @@ fn seek_goes_by_the_present_cylinder_not_by_track_0() {
 }
 
 #[test]
-fn the_dor_chooses_the_head_that_moves_and_the_command_the_number_that_counts() {
+fn the_dor_selects_the_drive_that_steps_and_the_command_the_cylinder_number() {
     // §1.4
     let mut guest = Guest::new(Controller::builder().drive(0, Inch3_5Hd).drive(1, Inch3_5Hd));
     guest.reset();
@@ -552,7 +550,7 @@ fn the_dor_chooses_the_head_that_moves_and_the_command_the_number_that_counts() 
 }
 
 #[test]
-fn heads_move_without_motor_and_disk() {
+fn heads_move_without_motor_and_without_disk() {
     // §4.13
     let mut guest = with_drive();
     guest.bus.write(DOR, 0x0C);
@@ -568,19 +566,19 @@ fn heads_move_without_motor_and_disk() {
 fn relative_seek_counts_the_cylinder_up_and_down() {
     // §3.18
     let mut guest = with_drive();
-    assert_eq!(relative_seek(&mut guest, INWARD, 30), [0x20, 30]);
-    assert_eq!(relative_seek(&mut guest, OUTWARD, 10), [0x20, 20]);
+    assert_eq!(relative_seek(&mut guest, RELATIVE_SEEK_IN, 30), [0x20, 30]);
+    assert_eq!(relative_seek(&mut guest, RELATIVE_SEEK_OUT, 10), [0x20, 20]);
 }
 
 #[test]
-fn relative_seek_makes_its_steps_whatever_the_present_cylinder() {
+fn relative_seek_steps_at_any_present_cylinder_number() {
     // §3.18: a reset clears the cylinder number, and the head stays where it is
     let mut guest = with_drive();
     guest.seek(10);
     guest.reset();
-    relative_seek(&mut guest, OUTWARD, 9);
+    relative_seek(&mut guest, RELATIVE_SEEK_OUT, 9);
     assert!(!track_0(&mut guest));
-    relative_seek(&mut guest, OUTWARD, 1);
+    relative_seek(&mut guest, RELATIVE_SEEK_OUT, 1);
     assert!(track_0(&mut guest));
 }
 
@@ -589,9 +587,9 @@ fn relative_seek_counts_modulo_256() {
     // §3.18
     let mut guest = with_drive();
     guest.seek(40);
-    assert_eq!(relative_seek(&mut guest, INWARD, 255), [0x20, 39]);
+    assert_eq!(relative_seek(&mut guest, RELATIVE_SEEK_IN, 255), [0x20, 39]);
     guest.reset();
-    assert_eq!(relative_seek(&mut guest, OUTWARD, 10), [0x20, 246]);
+    assert_eq!(relative_seek(&mut guest, RELATIVE_SEEK_OUT, 10), [0x20, 246]);
 }
 
 #[test]
@@ -599,23 +597,23 @@ fn relative_seek_past_track_0_fails() {
     // §3.18, §4.12
     let mut guest = with_drive();
     guest.seek(5);
-    assert_eq!(relative_seek(&mut guest, OUTWARD, 6)[0], 0x70);
+    assert_eq!(relative_seek(&mut guest, RELATIVE_SEEK_OUT, 6)[0], 0x70);
     assert!(track_0(&mut guest));
 }
 
 #[test]
-fn relative_seek_just_to_track_0_ends_well() {
+fn relative_seek_to_track_0_succeeds() {
     // §3.18
     let mut guest = with_drive();
     guest.seek(5);
-    assert_eq!(relative_seek(&mut guest, OUTWARD, 5), [0x20, 0]);
+    assert_eq!(relative_seek(&mut guest, RELATIVE_SEEK_OUT, 5), [0x20, 0]);
     assert!(track_0(&mut guest));
 }
 
 #[test]
 fn relative_seek_by_0_makes_no_step() {
     // §3.18 (R: not established, it may mean 256)
-    for opcode in [INWARD, OUTWARD] {
+    for opcode in [RELATIVE_SEEK_IN, RELATIVE_SEEK_OUT] {
         let mut guest = with_drive();
         assert_eq!(relative_seek(&mut guest, opcode, 0), [0x20, 0], "{opcode:#04x}");
         assert!(track_0(&mut guest), "{opcode:#04x}");

@@ -1,41 +1,27 @@
-//! FORMAT TRACK: a raw image takes a track of its own geometry and no other, a disk that is kept sector by sector takes
-//! whatever there is room for.
+//! FORMAT TRACK: a raw image accepts only tracks of its own geometry, a sector disk accepts any track that fits into a
+//! revolution.
 
-use std::{any::Any, fs};
+use std::fs;
 
 use super::kit::disk::{
-    self, CYLINDER, Disk, FULL_DISK, READ, SECTOR, WRITE, deleted, guest, guest_with_full_disk, id, offset_in_file,
-    sector, transfer, with_bad_data_crc, with_bad_id_crc, without_data_field,
+    self, CYLINDER, Disk, FORMAT, FULL_DISK, MFM, MODES, READ, READ_ID, READ_TRACK, SECTOR, WRITE, deleted, guest,
+    guest_with_copy, guest_with_full_disk, id, offset_in_file, released, sector, transfer, with_bad_data_crc,
+    with_bad_id_crc, without_data_field,
 };
-use super::kit::{BUFFER, CCR, DMA_WRITE_FLOPPY, FIFO, Guest, MSR, Reply, fixture};
+use super::kit::status::{DE_DD, MA, ND, NW, OK, OR, REFUSED};
+use super::kit::{BUFFER, CCR, DMA_WRITE_FLOPPY, FIFO, FROM_HOST, Guest, MSR, Reply, fixture};
 use tempfile::NamedTempFile;
 use vm_fdc::{
     FloppyDrive,
     drive::DriveType,
-    media::{Access, DataRate, Encoding, FormFactor, Geometry, ImageOptions, SectorDisk, SectorTrack},
+    media::{Access, DataRate, Encoding, FormFactor, Geometry, ImageOptions, Medium, SectorDisk, SectorTrack},
 };
 
-const FORMAT: u8 = 0x4D;
-const READ_TRACK: u8 = 0x42;
-const READ_ID: u8 = 0x4A;
-const MFM: u8 = 0x40;
-/// What most of these tests fill sectors with.
+/// The filler of most tests.
 const FILLER: u8 = 0xF6;
 
-const OK: [u8; 3] = [0x00, 0x00, 0x00];
-/// The medium or the drive cannot hold it.
-const REFUSED: [u8; 3] = [0x40, 0x02, 0];
-const MA: [u8; 3] = [0x40, 0x01, 0x00];
-const NW: [u8; 3] = [0x40, 0x02, 0x00];
-const ND: [u8; 3] = [0x40, 0x04, 0x00];
-const OR: [u8; 3] = [0x40, 0x10, 0x00];
-const DE_DD: [u8; 3] = [0x40, 0x20, 0x20];
-
-/// Data by DMA, and byte by byte.
-const MODES: [bool; 2] = [true, false];
-
-/// FORMAT TRACK with ID fields for it, the last of them at terminal count: how many bytes were asked for, and the
-/// result.
+/// Performs FORMAT TRACK with these ID fields, and terminal count after the last. Returns the number of bytes that the
+/// controller requested, and the result.
 fn format(guest: &mut Guest, dma: bool, command: [u8; 6], ids: &[[u8; 4]]) -> (usize, Reply) {
     format_bytes(guest, dma, command, ids.as_flattened())
 }
@@ -46,7 +32,7 @@ fn format_bytes(guest: &mut Guest, dma: bool, command: [u8; 6], bytes: &[u8]) ->
     guest.program_dma(DMA_WRITE_FLOPPY, BUFFER, bytes.len());
     guest.send(&command).unwrap();
     let mut given = 0;
-    while given < bytes.len() && guest.bus.read(MSR) == 0xB0 {
+    while given < bytes.len() && guest.bus.read(MSR) == FROM_HOST {
         guest.bus.write(FIFO, bytes[given]);
         given += 1;
     }
@@ -55,44 +41,34 @@ fn format_bytes(guest: &mut Guest, dma: bool, command: [u8; 6], bytes: &[u8]) ->
     (taken, guest.reply())
 }
 
-/// FORMAT TRACK of 18 sectors on one side of a 1.44M disk, as the BIOS does it.
+/// Returns FORMAT TRACK with 18 sectors of a 1.44M disk, as a BIOS performs it.
 fn command(head: u8) -> [u8; 6] {
     [FORMAT, head << 2, 2, 18, 0x6C, FILLER]
 }
 
-/// The ID fields of sectors of 512 bytes on one side of a cylinder.
-fn ids(cylinder: u8, head: u8, records: impl IntoIterator<Item = u8>) -> Vec<[u8; 4]> {
-    records.into_iter().map(|record| [cylinder, head, record, 2]).collect()
+/// Returns the ID fields of sectors of 512 bytes of a track.
+fn ids(cylinder: u8, head: u8, numbers: impl IntoIterator<Item = u8>) -> Vec<[u8; 4]> {
+    numbers.into_iter().map(|sector| [cylinder, head, sector, 2]).collect()
 }
 
-/// READ DATA of a sector of cylinder 0, head 0.
-fn read(guest: &mut Guest, record: u8, size_code: u8) -> Reply {
+/// Performs READ DATA of a sector of cylinder 0, head 0.
+fn read(guest: &mut Guest, sector: u8, size_code: u8) -> Reply {
     guest.use_dma(true);
-    transfer(guest, &[READ, 0, 0, 0, record, size_code, record, 0x1B, 128], 128 << size_code)
+    transfer(guest, &[READ, 0, 0, 0, sector, size_code, sector, 0x1B, 128], 128 << size_code)
 }
 
-/// A drive with a disk of 80 cylinders on which nothing is recorded.
+/// Returns a guest with an unformatted disk of 80 cylinders.
 fn guest_with_blank_disk() -> (Guest, FloppyDrive) {
     let (guest, drive) = guest();
     drive.attach_medium(SectorDisk::unformatted(FormFactor::Inch3_5, 80)).unwrap();
     (guest, drive)
 }
 
-/// A copy of the full disk in the drive, with the head at [`CYLINDER`].
-fn guest_with_copy(access: Access) -> (Guest, FloppyDrive, NamedTempFile) {
-    let copy = NamedTempFile::new().unwrap();
-    fs::copy(fixture(FULL_DISK), copy.path()).unwrap();
-    let (mut guest, drive) = guest();
-    drive.attach_image(copy.path(), access).unwrap();
-    guest.seek(CYLINDER);
-    (guest, drive, copy)
-}
-
 // A raw image
 
 #[test]
-fn a_track_of_the_image_is_filled_in_whatever_order_its_sectors_come() {
-    // §4.9: upwards, downwards, interleaved by 2, skewed by 5.
+fn a_format_fills_a_track_of_an_image_in_any_sector_order() {
+    // §4.9: ascending, descending, interleaved by 2, skewed by 5.
     let orders: [Vec<u8>; 4] = [
         (1..=18).collect(),
         (1..=18).rev().collect(),
@@ -114,32 +90,32 @@ fn a_track_of_the_image_is_filled_in_whatever_order_its_sectors_come() {
 }
 
 #[test]
-fn an_image_refuses_what_it_cannot_hold_and_is_as_it_was() {
+fn an_image_refuses_a_format_that_it_cannot_hold_and_does_not_change() {
     // §4.9
     let [mut c, mut h, mut n] = [(); 3].map(|()| ids(CYLINDER, 0, 1..=18));
     (c[17][0], h[17][1], n[17][3]) = (CYLINDER + 1, 1, 3);
     let own = ids(CYLINDER, 0, 1..=18);
-    let one_else = |record| ids(CYLINDER, 0, (1..=17).chain([record]));
+    let with_18th = |sector| ids(CYLINDER, 0, (1..=17).chain([sector]));
     let short_gap = |sectors| [FORMAT, 0, 2, sectors, 0x1B, FILLER];
     let table = [
         ("fewer sectors", short_gap(17), ids(CYLINDER, 0, 1..=17), 0),
         ("more sectors", short_gap(19), ids(CYLINDER, 0, 1..=19), 0),
         ("smaller sectors", [FORMAT, 0, 1, 18, 0x1B, FILLER], own.clone(), 0),
         ("larger sectors", [FORMAT, 0, 3, 18, 0x1B, FILLER], own.clone(), 0),
-        ("sectors of a size that there is not", [FORMAT, 0, 8, 18, 0x1B, FILLER], own.clone(), 0),
+        ("sectors of an invalid size", [FORMAT, 0, 8, 18, 0x1B, FILLER], own.clone(), 0),
         ("another C", command(0), c, 0),
         ("another H", command(0), h, 0),
         ("another N", command(0), n, 0),
-        ("R = 0", command(0), one_else(0), 0),
-        ("R = 19", command(0), one_else(19), 0),
-        ("R = 66", command(0), one_else(66), 0),
-        ("R = 255", command(0), one_else(255), 0),
-        ("an R twice", command(0), one_else(1), 0),
-        ("the other side", command(1), own.clone(), 0),
+        ("R = 0", command(0), with_18th(0), 0),
+        ("R = 19", command(0), with_18th(19), 0),
+        ("R = 66", command(0), with_18th(66), 0),
+        ("R = 255", command(0), with_18th(255), 0),
+        ("an R twice", command(0), with_18th(1), 0),
+        ("the other head", command(1), own.clone(), 0),
         ("single density", [FORMAT & !MFM, 0, 2, 18, 0x1B, FILLER], own.clone(), 0),
         ("250 kb/s", command(0), own.clone(), 0b10),
         ("300 kb/s", command(0), own.clone(), 0b01),
-        ("1 Mb/s, which the drive cannot do", command(0), own, 0b11),
+        ("1 Mb/s, which the drive does not have", command(0), own, 0b11),
     ];
     for (what, command, ids, rate) in table {
         for dma in MODES {
@@ -190,7 +166,7 @@ fn tracks_that_need_a_slow_drive_are_formatted() {
 }
 
 #[test]
-fn an_image_refuses_more_sectors_than_it_has_even_where_as_many_as_it_has_fit() {
+fn an_image_refuses_more_sectors_than_it_has_even_if_the_first_ones_fit() {
     // §4.9; the status of sectors that do not fit is not established.
     let (mut guest, drive, file) = guest_with_copy(Access::ReadWrite);
     let (_, reply) = format(&mut guest, true, [FORMAT, 0, 2, 19, 0x6C, FILLER], &ids(CYLINDER, 0, 1..=19));
@@ -200,8 +176,8 @@ fn an_image_refuses_more_sectors_than_it_has_even_where_as_many_as_it_has_fit() 
 }
 
 #[test]
-fn no_sectors_at_all_are_refused_by_an_image() {
-    // §0.3, §4.9: SC = 0 asks for nothing.
+fn an_image_refuses_a_format_of_zero_sectors() {
+    // §0.3, §4.9: SC = 0 requests no data.
     let (mut guest, drive, file) = guest_with_copy(Access::ReadWrite);
     assert_eq!(guest.command(&[FORMAT, 0, 2, 0, 0x6C, FILLER])[0] & 0xC0, 0x40);
     drive.release_image().unwrap();
@@ -220,7 +196,7 @@ fn beyond_the_last_cylinder_of_an_image_nothing_is_formatted() {
 
 #[test]
 fn every_drive_formats_its_disks() {
-    // §9.2, §9.3: the drive, the disk, the rate in the CCR, the gap; and how many steps make a cylinder, §9.4.
+    // §9.2, §9.3, §9.4: the drive, the disk, the data rate in the CCR, the gap, and the steps from cylinder to cylinder.
     let table = [
         (DriveType::Inch5_25Dd, Geometry::DD_360K, 0b10, 0x50, 1),
         (DriveType::Inch5_25Hd, Geometry::DD_360K, 0b01, 0x50, 2),
@@ -243,9 +219,9 @@ fn every_drive_formats_its_disks() {
         assert_eq!(reply.status(), [0x04, 0, 0], "{geometry} in {drive_type}");
 
         drive.release_image().unwrap();
-        let side = usize::from(sectors) * SECTOR;
+        let track = usize::from(sectors) * SECTOR;
         let mut expected = vec![0; geometry.bytes() as usize];
-        expected[15 * side..][..side].fill(FILLER);
+        expected[15 * track..][..track].fill(FILLER);
         assert!(fs::read(file.path()).unwrap() == expected, "{geometry} in {drive_type}");
     }
 }
@@ -270,7 +246,7 @@ fn between_two_cylinders_of_a_360k_disk_a_1200k_drive_formats_nothing() {
 // The command
 
 #[test]
-fn a_protected_disk_is_not_writable_and_nothing_is_asked_for() {
+fn a_format_of_a_protected_disk_fails_and_requests_no_data() {
     // §4.9
     let (read_only, ..) = guest_with_copy(Access::ReadOnly);
     for mut guest in [read_only, Disk::of([sector(1)]).protected().in_drive(), Disk::blank().protected().in_drive()] {
@@ -282,7 +258,7 @@ fn a_protected_disk_is_not_writable_and_nothing_is_asked_for() {
 }
 
 #[test]
-fn without_a_disk_there_is_no_address_mark() {
+fn a_format_without_a_disk_finds_no_address_mark() {
     // §4.13
     let (mut guest, _drive) = guest();
     let (taken, reply) = format(&mut guest, true, command(0), &ids(0, 0, 1..=18));
@@ -290,8 +266,8 @@ fn without_a_disk_there_is_no_address_mark() {
 }
 
 #[test]
-fn four_bytes_a_sector_are_asked_for_and_no_terminal_count_is_needed() {
-    // §4.9: nothing but IC = 00 in both modes.
+fn a_format_requests_four_bytes_a_sector_and_needs_no_terminal_count() {
+    // §4.9: a normal end in both modes.
     for dma in MODES {
         let (mut guest, _drive) = guest_with_blank_disk();
         let (taken, reply) = format(&mut guest, dma, command(0), &ids(0, 0, 1..=30));
@@ -300,8 +276,8 @@ fn four_bytes_a_sector_are_asked_for_and_no_terminal_count_is_needed() {
 }
 
 #[test]
-fn the_result_has_the_last_id_and_the_drive_and_head_of_the_command() {
-    // §4.9: without meaning to the chip; §5.1
+fn the_result_of_a_format_has_the_last_id_and_the_drive_and_head_of_the_command() {
+    // §4.9: the chip does not interpret the IDs; §5.1
     for dma in MODES {
         let (mut guest, _drive) = guest_with_blank_disk();
         let ids = [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]];
@@ -311,7 +287,7 @@ fn the_result_has_the_last_id_and_the_drive_and_head_of_the_command() {
 }
 
 #[test]
-fn it_interrupts_once_with_dma() {
+fn a_format_with_dma_interrupts_once() {
     // §6.1
     let (mut guest, _drive) = guest_with_blank_disk();
     let before = guest.bus.irq().edges();
@@ -321,7 +297,7 @@ fn it_interrupts_once_with_dma() {
 
 #[test]
 fn early_terminal_count_is_an_underrun() {
-    // §4.9: in the middle of the track, in that of an ID, and one byte before the end.
+    // §4.9: in the middle of the track, in the middle of an ID, and one byte before the end.
     for bytes in [4, 20, 22, 71] {
         let (mut blank, _drive) = guest_with_blank_disk();
         let all = ids(0, 0, 1..=18);
@@ -333,12 +309,12 @@ fn early_terminal_count_is_an_underrun() {
         let (_, reply) = format_bytes(&mut guest, true, command(0), &all.as_flattened()[..bytes]);
         assert_eq!(reply.status(), OR, "{bytes} bytes");
         drive.release_image().unwrap();
-        assert!(fs::read(file.path()).unwrap() == fs::read(fixture(FULL_DISK)).unwrap(), "an image is as it was");
+        assert!(fs::read(file.path()).unwrap() == fs::read(fixture(FULL_DISK)).unwrap(), "the image does not change");
     }
 }
 
 #[test]
-fn dumpreg_tells_the_sectors_of_the_last_format() {
+fn dumpreg_shows_the_sector_count_of_the_last_format() {
     // §3.19
     let (mut guest, _drive) = guest_with_blank_disk();
     for sectors in [18, 9, 0] {
@@ -350,7 +326,7 @@ fn dumpreg_tells_the_sectors_of_the_last_format() {
 }
 
 #[test]
-fn the_format_of_ms_dos_6_22_fills_a_track() {
+fn a_format_with_mt_as_in_ms_dos_6_22_fills_a_track() {
     // §3.1: 0xCD
     let mut guest = guest_with_full_disk();
     let (_, reply) = format(&mut guest, true, [0xCD, 0, 2, 18, 0x6C, FILLER], &ids(CYLINDER, 0, 1..=18));
@@ -358,12 +334,12 @@ fn the_format_of_ms_dos_6_22_fills_a_track() {
     transfer(&mut guest, &disk::command(READ, 0, 1, 18), 18 * SECTOR);
     assert!(guest.buffer(18 * SECTOR) == [FILLER; 18 * SECTOR]);
     transfer(&mut guest, &disk::command(READ, 1, 1, 18), SECTOR);
-    assert_eq!(guest.buffer(SECTOR), disk::in_file(1, 1, 1), "MT means nothing");
+    assert_eq!(guest.buffer(SECTOR), disk::in_file(1, 1, 1), "MT is ignored");
 }
 
 #[test]
-fn it_does_not_seek() {
-    // §4.5, §4.9: what the IDs say is the host's affair.
+fn a_format_does_not_seek() {
+    // §4.5, §4.9: the chip does not interpret the C of the IDs.
     let (mut guest, _drive) = guest_with_blank_disk();
     guest.command(&[0x13, 0, 0x60, 0]); // implied seek
     let (_, reply) = format(&mut guest, true, command(0), &ids(33, 0, 1..=18));
@@ -371,10 +347,10 @@ fn it_does_not_seek() {
     assert_eq!(guest.command(&[READ_ID, 0])[3], 33);
 }
 
-// A disk kept sector by sector
+// A sector disk
 
 #[test]
-fn any_ids_are_taken_in_the_order_in_which_they_come() {
+fn a_sector_disk_takes_any_ids_in_the_order_of_the_format() {
     // §4.9
     let ids = [[77, 5, 200, 2], [0, 0, 0, 2], [255, 255, 255, 7], [0, 0, 9, 2], [0, 0, 9, 2], [0, 1, 1, 0xE5]];
     for dma in MODES {
@@ -382,9 +358,9 @@ fn any_ids_are_taken_in_the_order_in_which_they_come() {
         assert_eq!(format(&mut guest, dma, [FORMAT, 0, 2, 6, 0x1B, FILLER], &ids).1.status(), OK);
         let first = guest.command(&[READ_ID, 0]).id();
         let seen: Vec<_> = (1..=6).map(|_| guest.command(&[READ_ID, 0]).id()).collect();
-        let place = seen.iter().position(|id| *id == ids[0]).expect("the first ID passes in a turn");
-        let turn = [&seen[place..], &seen[..place]].concat();
-        assert_eq!((turn, seen[5]), (ids.to_vec(), first), "DMA: {dma}");
+        let start = seen.iter().position(|id| *id == ids[0]).expect("the first ID passes within a revolution");
+        let revolution = [&seen[start..], &seen[..start]].concat();
+        assert_eq!((revolution, seen[5]), (ids.to_vec(), first), "DMA: {dma}");
     }
 }
 
@@ -412,8 +388,8 @@ fn each_encoding_and_size_code_can_be_formatted() {
 }
 
 #[test]
-fn no_drive_records_at_a_rate_that_it_has_not() {
-    // §9.1, §9.2, §7.5: and none in FM at 1 Mb/s.
+fn no_drive_formats_at_a_data_rate_that_it_does_not_have() {
+    // §9.1, §9.2, §7.5: no drive formats in FM at 1 Mb/s.
     let rates = [DataRate::Kbps500, DataRate::Kbps300, DataRate::Kbps250, DataRate::Kbps1000];
     let has = |drive_type: DriveType, rate, mfm| match drive_type {
         DriveType::Inch5_25Dd | DriveType::Inch3_5Dd => rate == DataRate::Kbps250,
@@ -424,7 +400,7 @@ fn no_drive_records_at_a_rate_that_it_has_not() {
     for (drive_type, rate) in DriveType::ALL.into_iter().flat_map(|drive| rates.map(|rate| (drive, rate))) {
         for mfm in [MFM, 0] {
             let (mut guest, drive) = Guest::with_drive(drive_type);
-            // The track reads at this rate in a drive that has it.
+            // In a drive with this data rate, the same track can be read.
             let native =
                 if (drive_type, rate) == (DriveType::Inch5_25Hd, DataRate::Kbps300) { DataRate::Kbps250 } else { rate };
             let encoding = if mfm == 0 { Encoding::Fm } else { Encoding::Mfm };
@@ -446,8 +422,8 @@ fn no_drive_records_at_a_rate_that_it_has_not() {
 }
 
 #[test]
-fn the_size_of_the_data_fields_is_that_of_the_command_and_not_of_the_ids() {
-    // §4.9: READ TRACK shows all of a field that is larger than its ID says, and READ DATA no good CRC.
+fn data_fields_have_the_size_of_the_command_not_of_the_ids() {
+    // §4.9: the field is larger than its ID says. READ TRACK reads all of it, READ DATA ends with a bad CRC.
     let (mut guest, _drive) = guest_with_blank_disk();
     assert_eq!(format(&mut guest, true, [FORMAT, 0, 3, 1, 0x1B, FILLER], &[[0, 0, 1, 2]]).1.status(), OK);
     transfer(&mut guest, &[READ_TRACK, 0, 0, 0, 1, 3, 1, 0x1B, 0xFF], 1024);
@@ -457,8 +433,8 @@ fn the_size_of_the_data_fields_is_that_of_the_command_and_not_of_the_ids() {
 }
 
 #[test]
-fn a_size_code_above_7_is_refused_and_the_track_is_as_it_was() {
-    // §0.3: defined status, whatever the parameters.
+fn a_size_code_above_7_is_refused_and_the_track_does_not_change() {
+    // §0.3: any parameters give a defined status.
     for size_code in [8, 9, 0x80, 0xFF] {
         let mut guest = Disk::of([sector(1)]).in_drive();
         let (_, reply) = format(&mut guest, true, [FORMAT, 0, size_code, 1, 0x1B, FILLER], &[[0, 0, 1, 2]]);
@@ -470,19 +446,19 @@ fn a_size_code_above_7_is_refused_and_the_track_is_as_it_was() {
 
 #[test]
 fn the_index_hole_ends_a_track_whose_sectors_do_not_fit() {
-    // §4.9, §10.1: 12,500 bytes a turn, less 146, have room for 18 sectors of 62 + 512 + 108. The status is not
+    // §4.9, §10.1: a revolution of 12,500 bytes, less 146, holds 18 sectors of 62 + 512 + 108 bytes. The status is not
     // established.
     for dma in MODES {
         let (mut guest, _drive) = guest_with_blank_disk();
         let (_, reply) = format(&mut guest, dma, [FORMAT, 0, 2, 30, 0x6C, FILLER], &ids(0, 0, 1..=30));
         assert_eq!(reply.status(), OK);
-        assert_eq!([18, 19, 30].map(|record| read(&mut guest, record, 2).status()), [OK, ND, ND]);
+        assert_eq!([18, 19, 30].map(|sector| read(&mut guest, sector, 2).status()), [OK, ND, ND]);
     }
 }
 
 #[test]
 fn a_track_of_no_sectors_is_blank() {
-    // §4.9: SC = 0 asks for nothing.
+    // §4.9: SC = 0 requests no data.
     for dma in MODES {
         let mut guest = Disk::of([sector(1)]).in_drive();
         let (taken, reply) = format(&mut guest, dma, [FORMAT, 0, 2, 0, 0x1B, FILLER], &ids(0, 0, 1..=18));
@@ -492,8 +468,8 @@ fn a_track_of_no_sectors_is_blank() {
 }
 
 #[test]
-fn a_formatted_track_bears_the_rate_at_which_it_was_written() {
-    // §7.5: the status at each of the four rates.
+fn a_formatted_track_has_the_data_rate_of_the_format() {
+    // §7.5: the status at each of the four data rates.
     for rate in [0b00, 0b01, 0b10] {
         let (mut guest, _drive) = guest_with_blank_disk();
         guest.bus.write(CCR, rate);
@@ -507,20 +483,21 @@ fn a_formatted_track_bears_the_rate_at_which_it_was_written() {
 }
 
 #[test]
-fn whatever_was_on_a_track_is_gone() {
+fn a_format_removes_all_old_sectors_of_the_track() {
     // §4.9
     let before = [deleted, with_bad_id_crc, with_bad_data_crc, without_data_field];
     for make in before {
         let mut guest = Disk::of([make(sector(1)), make(sector(20))]).in_drive();
         assert_eq!(format(&mut guest, true, command(0), &ids(0, 0, 1..=18)).1.status(), OK);
-        assert_eq!([1, 20].map(|record| read(&mut guest, record, 2).status()), [OK, ND]);
+        assert_eq!([1, 20].map(|sector| read(&mut guest, sector, 2).status()), [OK, ND]);
     }
 }
 
 #[test]
 fn only_the_track_under_the_head_is_formatted() {
     // §4.9
-    let mut guest = Disk::of([sector(1)]).side(0, 1, [id(0, 1, 1, 2)]).side(1, 0, [id(1, 0, 1, 2)]).in_drive();
+    let mut guest =
+        Disk::of([sector(1)]).with_track(0, 1, [id(0, 1, 1, 2)]).with_track(1, 0, [id(1, 0, 1, 2)]).in_drive();
     format(&mut guest, true, command(1), &ids(0, 1, 1..=18));
     assert_eq!(read(&mut guest, 1, 2).status(), OK);
     assert_eq!(guest.buffer(SECTOR), disk::contents(sector(1)));
@@ -539,7 +516,7 @@ fn beyond_the_last_cylinder_of_a_disk_nothing_is_formatted() {
 }
 
 #[test]
-fn a_360k_disk_formatted_in_a_1200k_drive_is_one_for_a_360k_drive() {
+fn a_360k_disk_formatted_in_a_1200k_drive_is_a_regular_360k_disk() {
     // §9.2, §9.4
     let (mut guest, drive) = Guest::with_drive(DriveType::Inch5_25Hd);
     drive.attach_medium(SectorDisk::unformatted(FormFactor::Inch5_25, 40)).unwrap();
@@ -550,14 +527,8 @@ fn a_360k_disk_formatted_in_a_1200k_drive_is_one_for_a_360k_drive() {
             format(&mut guest, true, [FORMAT, head << 2, 2, 9, 0x50, FILLER], &ids(cylinder, head, 1..=9));
         }
     }
-    let raw = released(&drive).to_raw(Geometry::DD_360K).unwrap();
+    let raw = released::<SectorDisk>(&drive).to_raw(Geometry::DD_360K).unwrap();
     assert!(raw.iter().all(|&byte| byte == FILLER));
-}
-
-/// The disk that was in the drive.
-fn released(drive: &FloppyDrive) -> SectorDisk {
-    let medium: Box<dyn Any> = drive.release_medium().unwrap();
-    *medium.downcast().unwrap()
 }
 
 #[test]
@@ -582,6 +553,6 @@ fn a_disk_formatted_from_scratch_can_be_used_and_saved_as_an_image() {
 
         let mut expected = vec![FILLER; Geometry::HD_1440K.bytes() as usize];
         expected[offset_in_file(0, 17)..][..3 * SECTOR].fill(0xA5);
-        assert!(released(&drive).to_raw(Geometry::HD_1440K).unwrap() == expected, "DMA: {dma}");
+        assert!(released::<SectorDisk>(&drive).to_raw(Geometry::HD_1440K).unwrap() == expected, "DMA: {dma}");
     }
 }

@@ -1,20 +1,13 @@
-//! INT and SENSE INTERRUPT STATUS: what interrupts, what makes the pin fall, what the DMA gate of the DOR has to do
-//! with it, and how guests find their way.
+//! INT and SENSE INTERRUPT STATUS: which commands interrupt, what lowers the pin, the effect of the DMA gate of the DOR,
+//! and the sequences of real guests.
 
-use super::kit::{self, DOR, DSR, FIFO, Guest, HAS_BYTE, MSR, WANTS_BYTE};
+use super::kit::{self, DOR, DOR_GATE_SHUT, DOR_HELD, DOR_RUN, DSR, FIFO, Guest, HAS_BYTE, MSR, WANTS_BYTE};
 use vm_fdc::{Controller, WriteRegister, drive::DriveType};
-
-/// DOR: drive 0 selected with its motor on, out of reset, DMA gate open.
-const RUN: u8 = 0x1C;
-/// The same with the DMA gate shut.
-const GATED: u8 = 0x14;
-/// The same as [`RUN`], held in reset.
-const HELD: u8 = 0x18;
 
 const SEEK: [u8; 3] = [0x0F, 0, 5];
 const READ_ID: [u8; 2] = [0x4A, 0];
 
-/// Commands that never interrupt, nor make the news of polling stale.
+/// Commands that never interrupt and do not discard the statuses of polling.
 const QUIET: [&[u8]; 9] = [
     &[0x10],                   // VERSION
     &[0x0E],                   // DUMPREG
@@ -24,18 +17,18 @@ const QUIET: [&[u8]; 9] = [
     &[0x03, 0xDF, 0x02],       // SPECIFY
     &[0x12, 0x00],             // PERPENDICULAR MODE
     &[0x04, 0x00],             // SENSE DRIVE STATUS
-    &[0x18],                   // an invalid one
+    &[0x18],                   // an invalid command
 ];
 
-/// Commands that interrupt at their end, and are sensed.
+/// Commands that interrupt at their end. SENSE INTERRUPT STATUS fetches their status.
 const SEEKS: [&[u8]; 4] = [
     &SEEK,
     &[0x07, 0],    // RECALIBRATE
-    &[0xCF, 0, 3], // RELATIVE SEEK, inward
-    &[0x8F, 0, 0], // RELATIVE SEEK, outward
+    &[0xCF, 0, 3], // RELATIVE SEEK in
+    &[0x8F, 0, 0], // RELATIVE SEEK out
 ];
 
-/// Commands that interrupt with a result.
+/// Commands that interrupt at the start of the result phase.
 const TRANSFERS: [&[u8]; 3] = [
     &READ_ID,
     &[0x46, 0, 0, 0, 1, 2, 0x12, 0x1B, 0xFF], // READ DATA
@@ -44,34 +37,34 @@ const TRANSFERS: [&[u8]; 3] = [
 
 type Step = fn(&mut Guest);
 
-/// A way to each interrupt that lasts, from an idle controller.
+/// The causes of an interrupt that stays pending, and steps from an idle controller to each of them.
 const CAUSES: [(&str, Step); 3] = [
     ("polling", |guest| guest.bus.write(DSR, 0x80)),
     ("the end of a seek", |guest| send(guest, &SEEK)),
     ("a result", |guest| send(guest, &READ_ID)),
 ];
 
-/// An idle controller with an empty drive, where transfers end at once with a result.
+/// Returns a guest with an idle controller and an empty drive, in which transfers end at once with a result.
 fn idle() -> Guest {
     Guest::with_drive(DriveType::Inch3_5Hd).0
 }
 
-/// A controller just out of reset.
+/// Returns a guest with a controller just out of reset.
 fn just_reset() -> Guest {
     let mut guest = Guest::new(Controller::builder().drive(0, DriveType::Inch3_5Hd));
-    guest.bus.write(DOR, RUN);
+    guest.bus.write(DOR, DOR_RUN);
     guest
 }
 
 fn send(guest: &mut Guest, bytes: &[u8]) {
-    guest.send(bytes).expect("the controller takes the bytes");
+    guest.send(bytes).expect("the controller accepts the bytes");
 }
 
 fn is_high(guest: &Guest) -> bool {
     guest.bus.irq().is_high()
 }
 
-/// How many times INT rises during `step`.
+/// Returns how often INT rises during `step`.
 fn edges(guest: &mut Guest, step: impl FnOnce(&mut Guest)) -> usize {
     let before = guest.bus.irq().edges();
     step(guest);
@@ -93,7 +86,7 @@ fn the_end_of_a_reset_interrupts_once() {
 fn each_kind_of_reset_interrupts() {
     // §1.11, §6.2
     let resets: [(&str, Step); 3] = [
-        ("DOR", |guest| guest.bus.write(DOR, HELD)),
+        ("DOR", |guest| guest.bus.write(DOR, DOR_HELD)),
         ("DSR", |guest| guest.bus.write(DSR, 0x80)),
         ("RESET pin", |guest| guest.bus.fdc.reset()),
     ];
@@ -101,21 +94,21 @@ fn each_kind_of_reset_interrupts() {
         let mut guest = idle();
         let rises = edges(&mut guest, |guest| {
             reset(guest);
-            guest.bus.write(DOR, RUN);
+            guest.bus.write(DOR, DOR_RUN);
         });
         assert_eq!((rises, is_high(&guest)), (1, true), "{name}");
     }
 }
 
 #[test]
-fn polling_finds_four_drives_in_order_whether_or_not_they_are_there() {
+fn polling_reports_four_drives_in_order_even_if_they_are_absent() {
     // §6.2
     let mut guest = just_reset();
     assert_eq!([(); 4].map(|()| guest.sense_interrupt().to_vec()), [0xC0, 0xC1, 0xC2, 0xC3].map(|st0| vec![st0, 0]));
 }
 
 #[test]
-fn nothing_is_left_to_sense_after_the_fourth() {
+fn no_status_is_left_after_the_fourth_of_polling() {
     // §6.3
     let mut guest = just_reset();
     (0..4).for_each(|_| _ = guest.sense_interrupt());
@@ -123,7 +116,7 @@ fn nothing_is_left_to_sense_after_the_fourth() {
 }
 
 #[test]
-fn the_first_status_of_polling_lowers_int_and_the_others_do_without() {
+fn the_first_status_of_polling_lowers_int_and_the_others_do_not_raise_it() {
     // §6.2
     let mut guest = just_reset();
     for unit in 0..4 {
@@ -133,7 +126,7 @@ fn the_first_status_of_polling_lowers_int_and_the_others_do_without() {
 }
 
 #[test]
-fn a_reset_turns_polling_on_again() {
+fn a_reset_enables_polling() {
     // §7.2: LOCK does not protect POLL
     for lock in [0x14, 0x94] {
         let mut guest = idle();
@@ -145,7 +138,7 @@ fn a_reset_turns_polling_on_again() {
 }
 
 #[test]
-fn the_statuses_of_polling_outlast_commands_that_do_not_run() {
+fn commands_that_never_interrupt_keep_the_statuses_of_polling() {
     // §6.2 (R)
     for command in QUIET {
         let mut guest = just_reset();
@@ -157,7 +150,7 @@ fn the_statuses_of_polling_outlast_commands_that_do_not_run() {
 }
 
 #[test]
-fn the_interrupt_of_polling_outlasts_commands_that_do_not_run() {
+fn commands_that_never_interrupt_keep_the_interrupt_of_polling() {
     // §6.5
     for command in QUIET {
         let mut guest = just_reset();
@@ -167,7 +160,7 @@ fn the_interrupt_of_polling_outlasts_commands_that_do_not_run() {
 }
 
 #[test]
-fn a_seek_makes_the_statuses_of_polling_stale() {
+fn a_seek_discards_the_statuses_of_polling() {
     // §6.2 (R)
     for command in SEEKS {
         let mut guest = just_reset();
@@ -178,7 +171,7 @@ fn a_seek_makes_the_statuses_of_polling_stale() {
 }
 
 #[test]
-fn a_transfer_makes_the_statuses_of_polling_stale() {
+fn a_transfer_discards_the_statuses_of_polling() {
     // §6.2 (R)
     for command in TRANSFERS {
         let mut guest = just_reset();
@@ -188,8 +181,8 @@ fn a_transfer_makes_the_statuses_of_polling_stale() {
 }
 
 #[test]
-fn a_command_that_makes_polling_stale_interrupts_with_an_edge_of_its_own() {
-    // §6.2, §6.5: the cause of the first edge is gone, and an edge-triggered PIC must see the second
+fn a_command_that_discards_polling_interrupts_with_its_own_edge() {
+    // §6.2, §6.5: the cause of the first edge is gone, and an edge-triggered PIC needs a second edge
     for command in SEEKS.into_iter().chain(TRANSFERS) {
         let mut guest = just_reset();
         assert_eq!(edges(&mut guest, |guest| send(guest, command)), 1, "{command:x?}");
@@ -200,7 +193,7 @@ fn a_command_that_makes_polling_stale_interrupts_with_an_edge_of_its_own() {
 // Causes
 
 #[test]
-fn nothing_interrupts_but_transfers_and_seeks() {
+fn only_transfers_and_seeks_interrupt() {
     // §6.1
     for command in QUIET {
         let mut guest = idle();
@@ -254,7 +247,7 @@ fn the_command_byte_of_sense_interrupt_status_lowers_int() {
 }
 
 #[test]
-fn int_stays_until_its_cause_is_served() {
+fn int_stays_high_until_its_cause_is_served() {
     // §6.5
     for (cause, raise) in CAUSES {
         let mut guest = idle();
@@ -270,7 +263,7 @@ fn a_reset_lowers_int() {
     for (cause, raise) in CAUSES {
         let mut guest = idle();
         raise(&mut guest);
-        guest.bus.write(DOR, HELD);
+        guest.bus.write(DOR, DOR_HELD);
         assert!(!is_high(&guest), "{cause}");
     }
 }
@@ -286,10 +279,10 @@ fn a_reset_pulse_lowers_int_before_polling_raises_it() {
 }
 
 #[test]
-fn the_level_can_be_asked_for() {
+fn interrupt_level_returns_the_level_of_int() {
     // §6.5
     let mut fdc = Controller::builder().build().expect("a controller without drives");
-    fdc.write(WriteRegister::DigitalOutput, RUN);
+    fdc.write(WriteRegister::DigitalOutput, DOR_RUN);
     assert!(fdc.interrupt_level());
     fdc.write(WriteRegister::Fifo, 0x08);
     assert!(!fdc.interrupt_level());
@@ -298,10 +291,10 @@ fn the_level_can_be_asked_for() {
 // Several drives
 
 #[test]
-fn each_drive_that_ended_a_seek_gets_an_edge() {
+fn each_drive_that_ends_a_seek_interrupts_with_its_own_edge() {
     // §6.4
     if kit::IN_TIME {
-        return; // seeks that nobody waits for end later
+        return; // With authentic timing, these seeks end later.
     }
     let mut guest = idle();
     let rises = edges(&mut guest, |guest| {
@@ -320,11 +313,11 @@ fn each_drive_that_ended_a_seek_gets_an_edge() {
 fn each_drive_has_a_status_and_a_cylinder_of_its_own() {
     // §6.3, §6.4
     if kit::IN_TIME {
-        return; // seeks that nobody waits for end later
+        return; // With authentic timing, these seeks end later.
     }
     let mut guest = idle();
     send(&mut guest, &[0x0F, 0, 10]);
-    guest.bus.write(DOR, 0x2D); // no drive there
+    guest.bus.write(DOR, 0x2D); // Drive 1 is absent.
     send(&mut guest, &[0x07, 1]);
     assert_eq!(guest.sense_interrupt(), [0x20, 10]);
     assert_eq!(guest.sense_interrupt(), [0x71, 0]);
@@ -334,7 +327,7 @@ fn each_drive_has_a_status_and_a_cylinder_of_its_own() {
 fn the_lowest_drive_is_sensed_first() {
     // §6.3
     if kit::IN_TIME {
-        return; // seeks that nobody waits for end later
+        return; // With authentic timing, these seeks end later.
     }
     let mut guest = idle();
     for unit in [3, 1, 2, 0] {
@@ -353,9 +346,9 @@ fn opening_the_gate_shows_the_interrupt_that_is_pending() {
     // §1.4
     for (cause, raise) in CAUSES {
         let mut guest = idle();
-        guest.bus.write(DOR, GATED);
+        guest.bus.write(DOR, DOR_GATE_SHUT);
         assert_eq!(edges(&mut guest, raise), 0, "{cause}");
-        assert_eq!(edges(&mut guest, |guest| guest.bus.write(DOR, RUN)), 1, "{cause}");
+        assert_eq!(edges(&mut guest, |guest| guest.bus.write(DOR, DOR_RUN)), 1, "{cause}");
     }
 }
 
@@ -365,23 +358,23 @@ fn shutting_the_gate_hides_the_interrupt_and_keeps_it() {
     for (cause, raise) in CAUSES {
         let mut guest = idle();
         raise(&mut guest);
-        guest.bus.write(DOR, GATED);
+        guest.bus.write(DOR, DOR_GATE_SHUT);
         assert!(!is_high(&guest), "{cause}");
-        guest.bus.write(DOR, RUN);
+        guest.bus.write(DOR, DOR_RUN);
         assert!(is_high(&guest), "{cause}");
     }
 }
 
 #[test]
-fn an_interrupt_that_was_served_behind_the_gate_does_not_show() {
+fn an_interrupt_that_was_served_while_the_gate_was_shut_does_not_show() {
     // §1.4
     for (cause, raise) in CAUSES {
         let mut guest = idle();
-        guest.bus.write(DOR, GATED);
+        guest.bus.write(DOR, DOR_GATE_SHUT);
         raise(&mut guest);
-        guest.reply(); // if there is one
+        guest.reply(); // Some of the causes have a result.
         guest.sense_interrupt();
-        assert_eq!(edges(&mut guest, |guest| guest.bus.write(DOR, RUN)), 0, "{cause}");
+        assert_eq!(edges(&mut guest, |guest| guest.bus.write(DOR, DOR_RUN)), 0, "{cause}");
     }
 }
 
@@ -399,8 +392,8 @@ fn a_write_to_the_dor_that_leaves_the_gate_open_makes_no_edge() {
 // Guests
 
 #[test]
-fn freebsd_sees_the_reset_when_it_opens_the_gate() {
-    // §6.5: three writes, then SPECIFY and CONFIGURE before the first sense
+fn freebsd_gets_the_reset_interrupt_when_it_opens_the_gate() {
+    // §6.5: three writes to the DOR, then SPECIFY and CONFIGURE before the first SENSE INTERRUPT STATUS
     let mut guest = idle();
     let rises = [0x10, 0x14, 0x1C].map(|dor| edges(&mut guest, |guest| guest.bus.write(DOR, dor)));
     assert_eq!(rises, [0, 0, 1]);
@@ -412,7 +405,7 @@ fn freebsd_sees_the_reset_when_it_opens_the_gate() {
 }
 
 #[test]
-fn netbsd_probes_drives_behind_the_gate() {
+fn netbsd_probes_drives_with_the_gate_shut() {
     // §6.5, §4.13
     let mut guest = Guest::new(Controller::builder().drive(0, DriveType::Inch3_5Hd));
     for (dor, unit, st0) in [(0x14, 0, 0x20), (0x25, 1, 0x71)] {
@@ -425,7 +418,7 @@ fn netbsd_probes_drives_behind_the_gate() {
 }
 
 #[test]
-fn linux_takes_the_controller_for_a_post_1991_82077() {
+fn linux_identifies_a_post_1991_82077() {
     // §3.25
     let mut guest = just_reset();
     for _ in 0..4 {
@@ -436,7 +429,7 @@ fn linux_takes_the_controller_for_a_post_1991_82077() {
     assert_eq!(edges(&mut guest, |guest| guest.bus.write(DSR, 0x80)), 1); // polling was off
 }
 
-/// What Linux makes of the controller, by the names that it gives them.
+/// Returns the controller type that Linux detects, as Linux names it.
 fn get_fdc_version(guest: &mut Guest) -> &'static str {
     let wants_more = |guest: &mut Guest, command| {
         send(guest, &[command]);

@@ -1,5 +1,5 @@
-//! Conversations of a guest with the chip that have the same outcome in both timings. The module `in_time` compiles them a
-//! second time; therefore the kit is the one of the parent module, not `crate::kit`.
+//! Command sequences of a guest that give the same answers with both timings. The module `in_time` compiles these modules
+//! a second time. Therefore they use the kit of the parent module, not `crate::kit`.
 
 use super::kit;
 

@@ -1,27 +1,16 @@
-//! READ TRACK: the sectors of a side in the order in which they pass, from the index hole on, whatever their IDs say
-//! and however bad they are.
+//! READ TRACK: the sectors of a track in physical order, from the index hole on, with any IDs and any errors.
 
 use super::kit::disk::{
-    CYLINDER, Disk, MT, SECTOR, contents, deleted, exchange, guest_with_full_disk, id, in_file, sector, transfer,
-    with_bad_data_crc, with_bad_id_crc, without_data_field,
+    CYLINDER, Disk, MFM, MODES, MT, READ_TRACK, SECTOR, SK, contents, deleted, exchange, guest_with_full_disk, id,
+    in_file, sector, transfer, with_bad_data_crc, with_bad_id_crc, without_data_field,
+};
+use super::kit::status::{
+    st1::{DE, EN, ND},
+    st2::{CM, DD},
 };
 use vm_fdc::media::{DataRate, Encoding, Sector};
 
-const READ_TRACK: u8 = 0x42;
-const MFM: u8 = 0x40;
-const SKIP: u8 = 0x20;
-
-/// ST1, ST2.
-const EN: u8 = 0x80;
-const DE: u8 = 0x20;
-const ND: u8 = 0x04;
-const CM: u8 = 0x40;
-const DD: u8 = 0x20;
-
-/// Data by DMA, and byte by byte.
-const MODES: [bool; 2] = [true, false];
-
-/// Sectors of 512 bytes from the index hole on, expected to be those from sector 1 of cylinder 0, head 0.
+/// Returns READ TRACK of sectors of 512 bytes. The expected IDs begin with sector 1 of cylinder 0, head 0.
 fn track_of(sectors: u8) -> [u8; 9] {
     [READ_TRACK, 0, 0, 0, 1, 2, sectors, 0x1B, 0xFF]
 }
@@ -30,7 +19,7 @@ fn all_of(sectors: &[Sector]) -> Vec<u8> {
     sectors.iter().flat_map(|&sector| contents(sector)).collect()
 }
 
-/// Three sectors, and what ST1 and ST2 note of them.
+/// Returns cases: three sectors, and the bits of ST1 and ST2 that note their errors.
 fn noted() -> Vec<([Sector; 3], u8, u8)> {
     let [first, second, third] = [1, 2, 3].map(sector);
     vec![
@@ -49,11 +38,11 @@ fn noted() -> Vec<([Sector; 3], u8, u8)> {
     ]
 }
 
-// What comes
+// Data
 
 #[test]
-fn all_sectors_come_in_the_order_of_the_track_and_what_is_wrong_is_only_noted() {
-    // §4.7; that the end without terminal count is one of EN is not established.
+fn read_track_delivers_all_sectors_in_physical_order_and_only_notes_errors() {
+    // §4.7; that an end without terminal count sets EN is not established.
     for (sectors, st1, st2) in noted() {
         for dma in MODES {
             let mut guest = Disk::of(sectors).in_drive();
@@ -65,7 +54,7 @@ fn all_sectors_come_in_the_order_of_the_track_and_what_is_wrong_is_only_noted() 
 }
 
 #[test]
-fn terminal_count_ends_it_normally_with_all_that_was_noted() {
+fn terminal_count_ends_read_track_normally_with_the_noted_errors() {
     // §4.7
     for (sectors, st1, st2) in noted() {
         let mut guest = Disk::of(sectors).in_drive();
@@ -75,8 +64,8 @@ fn terminal_count_ends_it_normally_with_all_that_was_noted() {
 }
 
 #[test]
-fn the_ids_are_compared_with_c_h_r_and_n_from_the_parameters_on() {
-    // §4.7: C, H and R of the first, and whether ST1 notes that an ID is another.
+fn read_track_compares_ids_with_c_h_r_and_n_of_the_command() {
+    // §4.7: C, H and R of the command, and ND in ST1 if an ID differs.
     let table =
         [([0, 0, 1], 0), ([0, 0, 2], ND), ([0, 0, 0], ND), ([0, 1, 1], ND), ([7, 0, 1], ND), ([0xFF, 0, 1], ND)];
     for ([c, h, r], st1) in table {
@@ -90,7 +79,7 @@ fn the_ids_are_compared_with_c_h_r_and_n_from_the_parameters_on() {
 }
 
 #[test]
-fn the_expected_ids_begin_with_the_r_of_the_command() {
+fn the_expected_ids_of_read_track_begin_with_the_r_of_the_command() {
     // §4.7
     let sectors = [7, 8, 9].map(sector);
     let mut guest = Disk::of(sectors).in_drive();
@@ -99,11 +88,11 @@ fn the_expected_ids_begin_with_the_r_of_the_command() {
 }
 
 #[test]
-fn each_encoding_and_size_code_is_read() {
+fn read_track_reads_each_encoding_and_size_code() {
     // §4.3, §4.7
     for (mfm, encoding) in [(MFM, Encoding::Mfm), (0, Encoding::Fm)] {
         for size_code in 0..=7 {
-            let sectors = [2, 1].map(|record| id(0, 0, record, size_code));
+            let sectors = [2, 1].map(|sector| id(0, 0, sector, size_code));
             for dma in MODES {
                 let mut guest = Disk::recorded(DataRate::Kbps500, encoding, sectors).in_drive();
                 let command = [READ_TRACK & !MFM | mfm, 0, 0, 0, 1, size_code, 2, 0x1B, 128];
@@ -116,8 +105,8 @@ fn each_encoding_and_size_code_is_read() {
 }
 
 #[test]
-fn the_length_of_a_sector_is_that_of_the_command() {
-    // §4.7: an N of the ID that is another is noted as another ID.
+fn read_track_delivers_sectors_of_the_size_in_the_command() {
+    // §4.7: another N in the ID is noted as another ID.
     for (size_code, bytes) in [(0, 128), (1, 256), (3, 1024), (7, 16384)] {
         for dma in MODES {
             let mut guest = Disk::of([sector(1)]).in_drive();
@@ -131,19 +120,19 @@ fn the_length_of_a_sector_is_that_of_the_command() {
 }
 
 #[test]
-fn it_begins_at_the_index_hole_wherever_the_disk_stands() {
+fn read_track_begins_at_the_index_hole_at_any_disk_position() {
     // §4.7
     let sectors = [1, 2, 3].map(sector);
     let mut guest = Disk::of(sectors).in_drive();
     for _ in 0..4 {
-        guest.command(&[0x4A, 0]); // READ ID: the disk turns
+        guest.command(&[0x4A, 0]); // READ ID: the disk rotates
         let (moved, _) = exchange(&mut guest, true, &track_of(3));
         assert!(guest.buffer(moved) == all_of(&sectors));
     }
 }
 
 #[test]
-fn a_side_of_a_raw_image_comes_as_the_file_has_it() {
+fn read_track_delivers_a_track_of_a_raw_image_as_in_the_file() {
     // §4.7, §9.7
     let mut guest = guest_with_full_disk();
     for (head, dma) in [(0, true), (1, true), (0, false), (1, false)] {
@@ -154,12 +143,12 @@ fn a_side_of_a_raw_image_comes_as_the_file_has_it() {
 }
 
 #[test]
-fn neither_skip_nor_multi_track_is_known_to_it() {
+fn read_track_ignores_sk_and_mt() {
     // §3.1, §4.4, §4.7
     let sectors = [deleted(sector(1)), sector(2)];
-    for flag in [SKIP, MT, SKIP | MT] {
+    for flag in [SK, MT, SK | MT] {
         for dma in MODES {
-            let mut guest = Disk::of(sectors).side(0, 1, [id(0, 1, 1, 2), id(0, 1, 2, 2)]).in_drive();
+            let mut guest = Disk::of(sectors).with_track(0, 1, [id(0, 1, 1, 2), id(0, 1, 2, 2)]).in_drive();
             let mut command = track_of(2);
             command[0] |= flag;
             let (moved, reply) = exchange(&mut guest, dma, &command);
@@ -170,7 +159,7 @@ fn neither_skip_nor_multi_track_is_known_to_it() {
 }
 
 #[test]
-fn with_implied_seek_it_moves_the_head() {
+fn with_implied_seek_read_track_moves_the_head() {
     // §4.5
     let mut guest = guest_with_full_disk();
     guest.recalibrate();
@@ -180,11 +169,11 @@ fn with_implied_seek_it_moves_the_head() {
     assert!(guest.buffer(18 * SECTOR) == in_file(0, 1, 18));
 }
 
-// Where it ends
+// End
 
 #[test]
-fn it_reads_as_many_sectors_as_eot_says_whatever_their_numbers() {
-    // §4.7: EOT counts.
+fn read_track_reads_eot_sectors_with_any_numbers() {
+    // §4.7: EOT is a count.
     let sectors = [9, 4, 2, 3].map(sector);
     for count in 1..=4 {
         for dma in MODES {
@@ -207,7 +196,7 @@ fn at_the_end_of_track_the_result_has_the_id_of_the_last_sector() {
 
 #[test]
 fn at_terminal_count_the_result_has_the_id_of_the_next_sector() {
-    // §4.2, §4.6: a sector of which a part came counts as read.
+    // §4.2, §4.6: a partly transferred sector counts as read.
     for (bytes, id) in [(SECTOR, [0, 0, 2, 2]), (700, [0, 0, 3, 2]), (3 * SECTOR, [1, 0, 1, 2])] {
         let mut guest = Disk::of([1, 2, 3].map(sector)).in_drive();
         let reply = transfer(&mut guest, &track_of(3), bytes);
@@ -217,8 +206,8 @@ fn at_terminal_count_the_result_has_the_id_of_the_next_sector() {
 }
 
 #[test]
-fn what_follows_terminal_count_is_not_noted() {
-    // §4.6, §4.7: but a sector that was begun is read to its CRC.
+fn errors_after_terminal_count_are_not_noted() {
+    // §4.6, §4.7: the sector of terminal count is read to its CRC.
     let mut guest = Disk::of([sector(1), with_bad_data_crc(sector(2)), deleted(sector(9))]).in_drive();
     for (bytes, status) in [(SECTOR, [0, 0, 0]), (SECTOR + 1, [0, DE, DD]), (2 * SECTOR, [0, DE, DD])] {
         assert_eq!(transfer(&mut guest, &track_of(3), bytes).status(), status, "{bytes} bytes");
@@ -226,7 +215,7 @@ fn what_follows_terminal_count_is_not_noted() {
 }
 
 #[test]
-fn an_end_of_track_beyond_the_sectors_ends_it_without_an_en() {
+fn an_end_of_track_beyond_the_sectors_ends_read_track_without_en() {
     // §4.7; not established
     let sectors = [1, 2, 3].map(sector);
     for count in [4, 255] {
@@ -240,8 +229,8 @@ fn an_end_of_track_beyond_the_sectors_ends_it_without_an_en() {
 }
 
 #[test]
-fn a_missing_data_field_ends_it() {
-    // §4.7, §4.12: after what has come, with what has been noted.
+fn a_missing_data_field_ends_read_track() {
+    // §4.7, §4.12: the sectors before it are delivered, and their errors are noted.
     for (first, st2) in [(sector(1), 0), (deleted(sector(1)), CM)] {
         for dma in MODES {
             let mut guest = Disk::of([first, without_data_field(sector(2)), sector(3)]).in_drive();
@@ -253,8 +242,8 @@ fn a_missing_data_field_ends_it() {
 }
 
 #[test]
-fn without_an_id_there_is_no_address_mark() {
-    // §4.7, §4.12: nothing recorded, no sectors, another rate, another encoding.
+fn without_an_id_read_track_finds_no_address_mark() {
+    // §4.7, §4.12: an unformatted track, no sectors, another data rate, another encoding.
     let tracks = [
         Disk::blank(),
         Disk::of([]),
@@ -271,7 +260,7 @@ fn without_an_id_there_is_no_address_mark() {
 
 #[test]
 fn no_sector_has_a_size_code_above_7() {
-    // §4.3: not even where an ID claims one.
+    // §4.3: not even if an ID has one.
     for size_code in 8..=255 {
         let mut guest = Disk::of([id(0, 0, 1, size_code)]).in_drive();
         let (moved, reply) = exchange(&mut guest, true, &[READ_TRACK, 0, 0, 0, 1, size_code, 1, 0x1B, 0xFF]);

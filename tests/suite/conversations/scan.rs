@@ -1,11 +1,12 @@
-//! SCAN EQUAL, SCAN LOW OR EQUAL and SCAN HIGH OR EQUAL, on a controller that was built to execute them.
+//! SCAN EQUAL, SCAN LOW OR EQUAL and SCAN HIGH OR EQUAL, on a controller built with these commands enabled.
 
 use std::slice;
 
 use super::kit::disk::{
-    self, CYLINDER, Disk, MT, SECTOR, contents, deleted, exchange, id, in_file, sector, with_bad_data_crc,
-    with_bad_id_crc, without_data_field,
+    self, CYLINDER, Disk, MFM, MODES, MT, SECTOR, SK, contents, deleted, exchange, id, in_file, sector,
+    with_bad_data_crc, with_bad_id_crc, without_data_field,
 };
+use super::kit::status::st2::{CM, SH, SN};
 use super::kit::{BUFFER, CCR, DMA_WRITE_FLOPPY, Guest, Reply, fixture};
 use vm_fdc::{
     Controller,
@@ -16,18 +17,8 @@ use vm_fdc::{
 const EQUAL: u8 = 0x51;
 const LOW_OR_EQUAL: u8 = 0x59;
 const HIGH_OR_EQUAL: u8 = 0x5D;
-const MFM: u8 = 0x40;
-const SKIP: u8 = 0x20;
 
-/// ST2.
-const SH: u8 = 0x08;
-const SN: u8 = 0x04;
-const CM: u8 = 0x40;
-
-/// Data by DMA, and byte by byte.
-const MODES: [bool; 2] = [true, false];
-
-/// A guest with such a controller and an empty drive, set to the rate of 1.44M disks.
+/// Returns a guest with such a controller and an empty drive, set to the data rate of 1.44M disks.
 fn guest() -> Guest {
     let mut guest = Guest::new(Controller::builder().drive(0, DriveType::Inch3_5Hd).scan_commands(true));
     guest.reset();
@@ -42,12 +33,13 @@ fn guest_with(disk: &Disk) -> Guest {
     guest
 }
 
-/// A scan of sectors of 512 bytes from sector 1 of cylinder 0, head 0, up to an EOT.
+/// Returns a scan of sectors of 512 bytes from sector 1 of cylinder 0, head 0, up to an EOT.
 fn from_first(opcode: u8, end_of_track: u8, step: u8) -> [u8; 9] {
     [opcode, 0, 0, 0, 1, 2, end_of_track, 0x1B, step]
 }
 
-/// The same in both modes, against data for some sectors: how many of these were asked for, and the result.
+/// Performs a scan with DMA and without, against data for some sectors. Returns the number of sectors of data that the
+/// controller requested, and the result.
 fn scan(disk: &Disk, command: &[u8; 9], data: &[Vec<u8>]) -> [(usize, Reply); 2] {
     MODES.map(|dma| {
         let mut guest = guest_with(disk);
@@ -58,21 +50,21 @@ fn scan(disk: &Disk, command: &[u8; 9], data: &[Vec<u8>]) -> [(usize, Reply); 2]
     })
 }
 
-/// What is in the sector, and what is in no sector.
-fn same(record: u8) -> Vec<u8> {
-    contents(sector(record))
+/// Returns data that equals a sector; [`other`] returns data that equals no sector.
+fn same(number: u8) -> Vec<u8> {
+    contents(sector(number))
 }
 
 fn other() -> Vec<u8> {
     vec![0xEE; SECTOR]
 }
 
-/// Sectors 1 to `last`, all sound.
+/// Returns a disk with the good sectors 1 to `last`.
 fn sectors(last: u8) -> Disk {
     Disk::of((1..=last).map(sector))
 }
 
-/// Both modes give this result after so many sectors.
+/// Returns the expectation that both modes give this result after this number of sectors.
 fn both(sectors: usize, result: [u8; 7]) -> [(usize, [u8; 7]); 2] {
     [(sectors, result); 2]
 }
@@ -89,8 +81,8 @@ fn statuses(replies: [(usize, Reply); 2]) -> [(usize, [u8; 3]); 2] {
 
 #[test]
 fn a_sector_is_compared_byte_by_byte_with_the_data_of_the_host() {
-    // §4.10: ST2 where all is the same, a byte on the disk is higher, one is lower, and both. §4.3: no byte of a sector
-    // of 128 is cut off, for DTL is STP.
+    // §4.10: ST2 if all bytes are equal, a byte on the disk is higher, one is lower, and both. §4.3: a sector of 128 bytes
+    // is compared in full, because the byte of DTL is STP.
     let table = [(EQUAL, [SH, SN, SN, SN]), (LOW_OR_EQUAL, [SH, SN, 0, SN]), (HIGH_OR_EQUAL, [SH, 0, SN, SN])];
     let relations = [(0, 0), (1, 0), (0, 1), (1, 1)];
     for (mfm, encoding) in [(MFM, Encoding::Mfm), (0, Encoding::Fm)] {
@@ -118,7 +110,7 @@ fn a_sector_is_compared_byte_by_byte_with_the_data_of_the_host() {
 
 #[test]
 fn ff_is_the_largest_value_and_00_the_smallest() {
-    // §4.10: and neither of them matches all.
+    // §4.10: neither value matches every byte.
     let (ff, zeros) = (vec![0xFF; SECTOR], vec![0; SECTOR]);
     let table = [
         (EQUAL, &ff, SN),
@@ -135,7 +127,7 @@ fn ff_is_the_largest_value_and_00_the_smallest() {
 }
 
 #[test]
-fn a_scan_writes_nothing_and_takes_a_protected_disk() {
+fn a_scan_writes_nothing_and_accepts_a_protected_disk() {
     // §4.10
     let disk = sectors(1).protected();
     let mut guest = guest_with(&disk);
@@ -150,9 +142,9 @@ fn a_scan_writes_nothing_and_takes_a_protected_disk() {
 // Several sectors
 
 #[test]
-fn a_scan_ends_with_the_first_sector_that_satisfies_it_and_bears_its_id() {
-    // §4.10; the ID is not established.
-    let lower = |record| same(record).into_iter().map(|byte| byte.saturating_sub(1)).collect::<Vec<_>>();
+fn a_scan_ends_at_the_first_match_with_its_id() {
+    // §4.10; the ID in the result is not established.
+    let lower = |sector| same(sector).into_iter().map(|byte| byte.saturating_sub(1)).collect::<Vec<_>>();
     let table = [
         (EQUAL, vec![same(1), other(), other()], 1, SH),
         (EQUAL, vec![other(), same(2), other()], 2, SH),
@@ -167,15 +159,15 @@ fn a_scan_ends_with_the_first_sector_that_satisfies_it_and_bears_its_id() {
 }
 
 #[test]
-fn a_scan_that_nothing_satisfies_ends_normally_with_the_last_sector() {
+fn a_scan_without_a_match_ends_normally_at_the_last_sector() {
     // §4.10: SN, and no EN.
     let replies = scan(&sectors(5), &from_first(EQUAL, 4, 1), &vec![other(); 5]);
     assert_eq!(statuses(replies), [(4, [0x00, 0, SN]); 2]);
 }
 
 #[test]
-fn a_step_of_2_takes_every_other_sector() {
-    // §4.10: R, R + 2 and so on; each is compared with the next data of the host.
+fn a_step_of_2_compares_every_other_sector() {
+    // §4.10: R, R + 2 and so on. Each sector is compared with the next data of the host.
     for (data, taken, st2) in [
         (vec![other(), same(3), other()], 2, SH),
         (vec![other(), same(2), same(5)], 3, SH),
@@ -187,31 +179,31 @@ fn a_step_of_2_takes_every_other_sector() {
 }
 
 #[test]
-fn a_step_over_the_end_of_track_finds_no_sector() {
-    // §4.10, §4.2: sectors 1 and 3, then 5, which the result has as the one that was looked for.
+fn a_step_past_the_end_of_track_finds_no_sector() {
+    // §4.10, §4.2: sectors 1 and 3, then 5, which is the requested ID in the result.
     for (_, reply) in scan(&sectors(4), &from_first(EQUAL, 4, 2), &vec![other(); 4]) {
         assert_eq!((reply[0], reply[1], reply.id()), (0x40, 0x04, [0, 0, 5, 2]));
     }
 }
 
 #[test]
-fn multi_track_goes_on_with_sector_1_of_side_1() {
-    // §4.3, §4.10: the step, the data, how many sectors and the sector that is hit on side 1.
-    let disk = sectors(3).side(0, 1, (1..=3).map(|record| id(0, 1, record, 2)));
+fn multi_track_continues_with_sector_1_of_head_1() {
+    // §4.3, §4.10: the step, the data, the number of compared sectors, and the matching sector of head 1.
+    let disk = sectors(3).with_track(0, 1, (1..=3).map(|sector| id(0, 1, sector, 2)));
     let (x, hit) = (other(), [2, 3].map(same));
-    for (step, data, taken, record) in [
+    for (step, data, taken, sector) in [
         (1, vec![x.clone(), x.clone(), x.clone(), x.clone(), hit[0].clone()], 5, 2),
         (2, vec![x.clone(), x.clone(), x.clone(), hit[1].clone()], 4, 3),
     ] {
         let replies = scan(&disk, &from_first(EQUAL | MT, 3, step), &data);
-        assert_eq!(results(replies), both(taken, [0x04, 0, SH, 0, 1, record, 2]), "STP = {step}");
+        assert_eq!(results(replies), both(taken, [0x04, 0, SH, 0, 1, sector, 2]), "STP = {step}");
     }
     let replies = scan(&disk, &from_first(EQUAL | MT, 3, 1), &vec![other(); 6]);
     assert_eq!(statuses(replies), [(6, [0x04, 0, SN]); 2]);
 }
 
 #[test]
-fn terminal_count_ends_a_scan_that_nothing_has_satisfied() {
+fn terminal_count_ends_a_scan_without_a_match() {
     // §4.10, §4.2
     let mut guest = guest_with(&sectors(3));
     guest.buffer_mut(2 * SECTOR).fill(0xEE);
@@ -220,7 +212,7 @@ fn terminal_count_ends_a_scan_that_nothing_has_satisfied() {
 }
 
 #[test]
-fn terminal_count_in_the_last_sector_advances_the_id_as_everywhere() {
+fn terminal_count_in_the_last_sector_advances_the_id() {
     // §4.2
     let mut guest = guest_with(&sectors(3));
     guest.buffer_mut(3 * SECTOR).fill(0xEE);
@@ -229,7 +221,7 @@ fn terminal_count_in_the_last_sector_advances_the_id_as_everywhere() {
 }
 
 #[test]
-fn terminal_count_before_a_step_over_the_end_of_track_is_a_normal_end() {
+fn terminal_count_before_a_step_past_the_end_of_track_is_a_normal_end() {
     // §4.10: sectors 1 and 3, and no search for 5.
     let mut guest = guest_with(&sectors(4));
     guest.buffer_mut(2 * SECTOR).fill(0xEE);
@@ -263,7 +255,7 @@ fn a_scan_finds_a_sector_of_a_raw_image() {
 
 // Deleted sectors
 
-/// Sectors of which the second is deleted.
+/// Returns a disk whose second sector is deleted.
 fn second_deleted() -> Disk {
     Disk::of([sector(1), deleted(sector(2)), sector(3)])
 }
@@ -278,21 +270,21 @@ fn a_deleted_sector_is_the_last_one_to_be_compared() {
 }
 
 #[test]
-fn with_skip_a_deleted_sector_is_not_compared() {
+fn with_sk_a_deleted_sector_is_not_compared() {
     // §4.10
-    let replies = scan(&second_deleted(), &from_first(EQUAL | SKIP, 3, 1), &[other(), same(3)]);
+    let replies = scan(&second_deleted(), &from_first(EQUAL | SK, 3, 1), &[other(), same(3)]);
     assert_eq!(results(replies), both(2, [0x00, 0, CM | SH, 0, 0, 3, 2]));
-    let replies = scan(&second_deleted(), &from_first(EQUAL | SKIP, 3, 1), &[other(), same(2)]);
+    let replies = scan(&second_deleted(), &from_first(EQUAL | SK, 3, 1), &[other(), same(2)]);
     assert_eq!(statuses(replies), [(2, [0x00, 0, CM | SN]); 2]);
 }
 
 #[test]
 fn a_scan_of_skipped_sectors_only_is_a_hit() {
     // §4.10
-    let side = |head| [1, 2].map(|record| deleted(id(0, head, record, 2)));
-    let disk = Disk::of(side(0)).side(0, 1, side(1));
+    let track = |head| [1, 2].map(|sector| deleted(id(0, head, sector, 2)));
+    let disk = Disk::of(track(0)).with_track(0, 1, track(1));
     for (mt, st0) in [(0, 0x00), (MT, 0x04)] {
-        let replies = scan(&disk, &from_first(EQUAL | SKIP | mt, 2, 1), &vec![other(); 4]);
+        let replies = scan(&disk, &from_first(EQUAL | SK | mt, 2, 1), &vec![other(); 4]);
         assert_eq!(statuses(replies), [(0, [st0, 0, CM | SH]); 2], "MT: {mt:#04x}");
     }
 }
@@ -301,7 +293,7 @@ fn a_scan_of_skipped_sectors_only_is_a_hit() {
 
 #[test]
 fn a_scan_fails_where_a_read_fails() {
-    // §4.10, §4.12: ST1, and what ST2 says besides SH and SN.
+    // §4.10, §4.12: ST1, and ST2 without SH and SN.
     let table = [
         (Disk::blank(), 0x01, 0x00),
         (sectors(1), 0x04, 0x00),
@@ -318,11 +310,11 @@ fn a_scan_fails_where_a_read_fails() {
 }
 
 #[test]
-fn a_step_that_never_meets_the_end_of_track_does_not_go_on_for_ever_over_skipped_sectors() {
-    // §12.2: all that is there is skipped, and the numbers of the sectors come round.
-    let skipped = |records: Vec<u8>| Disk::of(records.into_iter().map(|record| deleted(sector(record))));
+fn a_scan_of_skipped_sectors_ends_even_if_no_step_reaches_the_end_of_track() {
+    // §12.2: all sectors are skipped, and their numbers wrap around.
+    let skipped = |numbers: Vec<u8>| Disk::of(numbers.into_iter().map(|number| deleted(sector(number))));
     for (disk, step) in [(skipped(vec![1]), 0), (skipped((1..=255).step_by(2).collect()), 2)] {
-        let replies = scan(&disk, &from_first(EQUAL | SKIP, 2, step), &[]);
+        let replies = scan(&disk, &from_first(EQUAL | SK, 2, step), &[]);
         assert_eq!(replies.map(|(taken, reply)| (taken, reply.len())), [(0, 7); 2], "STP = {step}");
     }
 }

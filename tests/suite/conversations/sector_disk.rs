@@ -1,12 +1,12 @@
-//! Disks that are kept sector by sector, and disks that fail where they are told to: what a guest sees of them, and how
-//! they become raw images and come from them.
+//! Sector disks and faulty media: what a guest reads from them, and their conversion from raw images and to raw images.
 
-use std::{any::Any, fs};
+use std::fs;
 
 use super::kit::disk::{
-    self, CYLINDER, Disk, FULL_DISK, MT, READ, SECTOR, WRITE, command, contents, deleted, exchange, guest, id, in_file,
-    sector, with_bad_data_crc, with_bad_id_crc, without_data_field,
+    self, CYLINDER, Disk, FORMAT, FULL_DISK, MODES, MT, READ, READ_ID, SECTOR, VERIFY, WRITE, command, contents,
+    deleted, exchange, guest, id, in_file, released, sector, with_bad_data_crc, with_bad_id_crc, without_data_field,
 };
+use super::kit::status::{DE, DE_DD, EN, MA_MD, ND, OK};
 use super::kit::{self, BUFFER, DMA_WRITE_FLOPPY, Guest, fixture};
 use vm_fdc::{
     FloppyDrive,
@@ -19,44 +19,24 @@ use vm_fdc::{
     },
 };
 
-const VERIFY: u8 = 0x56;
-const READ_ID: u8 = 0x4A;
-const FORMAT: u8 = 0x4D;
-
-const EN: [u8; 3] = [0x40, 0x80, 0x00];
-const ND: [u8; 3] = [0x40, 0x04, 0x00];
-const DE: [u8; 3] = [0x40, 0x20, 0x00];
-const MA_MD: [u8; 3] = [0x40, 0x01, 0x01];
-const DE_DD: [u8; 3] = [0x40, 0x20, 0x20];
-const OK: [u8; 3] = [0x00, 0x00, 0x00];
-
-/// Data by DMA, and byte by byte.
-const MODES: [bool; 2] = [true, false];
-
 const HD: Geometry = Geometry::HD_1440K;
 
-/// READ DATA, WRITE DATA or VERIFY of one sector of cylinder 0, head 0.
-fn one(opcode: u8, record: u8, size_code: u8) -> [u8; 9] {
-    [opcode, 0, 0, 0, record, size_code, record, 0x1B, 0x80]
+/// Returns READ DATA, WRITE DATA or VERIFY of one sector of cylinder 0, head 0.
+fn one(opcode: u8, sector: u8, size_code: u8) -> [u8; 9] {
+    [opcode, 0, 0, 0, sector, size_code, sector, 0x1B, 0x80]
 }
 
-/// A medium in the 1.44M drive of a guest.
+/// Returns a guest with a medium in its 1.44M drive.
 fn in_drive(medium: impl Medium) -> (Guest, FloppyDrive) {
     let (guest, drive) = guest();
     drive.attach_medium(medium).unwrap();
     (guest, drive)
 }
 
-/// The medium that was in the drive.
-fn released<M: Medium>(drive: &FloppyDrive) -> M {
-    let medium: Box<dyn Any> = drive.release_medium().unwrap();
-    *medium.downcast().unwrap()
-}
-
 // Raw images
 
 #[test]
-fn every_regular_format_comes_from_a_raw_image_and_becomes_the_same_again() {
+fn every_regular_format_converts_from_a_raw_image_and_back() {
     // §9.7
     for geometry in FORMATS.iter().filter_map(|format| format.layout.geometry().copied()) {
         let raw: Vec<_> = (0..geometry.bytes()).map(|n| ((n % 251) ^ (n >> 9)) as u8).collect();
@@ -66,7 +46,7 @@ fn every_regular_format_comes_from_a_raw_image_and_becomes_the_same_again() {
 }
 
 #[test]
-fn no_disk_comes_from_a_raw_image_of_another_size() {
+fn a_raw_image_of_another_size_is_refused() {
     // §9.7
     for bytes in [0, HD.bytes() - 1, HD.bytes() + 1, Geometry::DD_720K.bytes()] {
         let bytes = bytes as usize;
@@ -76,7 +56,7 @@ fn no_disk_comes_from_a_raw_image_of_another_size() {
 }
 
 #[test]
-fn a_guest_reads_the_sectors_of_a_raw_image_where_it_has_them() {
+fn a_guest_reads_the_sectors_of_a_converted_raw_image() {
     // §9.7
     let raw = fs::read(fixture(FULL_DISK)).unwrap();
     for dma in MODES {
@@ -89,7 +69,7 @@ fn a_guest_reads_the_sectors_of_a_raw_image_where_it_has_them() {
 }
 
 #[test]
-fn what_a_guest_writes_is_in_the_raw_image() {
+fn writes_of_a_guest_are_in_the_raw_image() {
     // §9.7
     for dma in MODES {
         let (mut guest, drive) = in_drive(SectorDisk::formatted(HD, 0xF6));
@@ -103,19 +83,19 @@ fn what_a_guest_writes_is_in_the_raw_image() {
     }
 }
 
-/// One side of a cylinder of a 1.44M disk with these sectors.
+/// Returns a track of a 1.44M disk with these sectors.
 fn track(sectors: impl IntoIterator<Item = Sector>) -> SectorTrack {
     let empty = SectorTrack::new(DataRate::Kbps500);
     sectors.into_iter().fold(empty, |track, sector| track.with_sector(sector, contents(sector)))
 }
 
-/// The sectors of side 1 of cylinder 40 of such a disk.
+/// Returns the regular sectors of cylinder 40, head 1 of such a disk.
 fn regular() -> Vec<Sector> {
-    (1..=18).map(|record| id(40, 1, record, 2)).collect()
+    (1..=18).map(|sector| id(40, 1, sector, 2)).collect()
 }
 
-/// The same, but for the one in a place.
-fn but(place: usize, sector: Sector) -> Vec<Sector> {
+/// Returns the same with another sector at one place.
+fn regular_except(place: usize, sector: Sector) -> Vec<Sector> {
     let mut sectors = regular();
     sectors[place] = sector;
     sectors
@@ -141,9 +121,9 @@ fn a_raw_image_does_not_keep_the_order_of_the_sectors() {
 }
 
 #[test]
-fn a_track_that_a_raw_image_cannot_hold_is_named_with_what_is_wrong() {
-    // §9.7: a raw image has nothing but data.
-    let sound = id(40, 1, 7, 2);
+fn a_track_that_a_raw_image_cannot_hold_is_reported_with_the_reason() {
+    // §9.7: a raw image has only data.
+    let good = id(40, 1, 7, 2);
     let empty = SectorTrack::new(DataRate::Kbps500);
     let short = regular().into_iter().fold(empty.clone(), |track, sector| track.with_sector(sector, vec![0; 511]));
     let at_250: SectorTrack = regular()
@@ -155,16 +135,16 @@ fn a_track_that_a_raw_image_cannot_hold_is_named_with_what_is_wrong() {
         (empty, Count(0)),
         (track(regular().into_iter().take(17)), Count(17)),
         (track(regular().into_iter().chain([id(40, 1, 19, 2)])), Count(19)),
-        (track(but(6, id(40, 1, 19, 2))), Missing(7)),
-        (track(but(6, id(40, 1, 0, 2))), Missing(7)),
-        (track(but(6, id(41, 1, 7, 2))), Missing(7)),
-        (track(but(6, id(40, 0, 7, 2))), Missing(7)),
-        (track(but(6, id(40, 1, 7, 3))), Missing(7)),
-        (track(but(17, sound)), Duplicate(7)),
-        (track(but(6, deleted(sound))), Damaged(7)),
-        (track(but(6, without_data_field(sound))), Damaged(7)),
-        (track(but(6, with_bad_id_crc(sound))), Damaged(7)),
-        (track(but(6, with_bad_data_crc(sound))), Damaged(7)),
+        (track(regular_except(6, id(40, 1, 19, 2))), Missing(7)),
+        (track(regular_except(6, id(40, 1, 0, 2))), Missing(7)),
+        (track(regular_except(6, id(41, 1, 7, 2))), Missing(7)),
+        (track(regular_except(6, id(40, 0, 7, 2))), Missing(7)),
+        (track(regular_except(6, id(40, 1, 7, 3))), Missing(7)),
+        (track(regular_except(17, good)), Duplicate(7)),
+        (track(regular_except(6, deleted(good))), Damaged(7)),
+        (track(regular_except(6, without_data_field(good))), Damaged(7)),
+        (track(regular_except(6, with_bad_id_crc(good))), Damaged(7)),
+        (track(regular_except(6, with_bad_data_crc(good))), Damaged(7)),
         (short, Damaged(1)),
     ];
     for (track, irregularity) in table {
@@ -177,10 +157,9 @@ fn a_track_that_a_raw_image_cannot_hold_is_named_with_what_is_wrong() {
 
 #[test]
 fn a_disk_with_more_or_fewer_tracks_than_the_geometry_is_irregular() {
-    // §9.7: the disk, the geometry; where, and what is wrong.
+    // §9.7: the disk, the geometry, the place, the irregularity.
     let of_cylinders = |cylinders, heads| {
-        Geometry::new(cylinders, heads, 18, 2, DataRate::Kbps500, FormFactor::Inch3_5)
-            .expect("a geometry that there is")
+        Geometry::new(cylinders, heads, 18, 2, DataRate::Kbps500, FormFactor::Inch3_5).expect("a valid geometry")
     };
     let formatted = |cylinders, heads| SectorDisk::formatted(of_cylinders(cylinders, heads), 0);
     let table: [(SectorDisk, Geometry, (u8, u8), Irregularity); 5] = [
@@ -197,7 +176,7 @@ fn a_disk_with_more_or_fewer_tracks_than_the_geometry_is_irregular() {
 }
 
 #[test]
-fn blank_cylinders_beyond_the_geometry_do_no_harm() {
+fn blank_cylinders_beyond_the_geometry_are_ignored() {
     // §9.7
     let mut disk = SectorDisk::unformatted(FormFactor::Inch3_5, 86);
     disk.set_track(0, 0, track((1..=9).map(sector)));
@@ -206,8 +185,8 @@ fn blank_cylinders_beyond_the_geometry_do_no_harm() {
 }
 
 #[test]
-fn nothing_is_recorded_outside_a_disk() {
-    // Its own documentation.
+fn a_track_outside_a_disk_is_ignored() {
+    // SectorDisk::set_track
     let mut disk = SectorDisk::unformatted(FormFactor::Inch3_5, 80);
     for (cylinder, head) in [(80, 0), (255, 1), (0, 2), (79, 255)] {
         disk.set_track(cylinder, head, track([sector(1)]));
@@ -218,7 +197,7 @@ fn nothing_is_recorded_outside_a_disk() {
 }
 
 #[test]
-fn the_notch_protects_a_disk() {
+fn a_write_protected_disk_refuses_writes() {
     // §4.12
     for (protected, status) in [(true, [0x40, 0x02, 0x00]), (false, EN)] {
         let mut disk = SectorDisk::formatted(HD, 0);
@@ -228,10 +207,10 @@ fn the_notch_protects_a_disk() {
     }
 }
 
-// Tracks that no raw image holds
+// Tracks that no raw image can hold
 
-/// R and N of the sectors of a track, in the order of their tracks: those of Linux (§9.8) and of XDF, and what fits
-/// at 500 kb/s of all sizes.
+/// R and N of the sectors of tracks, in physical order: tracks of Linux (§9.8) and of XDF, and all sizes that fit at
+/// 500 kb/s.
 const MIXED: [&[(u8, u8)]; 6] = [
     &[(1, 3), (2, 3), (3, 3), (4, 3), (5, 3), (6, 2)],
     &[(1, 5), (2, 4), (3, 3)],
@@ -242,10 +221,10 @@ const MIXED: [&[(u8, u8)]; 6] = [
 ];
 
 #[test]
-fn sectors_of_several_sizes_stand_on_one_track() {
-    // §9.8, §4.3: each is found by its size, in any order, and at no other size.
+fn sectors_of_several_sizes_on_one_track_are_read() {
+    // §9.8, §4.3: each sector is found with its size, in any order, and with no other size.
     for layout in MIXED {
-        let sectors = layout.iter().map(|&(record, size_code)| id(0, 0, record, size_code));
+        let sectors = layout.iter().map(|&(sector, size_code)| id(0, 0, sector, size_code));
         for dma in MODES {
             let mut guest = Disk::of(sectors.clone()).in_drive();
             for sector in sectors.clone().rev() {
@@ -260,11 +239,11 @@ fn sectors_of_several_sizes_stand_on_one_track() {
 }
 
 #[test]
-fn a_sector_among_others_of_several_sizes_is_written_alone() {
+fn a_write_among_sectors_of_several_sizes_changes_one_sector() {
     // §4.3
     for dma in MODES {
         for (written, _) in MIXED[5] {
-            let sectors = MIXED[5].iter().map(|&(record, size_code)| id(0, 0, record, size_code));
+            let sectors = MIXED[5].iter().map(|&(sector, size_code)| id(0, 0, sector, size_code));
             let mut guest = Disk::of(sectors.clone()).in_drive();
             for sector in sectors.clone().filter(|sector| sector.id.sector == *written) {
                 guest.buffer_mut(4096).fill(0xEE);
@@ -280,8 +259,8 @@ fn a_sector_among_others_of_several_sizes_is_written_alone() {
 }
 
 #[test]
-fn a_run_of_sectors_goes_on_as_far_as_they_have_one_size() {
-    // §4.3: N is that of the command.
+fn a_run_of_sectors_ends_at_another_size() {
+    // §4.3: all sectors of a command have its N.
     for dma in MODES {
         let mut guest = Disk::of([id(0, 0, 1, 3), id(0, 0, 2, 3), id(0, 0, 3, 2)]).in_drive();
         let (moved, reply) = exchange(&mut guest, dma, &[READ, 0, 0, 0, 1, 3, 3, 0x1B, 0xFF]);
@@ -290,7 +269,7 @@ fn a_run_of_sectors_goes_on_as_far_as_they_have_one_size() {
 }
 
 #[test]
-fn sectors_whose_ids_differ_in_one_number_are_told_apart() {
+fn sectors_whose_ids_differ_in_one_number_are_distinguished() {
     // §4.1
     let sectors = [id(0, 0, 1, 1), id(9, 0, 1, 1), id(0, 1, 1, 2), id(0, 0, 2, 1), id(0, 0, 1, 2)];
     for dma in MODES {
@@ -305,8 +284,8 @@ fn sectors_whose_ids_differ_in_one_number_are_told_apart() {
 }
 
 #[test]
-fn a_data_field_that_is_not_as_long_as_its_id_says_reads_with_a_bad_crc() {
-    // Its own documentation; §4.12. A write makes a field of the right length.
+fn a_data_field_of_the_wrong_length_reads_with_a_bad_crc() {
+    // SectorTrack::with_sector; §4.12: a write creates a field of the right length.
     for bytes in [1, 511, 513, 1024] {
         for dma in MODES {
             let mut disk = SectorDisk::unformatted(FormFactor::Inch3_5, 80);
@@ -327,8 +306,8 @@ fn a_data_field_that_is_not_as_long_as_its_id_says_reads_with_a_bad_crc() {
 }
 
 #[test]
-fn an_empty_data_field_reads_with_a_bad_crc_too() {
-    // Its own documentation: it is shorter than its ID says.
+fn an_empty_data_field_reads_with_a_bad_crc() {
+    // SectorTrack::with_sector: the field is shorter than its ID says.
     let mut disk = SectorDisk::unformatted(FormFactor::Inch3_5, 80);
     disk.set_track(0, 0, SectorTrack::new(DataRate::Kbps500).with_sector(sector(1), Vec::new()));
     let (mut guest, _drive) = in_drive(disk);
@@ -337,7 +316,7 @@ fn an_empty_data_field_reads_with_a_bad_crc_too() {
 }
 
 #[test]
-fn an_id_of_no_size_is_found_by_read_id_alone() {
+fn an_id_with_an_invalid_size_code_is_found_only_by_read_id() {
     // §4.3, §4.11
     for size_code in [8, 0x82, 0xFF] {
         let mut disk = SectorDisk::unformatted(FormFactor::Inch3_5, 80);
@@ -354,7 +333,7 @@ fn an_id_of_no_size_is_found_by_read_id_alone() {
 }
 
 #[test]
-fn a_write_gives_an_id_without_a_data_field_one() {
+fn a_write_creates_a_missing_data_field() {
     // §3.5
     for dma in MODES {
         let mut guest = Disk::of([sector(1), without_data_field(sector(2)), sector(3)]).in_drive();
@@ -368,7 +347,7 @@ fn a_write_gives_an_id_without_a_data_field_one() {
 
 // Faults
 
-/// What READ DATA, WRITE DATA, VERIFY and READ ID say of the only sector of a track.
+/// The statuses of READ DATA, WRITE DATA, VERIFY and READ ID of the only sector of a track.
 const FAULTS: [(Fault, [[u8; 3]; 4]); 4] = [
     (IdCrc, [DE, DE, DE, ND]),
     (DataCrc, [DE_DD, EN, DE_DD, OK]),
@@ -376,7 +355,7 @@ const FAULTS: [(Fault, [[u8; 3]; 4]); 4] = [
     (HostIo, [DE_DD, DE, DE_DD, OK]),
 ];
 
-/// The statuses of these four commands.
+/// Returns the statuses of these four commands.
 fn statuses(guest: &mut Guest, dma: bool) -> [[u8; 3]; 4] {
     [READ, WRITE, VERIFY]
         .map(|opcode| one(opcode, 1, 2).to_vec())
@@ -389,8 +368,8 @@ fn statuses(guest: &mut Guest, dma: bool) -> [[u8; 3]; 4] {
 }
 
 #[test]
-fn a_fault_fails_what_has_to_do_with_it() {
-    // §4.11, §4.12. The second time tells that a write has not mended it, the third that a format has not.
+fn each_fault_fails_the_commands_that_it_affects() {
+    // §4.11, §4.12: the second pass checks that a write does not remove the fault, the third that a format does not.
     for (fault, expected) in FAULTS {
         for dma in MODES {
             let (mut guest, _drive) = in_drive(FaultyMedium::new(Disk::of([sector(1)])).with_fault(0, 0, 1, fault));
@@ -408,8 +387,8 @@ fn a_fault_fails_what_has_to_do_with_it() {
 }
 
 #[test]
-fn a_medium_without_faults_is_the_one_that_it_holds() {
-    // Its own documentation.
+fn a_faulty_medium_without_faults_behaves_as_its_medium() {
+    // SectorDisk::set_track
     let (mut guest, drive) = in_drive(FaultyMedium::new(SectorDisk::formatted(HD, 0xF6)));
     guest.buffer_mut(SECTOR).fill(0xA5);
     assert_eq!(exchange(&mut guest, true, &one(WRITE, 1, 2)).1.status(), EN);
@@ -418,8 +397,8 @@ fn a_medium_without_faults_is_the_one_that_it_holds() {
 }
 
 #[test]
-fn behind_its_faults_a_medium_is_sound() {
-    // Its own documentation: a write goes through where it does not fail.
+fn a_write_that_a_fault_allows_reaches_the_medium() {
+    // FaultyMedium: a write that succeeds reaches the medium.
     for (fault, byte) in [(IdCrc, 0xF6), (DataCrc, 0xA5), (MissingMark, 0xA5), (HostIo, 0xF6)] {
         let (mut guest, drive) =
             in_drive(FaultyMedium::new(SectorDisk::formatted(HD, 0xF6)).with_fault(0, 0, 1, fault));
@@ -431,11 +410,11 @@ fn behind_its_faults_a_medium_is_sound() {
 }
 
 #[test]
-fn a_track_with_a_sector_that_the_host_fails_is_not_formatted() {
+fn a_track_with_a_host_error_is_not_formatted() {
     // §4.12: host I/O error, write.
     let (mut guest, drive) = in_drive(FaultyMedium::new(SectorDisk::formatted(HD, 0x11)).with_fault(0, 0, 3, HostIo));
     for (head, status) in [(0, [0x40, 0x20, 0]), (1, [0x04, 0, 0])] {
-        let ids: Vec<u8> = (1..=18).flat_map(|record| [0, head, record, 2]).collect();
+        let ids: Vec<u8> = (1..=18).flat_map(|sector| [0, head, sector, 2]).collect();
         guest.buffer_mut(ids.len()).copy_from_slice(&ids);
         guest.program_dma(DMA_WRITE_FLOPPY, BUFFER, ids.len());
         assert_eq!(guest.command(&[0x4D, head << 2, 2, 18, 0x6C, 0xF6]).status(), status);
@@ -445,23 +424,23 @@ fn a_track_with_a_sector_that_the_host_fails_is_not_formatted() {
 }
 
 #[test]
-fn a_fault_leaves_its_neighbours_alone() {
+fn a_fault_affects_only_its_own_sector() {
     // §4.12: by cylinder, head and R.
     let disk = SectorDisk::formatted(HD, 0xF6);
     let (mut guest, _drive) =
         in_drive(FaultyMedium::new(disk).with_fault(0, 1, 3, DataCrc).with_fault(1, 0, 3, HostIo));
     let table = [(0, 0, 3, EN), (0, 1, 2, [0x44, 0x80, 0]), (0, 1, 3, [0x44, 0x20, 0x20]), (0, 1, 4, [0x44, 0x80, 0])];
-    for (cylinder, head, record, status) in table {
-        let read = [READ, head << 2, cylinder, head, record, 2, record, 0x1B, 0xFF];
-        assert_eq!(exchange(&mut guest, true, &read).1.status(), status, "sector {record} of head {head}");
+    for (cylinder, head, sector, status) in table {
+        let read = [READ, head << 2, cylinder, head, sector, 2, sector, 0x1B, 0xFF];
+        assert_eq!(exchange(&mut guest, true, &read).1.status(), status, "sector {sector} of head {head}");
     }
 }
 
-/// The full disk with faults, in the drive of a guest that stands at [`CYLINDER`].
+/// Returns a guest with the full disk and these faults in its drive, and the head at [`CYLINDER`].
 fn guest_with_faulty_image(faults: &[(u8, u8, Fault)]) -> Guest {
     let image = Image::open(fixture(FULL_DISK), ImageOptions::new(Access::Private).with_geometry(HD)).unwrap();
-    let faulty = faults.iter().fold(FaultyMedium::new(image), |medium, &(head, record, fault)| {
-        medium.with_fault(CYLINDER, head, record, fault)
+    let faulty = faults.iter().fold(FaultyMedium::new(image), |medium, &(head, sector, fault)| {
+        medium.with_fault(CYLINDER, head, sector, fault)
     });
     let (mut guest, _) = in_drive(faulty);
     guest.seek(CYLINDER);
@@ -469,31 +448,31 @@ fn guest_with_faulty_image(faults: &[(u8, u8, Fault)]) -> Guest {
 }
 
 #[test]
-fn a_run_across_the_sides_of_an_image_ends_at_a_fault_on_either_side() {
-    // §4.1, §4.12: the side and sector of the fault; how many sectors a read delivers and a write takes before the end.
+fn a_multi_track_run_of_an_image_ends_at_a_fault_on_either_head() {
+    // §4.1, §4.12: the head and sector of the fault; the number of sectors that a read delivers and a write takes.
     if kit::IN_TIME {
-        return; // a byte is asked for before its sector comes
+        return; // With authentic timing, a byte is requested before its sector passes the head.
     }
-    for (head, record) in [(0, 1), (0, 7), (0, 18), (1, 1), (1, 3), (1, 18)] {
-        let before = usize::from(head) * 18 + usize::from(record) - 1;
+    for (head, sector) in [(0, 1), (0, 7), (0, 18), (1, 1), (1, 3), (1, 18)] {
+        let before = usize::from(head) * 18 + usize::from(sector) - 1;
         for (fault, [read, write, verify, _]) in FAULTS {
             for dma in MODES {
-                let case = format!("{fault:?} at {head}/{record}, DMA: {dma}");
-                let on_side = |[st0, st1, st2]: [u8; 3]| [st0 | head << 2, st1, st2];
-                let mut guest = guest_with_faulty_image(&[(head, record, fault)]);
+                let case = format!("{fault:?} at {head}/{sector}, DMA: {dma}");
+                let on_head = |[st0, st1, st2]: [u8; 3]| [st0 | head << 2, st1, st2];
+                let mut guest = guest_with_faulty_image(&[(head, sector, fault)]);
                 let (moved, reply) = exchange(&mut guest, dma, &command(READ | MT, 0, 1, 18));
-                assert_eq!((reply.status(), reply.id()), (on_side(read), [CYLINDER, head, record, 2]), "{case}");
-                // The data of a field with a bad CRC comes.
+                assert_eq!((reply.status(), reply.id()), (on_head(read), [CYLINDER, head, sector, 2]), "{case}");
+                // The data of a field with a bad CRC is delivered.
                 assert_eq!(moved, (before + usize::from(fault == DataCrc)) * SECTOR, "{case}");
                 assert!(guest.buffer(moved) == in_file(0, 1, moved / SECTOR), "{case}");
 
                 let (_, reply) = exchange(&mut guest, dma, &command(VERIFY | MT, 0, 1, 18));
-                assert_eq!((reply.status(), reply.id()), (on_side(verify), [CYLINDER, head, record, 2]), "{case}");
+                assert_eq!((reply.status(), reply.id()), (on_head(verify), [CYLINDER, head, sector, 2]), "{case}");
 
                 let (moved, reply) = exchange(&mut guest, dma, &command(WRITE | MT, 0, 1, 18));
                 match write {
                     EN => assert_eq!((moved, reply.status()), (36 * SECTOR, [0x44, 0x80, 0]), "{case}"),
-                    _ => assert_eq!((moved, reply.status()), (before * SECTOR, on_side(write)), "{case}"),
+                    _ => assert_eq!((moved, reply.status()), (before * SECTOR, on_head(write)), "{case}"),
                 }
             }
         }
@@ -501,8 +480,8 @@ fn a_run_across_the_sides_of_an_image_ends_at_a_fault_on_either_side() {
 }
 
 #[test]
-fn a_write_across_the_sides_of_an_image_stops_before_a_host_error() {
-    // §4.12: the sector itself is as it was.
+fn a_multi_track_write_to_an_image_stops_before_a_host_error() {
+    // §4.12: the sector of the error does not change.
     for dma in MODES {
         let mut guest = guest_with_faulty_image(&[(1, 2, HostIo)]);
         guest.buffer_mut(36 * SECTOR).fill(0xA5);
@@ -515,28 +494,28 @@ fn a_write_across_the_sides_of_an_image_stops_before_a_host_error() {
 }
 
 #[test]
-fn the_first_of_several_faults_is_met_first() {
+fn a_run_ends_at_the_first_of_several_faults() {
     // §4.1
     let mut guest = guest_with_faulty_image(&[(1, 1, MissingMark), (0, 18, DataCrc), (0, 4, HostIo)]);
-    let mut from = |record| exchange(&mut guest, true, &command(READ | MT, 0, record, 18)).1;
+    let mut from = |sector| exchange(&mut guest, true, &command(READ | MT, 0, sector, 18)).1;
     assert_eq!(from(1), [0x40, 0x20, 0x20, CYLINDER, 0, 4, 2]);
     assert_eq!(from(5), [0x40, 0x20, 0x20, CYLINDER, 0, 18, 2]);
-    let on_side_1 = exchange(&mut guest, true, &command(READ, 1, 1, 18)).1;
-    assert_eq!(on_side_1, [0x44, 0x01, 0x01, CYLINDER, 1, 1, 2]);
+    let on_head_1 = exchange(&mut guest, true, &command(READ, 1, 1, 18)).1;
+    assert_eq!(on_head_1, [0x44, 0x01, 0x01, CYLINDER, 1, 1, 2]);
 }
 
 #[test]
-fn the_ids_of_a_faulty_image_pass_but_for_those_with_a_bad_crc() {
+fn read_id_finds_all_ids_of_a_faulty_image_without_a_bad_crc() {
     // §4.11
     let faults = [(0, 3, IdCrc), (0, 5, DataCrc), (0, 7, MissingMark), (0, 9, HostIo)];
     let mut guest = guest_with_faulty_image(&faults);
     let mut seen: Vec<_> = (0..17).map(|_| guest.command(&[READ_ID, 0])[5]).collect();
     seen.sort_unstable();
-    assert_eq!(seen, (1..=18).filter(|&record| record != 3).collect::<Vec<_>>());
+    assert_eq!(seen, (1..=18).filter(|&sector| sector != 3).collect::<Vec<_>>());
 }
 
 #[test]
-fn a_name_shows_through_faults() {
+fn a_faulty_medium_has_the_name_of_its_medium() {
     // Medium::name
     let disk = SectorDisk::formatted(HD, 0xF6);
     assert_eq!(disk.name(), None);

@@ -1,87 +1,61 @@
-//! READ DATA, WRITE DATA and READ ID by DMA, as a guest sees them through ports: which bytes move, where a command
-//! stops, and the ID that it leaves.
+//! READ DATA, WRITE DATA and READ ID by DMA, through ports: which bytes move, where a command ends, and the ID in its
+//! result.
 
 use std::fs;
 
 use super::kit::disk::{
-    CYLINDER, Disk, FULL_DISK, MT, READ, SECTOR, WRITE, command, contents, exchange, guest, guest_with_full_disk, id,
-    in_file, offset_in_file, sector, transfer, with_bad_id_crc,
+    CYLINDER, Disk, FULL_DISK, MT, READ, SECTOR, VERIFY, WRITE, command, contents, exchange, guest_with_copy,
+    guest_with_full_disk, id, in_file, made_up, offset_in_file, sector, transfer, with_bad_id_crc,
 };
+use super::kit::status::{MA, OK};
 use super::kit::{
-    self, BUFFER, CCR, DMA_READ_FLOPPY, DMA_VERIFY, DMA_WRITE_FLOPPY, DOR, DSR, FIFO, Guest, MSR, fixture,
+    self, BUFFER, CCR, CHANNEL_2_REQUEST, CHANNEL_2_TERMINAL_COUNT, DMA_READ_FLOPPY, DMA_STATUS, DMA_VERIFY,
+    DMA_WRITE_FLOPPY, DOR, DSR, FIFO, Guest, MSR, fixture,
 };
 use tempfile::NamedTempFile;
 use vm_fdc::{
-    Controller, FloppyDrive, NoInterrupt, ReadRegister, WriteRegister,
+    Controller, NoInterrupt, ReadRegister, WriteRegister,
     dma::{DmaChannel, Moved},
     drive::DriveType,
     media::Access,
 };
 
-/// Port of the DMA controller's status: requests in the high bits, terminal counts in the low ones.
-const DMA_STATUS: u16 = 0x08;
-const CHANNEL_2_REQUESTS: u8 = 0x40;
-const CHANNEL_2_ENDED: u8 = 0x04;
+// Data
 
-fn mask(guest: &mut Guest) {
-    guest.bus.write(0x0A, 0x06);
-}
-
-fn unmask(guest: &mut Guest) {
-    guest.bus.write(0x0A, 0x02);
-}
-
-/// A copy of the full disk in the drive, which takes what the guest writes.
-fn guest_with_copy() -> (Guest, FloppyDrive, NamedTempFile) {
-    let copy = NamedTempFile::new().unwrap();
-    fs::copy(fixture(FULL_DISK), copy.path()).unwrap();
-    let (mut guest, drive) = guest();
-    drive.attach_image(copy.path(), Access::ReadWrite).unwrap();
-    guest.seek(CYLINDER);
-    (guest, drive, copy)
-}
-
-/// Bytes that are on no disk.
-fn made_up(bytes: usize) -> Vec<u8> {
-    (0..bytes).map(|n| (n % 241) as u8).collect()
-}
-
-// What moves
-
-/// One sector, a run, across the sides, and all of a cylinder.
+/// One sector, a run of sectors, sectors of both heads, and a whole cylinder: MT, head, first sector, number of sectors.
 const SPANS: [(u8, u8, u8, usize); 6] =
     [(0, 0, 1, 1), (0, 1, 18, 1), (0, 0, 4, 7), (0, 1, 1, 18), (MT, 0, 17, 4), (MT, 0, 1, 36)];
 
 #[test]
-fn a_read_brings_the_sectors_of_the_file_to_memory() {
+fn a_read_copies_sectors_of_the_file_to_memory() {
     // §4.3
-    for (mt, head, record, sectors) in SPANS {
+    for (mt, head, first, sectors) in SPANS {
         let mut guest = guest_with_full_disk();
-        let reply = transfer(&mut guest, &command(READ | mt, head, record, 18), sectors * SECTOR);
+        let reply = transfer(&mut guest, &command(READ | mt, head, first, 18), sectors * SECTOR);
         assert_eq!((reply[0] & 0xC0, reply[1], reply[2]), (0, 0, 0));
-        assert!(guest.buffer(sectors * SECTOR) == in_file(head, record, sectors), "{sectors} from {head}/{record}");
+        assert!(guest.buffer(sectors * SECTOR) == in_file(head, first, sectors), "{sectors} from {head}/{first}");
     }
 }
 
 #[test]
-fn a_write_brings_memory_to_those_sectors_of_the_file_and_no_others() {
+fn a_write_copies_memory_to_the_sectors_of_the_file_and_to_no_others() {
     // §4.3
-    for (mt, head, record, sectors) in SPANS {
-        let (mut guest, drive, file) = guest_with_copy();
+    for (mt, head, first, sectors) in SPANS {
+        let (mut guest, drive, file) = guest_with_copy(Access::ReadWrite);
         let data = made_up(sectors * SECTOR);
         guest.buffer_mut(data.len()).copy_from_slice(&data);
-        let reply = transfer(&mut guest, &command(WRITE | mt, head, record, 18), data.len());
+        let reply = transfer(&mut guest, &command(WRITE | mt, head, first, 18), data.len());
         assert_eq!((reply[0] & 0xC0, reply[1], reply[2]), (0, 0, 0));
 
         drive.release_image().unwrap();
         let mut expected = fs::read(fixture(FULL_DISK)).unwrap();
-        expected[offset_in_file(head, record)..][..data.len()].copy_from_slice(&data);
-        assert!(fs::read(file.path()).unwrap() == expected, "{sectors} from {head}/{record}");
+        expected[offset_in_file(head, first)..][..data.len()].copy_from_slice(&data);
+        assert!(fs::read(file.path()).unwrap() == expected, "{sectors} from {head}/{first}");
     }
 }
 
 #[test]
-fn terminal_count_in_a_sector_stops_the_bytes_to_memory_but_the_sector_counts_as_read() {
+fn terminal_count_in_a_sector_ends_the_data_and_the_sector_counts_as_read() {
     // §4.6
     let mut guest = guest_with_full_disk();
     let reply = transfer(&mut guest, &command(READ, 0, 3, 18), 700);
@@ -91,7 +65,7 @@ fn terminal_count_in_a_sector_stops_the_bytes_to_memory_but_the_sector_counts_as
 }
 
 #[test]
-fn terminal_count_in_a_sector_fills_the_rest_of_a_written_one_with_zeros() {
+fn terminal_count_in_a_written_sector_fills_the_rest_with_zeros() {
     // §4.6
     let mut guest = guest_with_full_disk();
     guest.buffer_mut(3 * SECTOR).fill(0xA5);
@@ -117,10 +91,9 @@ fn each_size_code_names_a_sector_size() {
 
 #[test]
 fn no_sector_has_a_size_code_above_7() {
-    // §4.3: not even where an ID claims one.
-    let verify = 0x56;
+    // §4.3: not even if an ID has one.
     for size_code in 8..=255 {
-        for (opcode, dma) in [(READ, true), (READ, false), (WRITE, true), (WRITE, false), (verify, true)] {
+        for (opcode, dma) in [(READ, true), (READ, false), (WRITE, true), (WRITE, false), (VERIFY, true)] {
             let mut guest = Disk::of([id(0, 0, 1, size_code)]).in_drive();
             let (moved, reply) = exchange(&mut guest, dma, &[opcode, 0, 0, 0, 1, size_code, 1, 0x1B, 0xFF]);
             assert_eq!((moved, &*reply), (0, &[0x40, 0x04, 0, 0, 0, 1, size_code][..]));
@@ -129,7 +102,7 @@ fn no_sector_has_a_size_code_above_7() {
 }
 
 #[test]
-fn the_data_length_cuts_each_read_sector_of_128_bytes_short() {
+fn the_data_length_limits_each_read_sector_of_128_bytes() {
     // §4.3; a data length of 0 or above 128 is not established.
     for (data_length, bytes) in [(1, 1), (40, 40), (127, 127), (128, 128), (0, 128), (129, 128), (0xFF, 128)] {
         let sectors = [id(0, 0, 1, 0), id(0, 0, 2, 0), id(0, 0, 3, 0)];
@@ -164,16 +137,16 @@ fn the_data_length_of_larger_sectors_is_ignored() {
 }
 
 #[test]
-fn sectors_are_found_by_their_number_in_whatever_order_they_pass() {
+fn sectors_are_found_by_number_in_any_physical_order() {
     // §4.1
     let sectors = [3, 1, 4, 2].map(sector);
     let mut guest = Disk::of(sectors).in_drive();
     assert_eq!(transfer(&mut guest, &[READ, 0, 0, 0, 1, 2, 4, 0x1B, 0xFF], 4 * SECTOR), [0, 0, 0, 1, 0, 1, 2]);
-    assert!(guest.buffer(4 * SECTOR) == [1, 2, 3, 4].map(|record| contents(sector(record))).concat());
+    assert!(guest.buffer(4 * SECTOR) == [1, 2, 3, 4].map(|number| contents(sector(number))).concat());
 }
 
 #[test]
-fn the_dor_chooses_the_drive_and_st0_bears_the_number_in_the_command() {
+fn the_dor_selects_the_drive_and_st0_has_the_number_of_the_command() {
     // §1.4, §5.1
     let mut guest = guest_with_full_disk();
     let mut read = command(READ, 1, 1, 18);
@@ -182,7 +155,7 @@ fn the_dor_chooses_the_drive_and_st0_bears_the_number_in_the_command() {
     assert_eq!(guest.buffer(SECTOR), in_file(1, 1, 1));
 }
 
-// Where it stops, and the ID that it leaves
+// End, and the ID in the result
 
 #[test]
 fn at_terminal_count_the_result_has_the_id_of_the_next_sector() {
@@ -210,7 +183,7 @@ fn at_terminal_count_the_result_has_the_id_of_the_next_sector() {
 }
 
 #[test]
-fn a_transfer_that_changed_sides_leaves_the_side_that_it_ended_on() {
+fn a_transfer_that_changes_heads_leaves_the_head_at_its_end() {
     // §4.2, §5.1
     let mut guest = guest_with_full_disk();
     for opcode in [READ, WRITE] {
@@ -222,8 +195,8 @@ fn a_transfer_that_changed_sides_leaves_the_side_that_it_ended_on() {
 }
 
 #[test]
-fn the_id_in_the_result_is_reckoned_in_bytes_and_the_head_in_one_bit() {
-    // §4.2: the ID of the only sector, MT and EOT; then C, H, R.
+fn the_id_in_the_result_wraps_at_256_and_the_head_changes_in_one_bit() {
+    // §4.2: the ID of the only sector, MT and EOT; then C, H and R of the result.
     let table = [
         ([0xFF, 0, 1], 0, 1, [0x00, 0, 1]),
         ([0xFF, 0, 1], 0, 2, [0xFF, 0, 2]),
@@ -241,20 +214,20 @@ fn the_id_in_the_result_is_reckoned_in_bytes_and_the_head_in_one_bit() {
 
 #[test]
 fn a_transfer_past_the_last_sector_ends_with_end_of_cylinder() {
-    // §4.2: the ID stays that of the last sector. §4.3: after side 1 no other cylinder follows.
+    // §4.2: the result has the ID of the last sector. §4.3: no other cylinder follows head 1.
     let table = [
         (0, 0, 17, 2, [0x40, 0x80, 0, CYLINDER, 0, 18, 2]),
         (0, 1, 17, 2, [0x44, 0x80, 0, CYLINDER, 1, 18, 2]),
         (MT, 0, 17, 20, [0x44, 0x80, 0, CYLINDER, 1, 18, 2]),
         (MT, 1, 5, 14, [0x44, 0x80, 0, CYLINDER, 1, 18, 2]),
     ];
-    for (mt, head, record, sectors, expected) in table {
+    for (mt, head, first, sectors, expected) in table {
         let mut guest = guest_with_full_disk();
-        let reply = transfer(&mut guest, &command(READ | mt, head, record, 18), (sectors + 1) * SECTOR);
+        let reply = transfer(&mut guest, &command(READ | mt, head, first, 18), (sectors + 1) * SECTOR);
         assert_eq!(reply, expected);
-        assert!(guest.buffer(sectors * SECTOR) == in_file(head, record, sectors), "all data is delivered");
+        assert!(guest.buffer(sectors * SECTOR) == in_file(head, first, sectors), "all data is delivered");
         assert_eq!(guest.buffer((sectors + 1) * SECTOR)[sectors * SECTOR..], [0; SECTOR]);
-        let reply = transfer(&mut guest, &command(WRITE | mt, head, record, 18), (sectors + 1) * SECTOR);
+        let reply = transfer(&mut guest, &command(WRITE | mt, head, first, 18), (sectors + 1) * SECTOR);
         assert_eq!(reply, expected);
     }
 }
@@ -272,8 +245,8 @@ fn terminal_count_with_the_last_byte_of_the_track_is_a_normal_end() {
 }
 
 #[test]
-fn an_end_of_track_below_the_first_sector_is_never_met() {
-    // §4.3: the chip compares for equality, and fails at the first ID that is not there.
+fn an_end_of_track_below_the_first_sector_is_never_reached() {
+    // §4.3: the chip compares for equality, and fails at the first absent ID.
     for end_of_track in [0, 5, 16] {
         let mut guest = guest_with_full_disk();
         let reply = transfer(&mut guest, &command(READ, 0, 17, end_of_track), 18 * SECTOR);
@@ -283,9 +256,9 @@ fn an_end_of_track_below_the_first_sector_is_never_met() {
 }
 
 #[test]
-fn an_end_of_track_below_the_first_sector_is_met_where_the_numbers_wrap() {
-    // §4.3: 255 is followed by 0, and 256 sectors are a whole side.
-    let all = (0..=255).map(|record| id(0, 0, record, 0));
+fn an_end_of_track_below_the_first_sector_is_reached_if_the_numbers_wrap() {
+    // §4.3: 0 follows 255, and a track has at most 256 sectors.
+    let all = (0..=255).map(|sector| id(0, 0, sector, 0));
     let mut guest = Disk::of(all.clone()).in_drive();
     let reply = transfer(&mut guest, &[READ, 0, 0, 0, 7, 0, 6, 0x1B, 128], 257 * 128);
     assert_eq!(reply, [0x40, 0x80, 0, 0, 0, 6, 0]);
@@ -294,8 +267,8 @@ fn an_end_of_track_below_the_first_sector_is_met_where_the_numbers_wrap() {
 }
 
 #[test]
-fn an_end_of_track_beyond_the_formatted_sectors_fails_at_the_first_that_is_absent() {
-    // §4.3: so geometries are probed.
+fn an_end_of_track_beyond_the_formatted_sectors_fails_at_the_first_absent_sector() {
+    // §4.3: guests detect a geometry in this way.
     let mut guest = guest_with_full_disk();
     for mt in [0, MT] {
         let reply = transfer(&mut guest, &command(READ | mt, 0, 16, 21), 6 * SECTOR);
@@ -305,19 +278,19 @@ fn an_end_of_track_beyond_the_formatted_sectors_fails_at_the_first_that_is_absen
 }
 
 #[test]
-fn a_sector_that_is_absent_is_not_found() {
-    // §4.3: 0 and those beyond the formatted ones.
+fn an_absent_sector_is_not_found() {
+    // §4.3: 0, and numbers beyond the formatted sectors.
     let mut guest = guest_with_full_disk();
-    for record in [0, 19, 0xFF] {
+    for sector in [0, 19, 0xFF] {
         for opcode in [READ, WRITE] {
-            let reply = transfer(&mut guest, &command(opcode, 1, record, 18), SECTOR);
-            assert_eq!(reply, [0x44, 0x04, 0, CYLINDER, 1, record, 2]);
+            let reply = transfer(&mut guest, &command(opcode, 1, sector, 18), SECTOR);
+            assert_eq!(reply, [0x44, 0x04, 0, CYLINDER, 1, sector, 2]);
         }
     }
 }
 
 #[test]
-fn a_sector_0_is_found_where_there_is_one() {
+fn a_sector_with_number_0_is_found() {
     // §4.3
     let mut guest = Disk::of([sector(0)]).in_drive();
     assert_eq!(transfer(&mut guest, &[READ, 0, 0, 0, 0, 2, 1, 0x1B, 0xFF], SECTOR), [0, 0, 0, 0, 0, 1, 2]);
@@ -325,7 +298,7 @@ fn a_sector_0_is_found_where_there_is_one() {
 }
 
 #[test]
-fn multi_track_changes_sides_at_the_end_of_track_that_it_is_told() {
+fn multi_track_changes_heads_at_the_end_of_track_of_the_command() {
     // §4.3
     let mut guest = guest_with_full_disk();
     let reply = transfer(&mut guest, &command(READ | MT, 0, 8, 9), 3 * SECTOR);
@@ -334,7 +307,7 @@ fn multi_track_changes_sides_at_the_end_of_track_that_it_is_told() {
 }
 
 #[test]
-fn multi_track_on_a_single_sided_disk_finds_no_address_mark_on_the_other_side() {
+fn multi_track_on_a_single_sided_disk_finds_no_address_mark_on_head_1() {
     // §4.3
     let image = NamedTempFile::new().unwrap();
     image.as_file().set_len(40 * 9 * 512).unwrap();
@@ -345,17 +318,17 @@ fn multi_track_on_a_single_sided_disk_finds_no_address_mark_on_the_other_side() 
         let reply = transfer(&mut guest, &[READ | MT, 0, 0, 0, 1, 2, 9, 0x1B, 0xFF], 18 * SECTOR);
         assert_eq!(reply, [0x44, 0x01, 0, 0, 1, 1, 2]);
         let residue = u16::from_le_bytes([guest.bus.read(0x05), guest.bus.read(0x05)]);
-        assert_eq!(usize::from(residue), 9 * SECTOR - 1, "the first side is delivered");
+        assert_eq!(usize::from(residue), 9 * SECTOR - 1, "the sectors of head 0 are delivered");
     }
 }
 
 #[test]
-fn the_head_in_the_id_is_compared_with_the_parameter_and_not_with_the_side() {
+fn the_head_in_the_id_is_compared_with_h_and_not_with_hds() {
     // §4.1
     let mut guest = guest_with_full_disk();
-    for (side, head) in [(0, 1), (1, 0)] {
-        let reply = transfer(&mut guest, &[READ, side << 2, CYLINDER, head, 1, 2, 18, 0x1B, 0xFF], SECTOR);
-        assert_eq!(reply, [0x40 | side << 2, 0x04, 0, CYLINDER, head, 1, 2]);
+    for (hds, head) in [(0, 1), (1, 0)] {
+        let reply = transfer(&mut guest, &[READ, hds << 2, CYLINDER, head, 1, 2, 18, 0x1B, 0xFF], SECTOR);
+        assert_eq!(reply, [0x40 | hds << 2, 0x04, 0, CYLINDER, head, 1, 2]);
     }
 }
 
@@ -380,7 +353,7 @@ fn after_a_seek_the_result_has_no_seek_end() {
 }
 
 #[test]
-fn with_implied_seek_a_read_moves_the_head_and_says_so() {
+fn with_implied_seek_a_read_moves_the_head_and_reports_seek_end() {
     // §4.5
     let mut guest = guest_with_full_disk();
     guest.recalibrate();
@@ -388,7 +361,7 @@ fn with_implied_seek_a_read_moves_the_head_and_says_so() {
     assert_eq!(transfer(&mut guest, &command(READ, 0, 1, 18), SECTOR), [0x20, 0, 0, CYLINDER, 0, 2, 2]);
     assert_eq!(guest.buffer(SECTOR), in_file(0, 1, 1));
     assert_eq!(guest.command(&[0x4A, 0])[3], CYLINDER, "READ ID: the head has moved");
-    assert_eq!(guest.command(&[0x0E])[0], CYLINDER, "DUMPREG: the controller knows");
+    assert_eq!(guest.command(&[0x0E])[0], CYLINDER, "DUMPREG: the present cylinder number");
 }
 
 #[test]
@@ -413,8 +386,8 @@ fn an_implied_seek_beyond_the_disk_fails_with_seek_end() {
 }
 
 #[test]
-fn an_implied_seek_goes_by_the_cylinder_that_the_controller_believes_in() {
-    // §4.5: a seek that stepped another drive has told it 9.
+fn an_implied_seek_uses_the_present_cylinder_number() {
+    // §4.5: a seek of unit 0 that stepped drive 1 set the present cylinder number to 9.
     let mut guest = guest_with_full_disk();
     guest.select(1);
     guest.command(&[0x0F, 0, 9]);
@@ -427,7 +400,7 @@ fn an_implied_seek_goes_by_the_cylinder_that_the_controller_believes_in() {
 
 // 40 tracks in a drive of 80
 
-/// A 360K disk in a drive, which is set to a data rate.
+/// Returns a guest with a 360K disk in its drive, at a data rate.
 fn guest_with_360k(drive_type: DriveType, rate: u8) -> Guest {
     let (mut guest, drive) = Guest::with_drive(drive_type);
     drive.attach_image(fixture("dos-360k.img"), Access::Private).unwrap();
@@ -459,7 +432,7 @@ fn between_two_of_40_tracks_no_address_mark_is_found() {
 }
 
 #[test]
-fn in_a_drive_of_40_each_step_is_a_track() {
+fn in_a_drive_of_40_tracks_each_step_is_a_track() {
     // §9.2
     let mut guest = guest_with_360k(DriveType::Inch5_25Dd, 0b10);
     guest.seek(3);
@@ -468,9 +441,7 @@ fn in_a_drive_of_40_each_step_is_a_track() {
 
 #[test]
 fn a_360k_disk_reads_at_300_kbps_in_a_1200k_drive_and_at_250_in_its_own() {
-    // §9.2: the status at each of the four rates.
-    const OK: [u8; 3] = [0x00, 0, 0];
-    const MA: [u8; 3] = [0x40, 0x01, 0];
+    // §9.2: the status at each of the four data rates.
     let statuses = |drive_type| {
         [0b00, 0b01, 0b10, 0b11].map(|rate| guest_with_360k(drive_type, rate).command(&[0x4A, 0]).status())
     };
@@ -481,31 +452,31 @@ fn a_360k_disk_reads_at_300_kbps_in_a_1200k_drive_and_at_250_in_its_own() {
 // READ ID
 
 #[test]
-fn read_id_gives_the_next_id_each_time() {
+fn read_id_returns_the_next_id_each_time() {
     // §4.11
     let mut guest = guest_with_full_disk();
     for head in [0, 1] {
         let first = guest.command(&[0x4A, head << 2])[5];
         for passed in 1..40 {
-            let record = (first - 1 + passed) % 18 + 1;
-            assert_eq!(guest.command(&[0x4A, head << 2]), [head << 2, 0, 0, CYLINDER, head, record, 2]);
+            let sector = (first - 1 + passed) % 18 + 1;
+            assert_eq!(guest.command(&[0x4A, head << 2]), [head << 2, 0, 0, CYLINDER, head, sector, 2]);
         }
     }
 }
 
 #[test]
-fn read_id_shows_what_the_id_says_and_not_where_the_head_is() {
+fn read_id_returns_the_recorded_id_not_the_head_position() {
     // §4.11
     let mut guest = Disk::of([id(77, 5, 200, 3)]).in_drive();
     assert_eq!(guest.command(&[0x4A, 0]), [0x00, 0, 0, 77, 5, 200, 3]);
 }
 
 #[test]
-fn read_id_passes_over_ids_with_a_bad_crc() {
+fn read_id_skips_ids_with_a_bad_crc() {
     // §4.11
     let mut guest = Disk::of([sector(1), with_bad_id_crc(sector(2)), sector(3)]).in_drive();
-    let records = [(); 4].map(|()| guest.command(&[0x4A, 0])[5]);
-    assert!(records == [1, 3, 1, 3] || records == [3, 1, 3, 1], "{records:?}");
+    let numbers = [(); 4].map(|()| guest.command(&[0x4A, 0])[5]);
+    assert!(numbers == [1, 3, 1, 3] || numbers == [3, 1, 3, 1], "{numbers:?}");
 }
 
 #[test]
@@ -519,22 +490,22 @@ fn read_id_interrupts_with_its_result() {
 
 // The DMA channel
 
-/// A read of one sector; the channel is programmed for it, but masked.
+/// Returns a guest with a read of one sector that waits, because the DMA channel is programmed but masked.
 fn waiting_read() -> Guest {
     let mut guest = guest_with_full_disk();
     guest.program_dma(DMA_READ_FLOPPY, BUFFER, SECTOR);
-    mask(&mut guest);
+    guest.mask_dma();
     guest.send(&command(READ, 0, 1, 18)).unwrap();
     guest
 }
 
-/// The transfer of [`waiting_read`] is under way.
+/// Checks that the transfer of [`waiting_read`] is in progress.
 fn assert_waiting(guest: &mut Guest) {
     assert_eq!(guest.bus.read(MSR), 0x10);
     assert!(!guest.bus.irq().is_high());
 }
 
-/// The transfer of [`waiting_read`] has come to its end.
+/// Checks that the transfer of [`waiting_read`] ended.
 fn assert_done(guest: &mut Guest) {
     assert!(guest.bus.irq().is_high());
     assert_eq!(guest.reply(), [0x00, 0, 0, CYLINDER, 0, 2, 2]);
@@ -558,11 +529,11 @@ fn a_transfer_interrupts_once_until_its_first_result_byte_is_fetched() {
 fn a_transfer_starts_when_the_channel_is_unmasked_after_the_command() {
     // §8.6
     if kit::IN_TIME {
-        return; // a host that is late has an overrun then
+        return; // With authentic timing, a late host gets an overrun.
     }
     let mut guest = waiting_read();
     assert_waiting(&mut guest);
-    unmask(&mut guest);
+    guest.unmask_dma();
     assert_done(&mut guest);
 }
 
@@ -570,7 +541,7 @@ fn a_transfer_starts_when_the_channel_is_unmasked_after_the_command() {
 fn the_channel_can_be_programmed_after_the_command() {
     // §8.6
     if kit::IN_TIME {
-        return; // a host that is late has an overrun then
+        return; // With authentic timing, a late host gets an overrun.
     }
     let mut guest = guest_with_full_disk();
     guest.send(&command(READ, 0, 1, 18)).unwrap();
@@ -580,22 +551,22 @@ fn the_channel_can_be_programmed_after_the_command() {
 }
 
 #[test]
-fn a_transfer_requests_until_terminal_count() {
+fn a_transfer_requests_dma_until_terminal_count() {
     // §8.1, §8.3
     if kit::IN_TIME {
-        return; // a host that is late has an overrun then
+        return; // With authentic timing, a late host gets an overrun.
     }
     let mut guest = waiting_read();
-    assert_eq!(guest.bus.read(DMA_STATUS), CHANNEL_2_REQUESTS);
-    unmask(&mut guest);
-    assert_eq!(guest.bus.read(DMA_STATUS), CHANNEL_2_ENDED);
+    assert_eq!(guest.bus.read(DMA_STATUS), CHANNEL_2_REQUEST);
+    guest.unmask_dma();
+    assert_eq!(guest.bus.read(DMA_STATUS), CHANNEL_2_TERMINAL_COUNT);
 }
 
 #[test]
-fn a_channel_set_to_the_other_direction_leaves_the_request_standing() {
+fn a_channel_set_to_the_other_direction_leaves_the_request_pending() {
     // §8.1
     if kit::IN_TIME {
-        return; // a host that is late has an overrun then
+        return; // With authentic timing, a late host gets an overrun.
     }
     for (opcode, wrong, right) in
         [(READ, DMA_WRITE_FLOPPY, DMA_READ_FLOPPY), (WRITE, DMA_READ_FLOPPY, DMA_WRITE_FLOPPY)]
@@ -604,27 +575,27 @@ fn a_channel_set_to_the_other_direction_leaves_the_request_standing() {
         guest.program_dma(wrong, BUFFER, SECTOR);
         guest.send(&command(opcode, 0, 1, 18)).unwrap();
         assert_waiting(&mut guest);
-        assert_eq!(guest.bus.read(DMA_STATUS), CHANNEL_2_REQUESTS);
+        assert_eq!(guest.bus.read(DMA_STATUS), CHANNEL_2_REQUEST);
         guest.program_dma(right, BUFFER, SECTOR);
         assert_eq!(guest.reply(), [0x00, 0, 0, CYLINDER, 0, 2, 2]);
     }
 }
 
 #[test]
-fn a_channel_in_verify_mode_ends_a_read_and_leaves_memory_alone() {
+fn a_channel_in_verify_mode_ends_a_read_and_does_not_write_memory() {
     // §8.5: INT 13h AH=04h, TeleDisk.
     let mut guest = guest_with_full_disk();
     guest.program_dma(DMA_VERIFY, BUFFER, 2 * SECTOR);
     assert_eq!(guest.command(&command(READ, 0, 1, 18)), [0x00, 0, 0, CYLINDER, 0, 3, 2]);
     assert_eq!(guest.buffer(2 * SECTOR), [0; 2 * SECTOR]);
-    assert_eq!(guest.bus.read(DMA_STATUS), CHANNEL_2_ENDED);
+    assert_eq!(guest.bus.read(DMA_STATUS), CHANNEL_2_TERMINAL_COUNT);
 }
 
 #[test]
-fn a_transfer_hangs_while_the_dor_shuts_the_gate() {
+fn a_transfer_waits_while_the_dma_gate_is_shut() {
     // §1.4, DIV-28
     if kit::IN_TIME {
-        return; // a host that is late has an overrun then
+        return; // With authentic timing, a late host gets an overrun.
     }
     let mut guest = guest_with_full_disk();
     guest.bus.write(DOR, 0x14);
@@ -649,17 +620,17 @@ fn a_transfer_across_64_kib_wraps_to_the_start_of_the_page() {
 }
 
 #[test]
-fn the_data_rate_is_that_of_the_start() {
-    // §7.5: MT makes the controller look for an ID when the rate has changed.
+fn a_transfer_keeps_the_data_rate_of_its_start() {
+    // §7.5: with MT the controller searches for an ID after the data rate changed.
     if kit::IN_TIME {
-        return; // a host that is late has an overrun then
+        return; // With authentic timing, a late host gets an overrun.
     }
     let mut guest = guest_with_full_disk();
     guest.program_dma(DMA_READ_FLOPPY, BUFFER, 36 * SECTOR);
-    mask(&mut guest);
+    guest.mask_dma();
     guest.send(&command(READ | MT, 0, 1, 18)).unwrap();
     guest.bus.write(CCR, 0b10);
-    unmask(&mut guest);
+    guest.unmask_dma();
     assert_eq!(guest.reply(), [0x04, 0, 0, CYLINDER + 1, 0, 1, 2]);
 }
 
@@ -683,7 +654,7 @@ fn a_reset_ends_a_transfer() {
         let mut guest = waiting_read();
         reset(&mut guest);
         assert_eq!((guest.bus.read(MSR), guest.bus.read(DMA_STATUS)), (0x80, 0));
-        unmask(&mut guest);
+        guest.unmask_dma();
         assert_eq!(guest.buffer(SECTOR), [0; SECTOR]);
         assert_eq!(guest.sense_interrupt(), [0xC0, 0]);
         guest.bus.write(CCR, 0);
@@ -691,18 +662,18 @@ fn a_reset_ends_a_transfer() {
     }
 }
 
-// A channel that dawdles
+// A slow DMA channel
 
-/// Moves no more than `pace` bytes a call, up to terminal count at the end of its memory.
-struct Dawdler {
+/// A DMA channel that moves at most `pace` bytes in a call. Terminal count comes at the end of its memory.
+struct SlowChannel {
     pace: usize,
     moved: usize,
     memory: Vec<u8>,
 }
 
-impl Dawdler {
-    /// The bytes of memory that it moves when it is offered so many.
-    fn turn(&mut self, offered: usize) -> (&mut [u8], Moved) {
+impl SlowChannel {
+    /// Takes part of a transfer. Returns the bytes of memory that move, and the answer of the channel.
+    fn advance(&mut self, offered: usize) -> (&mut [u8], Moved) {
         let left = &mut self.memory[self.moved..];
         let bytes = self.pace.min(offered).min(left.len());
         self.moved += bytes;
@@ -710,26 +681,31 @@ impl Dawdler {
     }
 }
 
-impl DmaChannel for Dawdler {
+impl DmaChannel for SlowChannel {
     fn device_to_memory(&mut self, data: &[u8]) -> Moved {
-        let (memory, moved) = self.turn(data.len());
+        let (memory, moved) = self.advance(data.len());
         memory.copy_from_slice(&data[..moved.bytes]);
         moved
     }
 
     fn memory_to_device(&mut self, data: &mut [u8]) -> Moved {
-        let (memory, moved) = self.turn(data.len());
+        let (memory, moved) = self.advance(data.len());
         data[..moved.bytes].copy_from_slice(memory);
         moved
     }
 }
 
-/// How many bytes a call.
+/// Bytes in a call.
 const PACES: [usize; 7] = [1, 7, 511, 512, 513, 1000, 4097];
 
-/// A command for all of a cylinder by a channel that is served again and again, up to its result.
-fn dawdle(opcode: u8, pace: usize, memory: Vec<u8>, image: &NamedTempFile) -> Controller<NoInterrupt, Dawdler> {
-    let channel = Dawdler { pace, moved: 0, memory };
+/// Performs a command for a whole cylinder. Serves the slow channel until the command ends.
+fn transfer_slowly(
+    opcode: u8,
+    pace: usize,
+    memory: Vec<u8>,
+    image: &NamedTempFile,
+) -> Controller<NoInterrupt, SlowChannel> {
+    let channel = SlowChannel { pace, moved: 0, memory };
     let mut fdc = Controller::builder().drive(0, DriveType::Inch3_5Hd).dma(channel).build().unwrap();
     fdc.drive(0).unwrap().attach_image(image.path(), Access::ReadWrite).unwrap();
     fdc.write(WriteRegister::DigitalOutput, 0x1C);
@@ -743,28 +719,28 @@ fn dawdle(opcode: u8, pace: usize, memory: Vec<u8>, image: &NamedTempFile) -> Co
         fdc.service_dma();
     }
     let result = [(); 7].map(|()| fdc.read(ReadRegister::Fifo));
-    assert_eq!(result, [0x24, 0, 0, CYLINDER + 1, 0, 1, 2], "{pace} bytes a call");
+    assert_eq!(result, [0x24, 0, 0, CYLINDER + 1, 0, 1, 2], "{pace} bytes in a call");
     fdc
 }
 
 #[test]
-fn a_read_goes_on_from_where_the_channel_left_it() {
+fn a_read_continues_where_the_channel_stopped() {
     // §8.1
-    let (.., image) = guest_with_copy();
+    let (.., image) = guest_with_copy(Access::ReadWrite);
     for pace in PACES {
-        let fdc = dawdle(READ, pace, vec![0; 36 * SECTOR], &image);
-        assert!(fdc.dma().memory == in_file(0, 1, 36), "{pace} bytes a call");
+        let fdc = transfer_slowly(READ, pace, vec![0; 36 * SECTOR], &image);
+        assert!(fdc.dma().memory == in_file(0, 1, 36), "{pace} bytes in a call");
     }
 }
 
 #[test]
-fn a_write_goes_on_from_where_the_channel_left_it() {
+fn a_write_continues_where_the_channel_stopped() {
     // §8.1
-    let (.., image) = guest_with_copy();
+    let (.., image) = guest_with_copy(Access::ReadWrite);
     for pace in PACES {
         let data = made_up(36 * SECTOR + pace)[pace..].to_vec();
-        drop(dawdle(WRITE, pace, data.clone(), &image));
+        drop(transfer_slowly(WRITE, pace, data.clone(), &image));
         let file = fs::read(image.path()).unwrap();
-        assert!(file[offset_in_file(0, 1)..][..36 * SECTOR] == data, "{pace} bytes a call");
+        assert!(file[offset_in_file(0, 1)..][..36 * SECTOR] == data, "{pace} bytes in a call");
     }
 }

@@ -1,5 +1,5 @@
-//! Drives: what a manager can do with one, which disks go in, and what the guest sees of it by the change line, the
-//! sensors and the head. IVMFloppyDrive is the COM interface whose promises the drive layer keeps.
+//! Drives: the calls of a manager, the disks that each drive accepts, and the change line, sensors and head that a guest
+//! observes. IVMFloppyDrive is the COM interface that the drive layer follows.
 
 use std::{
     collections::HashSet,
@@ -12,7 +12,7 @@ use std::{
     thread,
 };
 
-use super::kit::{CCR, DIR, DOR, DSR, DriverError, FIFO, Guest, MSR, Reply, Sectors, fixture};
+use super::kit::{CCR, DIR, DOR, DSR, DriverError, FIFO, Guest, MSR, Reply, Sectors, TO_HOST, fixture};
 use tempfile::NamedTempFile;
 use vm_fdc::{
     BuildError, Controller, FloppyDrive,
@@ -24,7 +24,7 @@ use vm_fdc::{
     media::{Access, DataRate, FormFactor, Format, Image, ImageError, Mark, Medium, MediumError, SectorId, Track},
 };
 
-/// A file of one value.
+/// Returns a file filled with one value.
 fn filled(bytes: usize, value: u8) -> NamedTempFile {
     let file = NamedTempFile::new().unwrap();
     fs::write(file.path(), vec![value; bytes]).unwrap();
@@ -39,26 +39,26 @@ fn insert(drive: &FloppyDrive) {
     drive.attach_image(disk(), Access::Private).unwrap();
 }
 
-/// A guest with an empty 1.44M drive, which it would read at 500 kb/s.
+/// Returns a guest with an empty 1.44M drive, at 500 kb/s.
 fn empty() -> (Guest, FloppyDrive) {
     let (mut guest, a) = Guest::with_drive(Inch3_5Hd);
     guest.bus.write(CCR, 0x00);
     (guest, a)
 }
 
-/// The same with a disk in, which the guest has not noticed.
+/// Returns such a guest with a disk in the drive. The change line is still set.
 fn with_disk() -> (Guest, FloppyDrive) {
     let (guest, a) = empty();
     insert(&a);
     (guest, a)
 }
 
-/// A drive that has lost its controller.
+/// Returns a drive whose controller was dropped.
 fn orphan() -> FloppyDrive {
     with_disk().1
 }
 
-/// A guest with two 1.44M drives.
+/// Returns a guest with two 1.44M drives.
 fn with_two_drives() -> (Guest, FloppyDrive, FloppyDrive) {
     let mut guest = Guest::new(Controller::builder().drive(0, Inch3_5Hd).drive(1, Inch3_5Hd));
     guest.reset();
@@ -67,28 +67,28 @@ fn with_two_drives() -> (Guest, FloppyDrive, FloppyDrive) {
     (guest, a, b)
 }
 
-/// READ ID of unit 0 on side 0.
+/// Performs READ ID of unit 0, head 0.
 fn read_id(guest: &mut Guest) -> Reply {
     guest.command(&[0x4A, 0x00])
 }
 
-/// The cylinder in the ID under the head, if there is one.
+/// Returns C of an ID under the head, if there is one.
 fn cylinder_under_head(guest: &mut Guest) -> Option<u8> {
     let reply = read_id(guest);
     (reply[0] & 0xC0 == 0).then(|| reply.id()[0])
 }
 
-/// ST3, as SENSE DRIVE STATUS of unit 0 tells it.
+/// Returns ST3, the result of SENSE DRIVE STATUS of unit 0.
 fn sensors(guest: &mut Guest) -> u8 {
     guest.command(&[0x04, 0x00])[0]
 }
 
-fn relative_seek_inward(guest: &mut Guest, steps: u8) {
+fn relative_seek_in(guest: &mut Guest, steps: u8) {
     guest.command(&[0xCF, 0x00, steps]);
     guest.sense_interrupt();
 }
 
-fn relative_seek_outward(guest: &mut Guest, steps: u8) {
+fn relative_seek_out(guest: &mut Guest, steps: u8) {
     guest.command(&[0x8F, 0x00, steps]);
     guest.sense_interrupt();
 }
@@ -96,9 +96,9 @@ fn relative_seek_outward(guest: &mut Guest, steps: u8) {
 const WRITE_PROTECTED: u8 = 0x40;
 const TRACK_0: u8 = 0x10;
 
-const FIRST_SECTOR: Sectors = Sectors { cylinder: 0, head: 0, record: 1, bytes: 512, end_of_track: 18 };
+const FIRST_SECTOR: Sectors = Sectors { cylinder: 0, head: 0, sector: 1, bytes: 512, end_of_track: 18 };
 
-/// A disk of the embedder, of the 1.44M format. Clones stand for the same disk.
+/// A disk of the VM monitor with the 1.44M format. Clones are the same disk.
 #[derive(Clone, Default)]
 struct Disk(Arc<Surface>);
 
@@ -170,7 +170,7 @@ fn a_controller_has_no_fifth_drive() {
 }
 
 #[test]
-fn a_drive_can_be_given_once() {
+fn a_drive_can_be_configured_only_once() {
     // §1.4: exactly one drive is selected
     let refused = Controller::builder().drive(1, Inch3_5Hd).drive(1, Inch5_25Hd).build();
     assert_eq!(refused.err(), Some(BuildError::DriveTwice(1)));
@@ -202,8 +202,8 @@ fn clones_are_handles_of_one_drive() {
 }
 
 #[test]
-fn another_thread_swaps_disks_while_the_guest_reads() {
-    // IVMFloppyDrive: AttachImage, ReleaseImage; §12: a disk that goes away ends a command as §4.13 says
+fn another_thread_can_swap_disks_while_the_guest_reads() {
+    // IVMFloppyDrive: AttachImage, ReleaseImage; §12, §4.13: a release ends a command
     let (mut guest, a) = empty();
     let values = [0xAA, 0xBB];
     let manager = thread::spawn(move || {
@@ -227,7 +227,7 @@ fn another_thread_swaps_disks_while_the_guest_reads() {
 }
 
 #[test]
-fn a_release_in_the_middle_of_a_read_ends_it_as_an_empty_drive_does() {
+fn a_release_during_a_read_ends_it_as_an_empty_drive_does() {
     // §4.13
     let (mut guest, a) = with_disk();
     guest.use_dma(false);
@@ -237,7 +237,7 @@ fn a_release_in_the_middle_of_a_read_ends_it_as_an_empty_drive_does() {
     }
     a.release_image().unwrap();
     for _ in 512..18 * 512 {
-        if guest.bus.read(MSR) == 0xF0 {
+        if guest.bus.read(MSR) == TO_HOST {
             guest.bus.read(FIFO);
         }
     }
@@ -282,7 +282,7 @@ fn an_attached_host_drive_shows_as_a_host_drive() {
 }
 
 #[test]
-fn a_medium_of_the_embedder_shows_as_an_image_without_a_file() {
+fn a_medium_of_the_vm_monitor_shows_as_an_image_without_a_file() {
     // FloppyDrive::attach_medium
     let (_guest, a) = empty();
     a.attach_medium(Disk::default()).unwrap();
@@ -290,7 +290,7 @@ fn a_medium_of_the_embedder_shows_as_an_image_without_a_file() {
 }
 
 #[test]
-fn a_relative_path_is_given_back_as_an_absolute_one() {
+fn a_relative_path_is_returned_as_an_absolute_path() {
     // IVMFloppyDrive: ImageFile; cargo runs tests where Cargo.toml is
     let (_guest, a) = empty();
     a.attach_image("fixtures/dos-1440k.img", Access::ReadOnly).unwrap();
@@ -309,7 +309,7 @@ fn a_released_drive_shows_nothing() {
 
 // Outcomes of an attach
 
-/// Attaches an image, and attaches the same as a host drive: the outcomes.
+/// Attaches a path as an image and as a host drive. Returns both outcomes.
 fn attach_both(drive: &FloppyDrive, path: impl AsRef<Path>) -> [u32; 2] {
     let image = drive.attach_image(&path, Access::ReadOnly);
     let host_drive = drive.attach_host_drive(&path, Access::ReadOnly);
@@ -324,14 +324,14 @@ fn outcomes_print_as_eight_digits() {
 }
 
 #[test]
-fn an_attach_without_a_controller_does_not_know_the_machine() {
+fn an_attach_without_a_controller_fails_with_vm_unknown() {
     // IVMFloppyDrive: VM_E_VM_UNKNOWN
     assert_eq!(attach_both(&orphan(), disk()), [0xA004_0207; 2]);
     assert_eq!(orphan().attach_medium(Disk::default()).unwrap_err().hresult().0, 0xA004_0207);
 }
 
 #[test]
-fn an_attach_while_something_is_attached_finds_the_drive_in_use() {
+fn an_attach_to_an_occupied_drive_fails_with_drive_in_use() {
     // IVMFloppyDrive: VM_E_DRIVE_IN_USE
     let (_guest, a, b) = with_two_drives();
     insert(&a);
@@ -343,7 +343,7 @@ fn an_attach_while_something_is_attached_finds_the_drive_in_use() {
 }
 
 #[test]
-fn a_path_that_no_host_has_is_told_by_what_is_wrong_with_it() {
+fn an_invalid_path_is_reported_with_the_reason() {
     // IVMFloppyDrive: ERROR_BAD_PATHNAME, ERROR_INVALID_NAME, ERROR_BUFFER_OVERFLOW
     let (_guest, a) = empty();
     let cases = [
@@ -358,7 +358,7 @@ fn a_path_that_no_host_has_is_told_by_what_is_wrong_with_it() {
 }
 
 #[test]
-fn what_cannot_be_captured_is_no_image_and_no_host_drive() {
+fn an_unusable_file_is_neither_an_image_nor_a_host_drive() {
     // IVMFloppyDrive: VM_E_IMAGE_CAPTURE_FAIL, E_INVALIDARG
     let (_guest, a) = empty();
     let (folder, odd, used) = (tempfile::tempdir().unwrap(), filled(1000, 0), filled(1_720_320, 0));
@@ -378,14 +378,14 @@ fn a_character_device_is_no_host_drive() {
 }
 
 #[test]
-fn a_host_without_memory_is_told_so() {
+fn a_host_without_memory_is_reported() {
     // IVMFloppyDrive: out of memory
     let source = io::ErrorKind::OutOfMemory.into();
     assert_eq!(AttachError::OutOfMemory { drive: 0, path: disk(), source }.hresult().0, 0x8007_000E);
 }
 
 #[test]
-fn a_failed_attach_leaves_the_drive_empty_and_the_file_free() {
+fn a_failed_attach_leaves_the_drive_empty_and_the_file_unlocked() {
     // IVMFloppyDrive: AttachImage
     let ((_guest, a), file) = (empty(), filled(1_228_800, 0));
     a.attach_image(file.path(), Access::ReadWrite).unwrap_err();
@@ -395,7 +395,8 @@ fn a_failed_attach_leaves_the_drive_empty_and_the_file_free() {
 
 // Outcomes of a release
 
-/// A guest that looks at a disk of the embedder, which cannot be saved. The manager has found out.
+/// Returns a guest with a disk of the VM monitor that cannot be saved, and the error of a release. The change line is
+/// clear.
 fn after_a_failed_release() -> (Guest, FloppyDrive, Disk, ReleaseError) {
     let ((mut guest, a), disk) = (empty(), Disk::default());
     a.attach_medium(disk.clone()).unwrap();
@@ -406,7 +407,7 @@ fn after_a_failed_release() -> (Guest, FloppyDrive, Disk, ReleaseError) {
 }
 
 #[test]
-fn a_release_lets_the_image_go() {
+fn a_release_unlocks_the_image() {
     // IVMFloppyDrive: ReleaseImage, S_OK
     let ((_guest, a), file) = (empty(), filled(1_474_560, 0));
     a.attach_image(file.path(), Access::ReadWrite).unwrap();
@@ -416,7 +417,7 @@ fn a_release_lets_the_image_go() {
 }
 
 #[test]
-fn a_release_lets_the_host_drive_go() {
+fn a_release_unlocks_the_host_drive() {
     // IVMFloppyDrive: ReleaseHostDrive, S_OK
     let ((_guest, a), file) = (empty(), filled(1_474_560, 0));
     a.attach_host_drive(file.path(), Access::ReadWrite).unwrap();
@@ -435,7 +436,7 @@ fn a_release_saves_what_was_written() {
 }
 
 #[test]
-fn a_release_without_a_controller_does_not_know_the_machine() {
+fn a_release_without_a_controller_fails_with_vm_unknown() {
     // IVMFloppyDrive: VM_E_VM_UNKNOWN
     assert_eq!(orphan().release_image().unwrap_err().hresult().0, 0xA004_0207);
     assert_eq!(orphan().release_host_drive().unwrap_err().hresult().0, 0xA004_0207);
@@ -459,7 +460,7 @@ fn a_host_drive_is_not_released_as_an_image() {
 }
 
 #[test]
-fn a_release_of_nothing_finds_no_medium() {
+fn a_release_of_an_empty_drive_finds_no_medium() {
     // IVMFloppyDrive: VM_E_NO_MEDIA_CAPTURED
     let (_guest, a) = empty();
     assert_eq!(a.release_image().unwrap_err().hresult().0, 0xA004_0652);
@@ -475,7 +476,7 @@ fn a_second_release_finds_no_medium() {
 }
 
 #[test]
-fn a_release_that_cannot_save_fails_to_unmount() {
+fn a_release_that_cannot_save_fails_with_media_unmount_fail() {
     // IVMFloppyDrive: VM_E_MEDIA_UNMOUNT_FAIL
     let (_guest, _a, _disk, error) = after_a_failed_release();
     assert_eq!(error.hresult().0, 0xA004_0508);
@@ -491,7 +492,7 @@ fn a_failed_release_keeps_the_medium_attached() {
 }
 
 #[test]
-fn a_failed_release_does_not_open_the_door() {
+fn a_failed_release_does_not_set_the_change_line() {
     // §9.5: the line is set when the medium is removed
     let (mut guest, ..) = after_a_failed_release();
     assert!(!changed(&mut guest));
@@ -518,7 +519,7 @@ fn dropping_the_controller_saves_the_medium() {
 }
 
 #[test]
-fn dropping_the_controller_lets_the_file_go() {
+fn dropping_the_controller_unlocks_the_file() {
     // FloppyDrive: outlives the controller harmlessly
     let ((guest, a), file) = (empty(), filled(1_474_560, 0));
     a.attach_image(file.path(), Access::ReadWrite).unwrap();
@@ -527,12 +528,12 @@ fn dropping_the_controller_lets_the_file_go() {
     file.as_file().try_lock().unwrap();
 }
 
-// Which disk goes into which drive
+// The disks that each drive accepts
 
 const NO: Option<u32> = None;
 
-/// By the size of the image: the rate at which each drive reads the disk, in kb/s, in the order of
-/// [`DriveType::ALL`]. Sizes that two formats share are of the one that the drive takes.
+/// The size of an image, and the data rate in kb/s at which each drive reads the disk, in the order of
+/// [`DriveType::ALL`]. A size that two formats share has the format that the drive accepts.
 #[rustfmt::skip]
 const MEDIA: [(usize, [Option<u32>; 5]); 7] = [
     //            360K       1.2M       720K       1.44M      2.88M
@@ -545,7 +546,7 @@ const MEDIA: [(usize, [Option<u32>; 5]); 7] = [
     (2_949_120, [NO,        NO,        NO,        NO,        Some(1000)]),
 ];
 
-/// Each drive with each size, and the rate at which it reads such a disk.
+/// Returns each drive with each size, and the data rate at which it reads the disk.
 fn pairings() -> impl Iterator<Item = (DriveType, usize, Option<u32>)> {
     let row = |(bytes, rates): (usize, [Option<u32>; 5])| {
         DriveType::ALL.into_iter().zip(rates).map(move |(drive_type, rate)| (drive_type, bytes, rate))
@@ -569,7 +570,7 @@ fn a_drive_reads_each_disk_that_it_takes_at_one_rate() {
 }
 
 #[test]
-fn a_drive_refuses_each_disk_that_it_cannot_read_and_tells_what_it_is() {
+fn a_drive_refuses_each_disk_that_it_cannot_read_and_names_its_format() {
     // §9.2
     for (drive_type, bytes, _) in pairings().filter(|(_, _, rate)| rate.is_none()) {
         let (_guest, a) = Guest::with_drive(drive_type);
@@ -578,7 +579,7 @@ fn a_drive_refuses_each_disk_that_it_cannot_read_and_tells_what_it_is() {
     }
 }
 
-/// The disk fits no such drive, and all that it could be is listed.
+/// Checks that the disk is refused, and that the error lists all formats of its size.
 fn assert_wrong_drive(error: AttachError, bytes: u64) {
     let AttachError::CaptureFailed { source: ImageError::WrongDrive { candidates, .. }, drive_type, .. } = error else {
         panic!("{bytes} bytes: {error:?}")
@@ -588,14 +589,14 @@ fn assert_wrong_drive(error: AttachError, bytes: u64) {
 }
 
 #[test]
-fn a_5_25_inch_drive_takes_nothing_of_the_size_of_xdf() {
+fn a_5_25_inch_drive_refuses_images_of_the_size_of_xdf() {
     // §9.7, §9.8: XDF and 1.84M are 3.5"
     let (_guest, a) = Guest::with_drive(Inch5_25Hd);
     assert_wrong_drive(a.attach_image(filled(1_884_160, 0).path(), Access::ReadOnly).unwrap_err(), 1_884_160);
 }
 
 #[test]
-fn no_drive_can_tell_xdf_from_1_84m() {
+fn no_drive_distinguishes_xdf_from_1_84m() {
     // §9.7
     for drive_type in [Inch3_5Hd, Inch3_5Ed] {
         let (_guest, a) = Guest::with_drive(drive_type);
@@ -605,7 +606,7 @@ fn no_drive_can_tell_xdf_from_1_84m() {
 }
 
 #[test]
-fn the_drive_tells_how_many_sides_a_disk_of_720_sectors_has() {
+fn the_drive_decides_how_many_heads_a_disk_of_720_sectors_has() {
     // §9.7
     for (drive_type, rate, has_second_side) in [(Inch5_25Dd, 2, true), (Inch5_25Hd, 1, true), (Inch3_5Dd, 2, false)] {
         let (mut guest, a) = Guest::with_drive(drive_type);
@@ -616,7 +617,7 @@ fn the_drive_tells_how_many_sides_a_disk_of_720_sectors_has() {
 }
 
 #[test]
-fn a_medium_of_the_embedder_must_have_the_size_of_the_drive() {
+fn a_medium_of_the_vm_monitor_must_have_the_size_of_the_drive() {
     // §9.2
     let (_guest, a) = Guest::with_drive(Inch5_25Hd);
     let error = a.attach_medium(Disk::default()).unwrap_err();
@@ -625,15 +626,15 @@ fn a_medium_of_the_embedder_must_have_the_size_of_the_drive() {
 
 // The disk-change line
 
-/// DIR: the line of the selected drive.
+/// Returns the change line of the selected drive.
 fn changed(guest: &mut Guest) -> bool {
     guest.bus.read(DIR) & 0x80 != 0
 }
 
-/// Something that a guest can do, and what it is called.
-type Deed = (&'static str, fn(&mut Guest));
+/// An action of a guest, with a name.
+type Action = (&'static str, fn(&mut Guest));
 
-const RESETS: [Deed; 3] = [
+const RESETS: [Action; 3] = [
     ("a reset by the DOR", |guest| {
         guest.reset();
         guest.select(0);
@@ -652,27 +653,27 @@ const RESETS: [Deed; 3] = [
     }),
 ];
 
-/// What makes no step while the head and the present cylinder number are 0.
-const WITHOUT_A_STEP: [Deed; 8] = [
-    ("a look at the DIR", |guest| _ = guest.bus.read(DIR)),
+/// Actions that make no step while the head and the present cylinder number are at 0.
+const WITHOUT_A_STEP: [Action; 8] = [
+    ("a read of the DIR", |guest| _ = guest.bus.read(DIR)),
     ("the motor off and on", |guest| {
         guest.bus.write(DOR, 0x0C);
         guest.select(0);
     }),
     ("SEEK to the present cylinder", |guest| _ = guest.seek(0)),
     ("RECALIBRATE at track 0", |guest| _ = guest.recalibrate()),
-    ("RELATIVE SEEK by no cylinder", |guest| relative_seek_inward(guest, 0)),
+    ("RELATIVE SEEK by no cylinder", |guest| relative_seek_in(guest, 0)),
     ("SENSE DRIVE STATUS", |guest| _ = sensors(guest)),
     ("READ ID", |guest| _ = read_id(guest)),
     ("READ DATA", |guest| _ = guest.read_dma(FIRST_SECTOR)),
 ];
 
-/// What makes a step while the head is at cylinder 1 or beyond.
-const WITH_A_STEP: [Deed; 6] = [
-    ("SEEK inward", |guest| _ = guest.seek(3)),
-    ("SEEK outward", |guest| _ = guest.seek(0)),
+/// Actions that make a step while the head is at cylinder 1 or above.
+const WITH_A_STEP: [Action; 6] = [
+    ("SEEK to a higher cylinder", |guest| _ = guest.seek(3)),
+    ("SEEK to a lower cylinder", |guest| _ = guest.seek(0)),
     ("RECALIBRATE", |guest| _ = guest.recalibrate()),
-    ("RELATIVE SEEK", |guest| relative_seek_inward(guest, 1)),
+    ("RELATIVE SEEK", |guest| relative_seek_in(guest, 1)),
     ("an implied seek", |guest| {
         guest.command(&[0x13, 0x00, 0x60, 0x00]);
         guest.read_dma(Sectors { cylinder: 2, ..FIRST_SECTOR }).unwrap();
@@ -687,57 +688,57 @@ const WITH_A_STEP: [Deed; 6] = [
 #[test]
 fn the_change_line_is_set_at_power_up() {
     // §9.5: R, empty or not
-    let [(mut vacant, _a), (mut loaded, _b)] = [empty(), with_disk()];
-    assert!(changed(&mut vacant));
-    assert!(changed(&mut loaded));
+    let [(mut without_disk, _a), (mut with_disk, _b)] = [empty(), with_disk()];
+    assert!(changed(&mut without_disk));
+    assert!(changed(&mut with_disk));
 }
 
 #[test]
-fn a_step_with_a_disk_in_clears_the_change_line() {
+fn a_step_with_a_disk_clears_the_change_line() {
     // §9.5
-    for (deed, act) in WITH_A_STEP {
+    for (name, act) in WITH_A_STEP {
         let (mut guest, a) = empty();
         guest.seek(1);
         insert(&a);
         act(&mut guest);
-        assert!(!changed(&mut guest), "{deed}");
+        assert!(!changed(&mut guest), "{name}");
     }
 }
 
 #[test]
 fn a_step_without_a_disk_leaves_the_change_line_set() {
     // §9.5
-    for (deed, act) in WITH_A_STEP.into_iter().filter(|(deed, _)| *deed != "an implied seek") {
+    for (name, act) in WITH_A_STEP.into_iter().filter(|(name, _)| *name != "an implied seek") {
         let (mut guest, _a) = empty();
         guest.seek(1);
         act(&mut guest);
-        assert!(changed(&mut guest), "{deed}");
+        assert!(changed(&mut guest), "{name}");
     }
 }
 
 #[test]
-fn what_makes_no_step_leaves_the_change_line_set() {
+fn a_command_without_a_step_leaves_the_change_line_set() {
     // §9.5
-    for (deed, act) in WITHOUT_A_STEP.into_iter().chain(RESETS) {
+    for (name, act) in WITHOUT_A_STEP.into_iter().chain(RESETS) {
         let (mut guest, _a) = with_disk();
         act(&mut guest);
-        assert!(changed(&mut guest), "{deed}");
+        assert!(changed(&mut guest), "{name}");
     }
 }
 
 #[test]
-fn nothing_that_the_guest_does_sets_the_change_line() {
+fn no_command_of_the_guest_sets_the_change_line() {
     // §9.5
-    for (deed, act) in WITHOUT_A_STEP.into_iter().chain(RESETS).chain(WITH_A_STEP) {
+    for (name, act) in WITHOUT_A_STEP.into_iter().chain(RESETS).chain(WITH_A_STEP) {
         let (mut guest, _a) = with_disk();
         guest.seek(1);
         act(&mut guest);
-        assert!(!changed(&mut guest), "{deed}");
+        assert!(!changed(&mut guest), "{name}");
     }
 }
 
 #[test]
-fn a_seek_makes_no_step_when_the_controller_believes_to_be_there() {
+fn a_seek_to_the_present_cylinder_number_makes_no_step() {
     // §9.5, §3.16
     let (mut guest, a) = empty();
     guest.seek(5);
@@ -750,7 +751,7 @@ fn a_seek_makes_no_step_when_the_controller_believes_to_be_there() {
 
 #[test]
 fn a_step_against_the_inner_stop_clears_the_change_line() {
-    // §9.5: by a pulse, wherever the head is
+    // §9.5: a step pulse clears it, even if the head does not move
     let (mut guest, a) = empty();
     guest.seek(200);
     insert(&a);
@@ -802,7 +803,7 @@ fn the_change_line_shows_while_its_drive_is_selected_and_its_motor_on() {
     let (mut guest, _a, b) = with_two_drives();
     insert(&b);
     guest.select(1);
-    guest.seek(1); // Now the line of drive 0 is set, and that of drive 1 is not.
+    guest.seek(1); // Now the change line of drive 0 is set, and that of drive 1 is not.
     let cases = [
         (0x1C, true, "drive 0"),
         (0x3C, true, "drive 0, both motors on"),
@@ -834,7 +835,7 @@ fn the_step_goes_to_the_drive_that_the_dor_selects() {
 // The sensors
 
 #[test]
-fn the_write_protect_sensor_tells_a_read_only_image() {
+fn the_write_protect_sensor_shows_a_read_only_image() {
     // §5.4
     for (access, sensed) in [(Access::ReadWrite, 0), (Access::Private, 0), (Access::ReadOnly, WRITE_PROTECTED)] {
         let ((mut guest, a), file) = (empty(), filled(1_474_560, 0));
@@ -844,7 +845,7 @@ fn the_write_protect_sensor_tells_a_read_only_image() {
 }
 
 #[test]
-fn an_empty_drive_does_not_read_as_protected() {
+fn an_empty_drive_does_not_show_write_protection() {
     // §4.13: R, not established
     let (mut guest, a) = empty();
     a.attach_image(disk(), Access::ReadOnly).unwrap();
@@ -904,7 +905,7 @@ fn after_a_reset_a_recalibrate_finds_track_0_again() {
 
 #[test]
 fn the_head_stops_at_the_inner_stop() {
-    // §9.1; IBM's BIOS counts the steps outward to track 0 in order to tell 40 tracks from 80
+    // §9.1: the IBM BIOS counts the steps out to track 0 to distinguish drives of 40 and 80 tracks
     let stops = [
         (Inch5_25Dd, 41..=43),
         (Inch5_25Hd, 82..=86),
@@ -916,7 +917,7 @@ fn the_head_stops_at_the_inner_stop() {
         let (mut guest, _a) = Guest::with_drive(drive_type);
         guest.seek(255);
         let steps = (0..255).take_while(|_| {
-            relative_seek_outward(&mut guest, 1);
+            relative_seek_out(&mut guest, 1);
             sensors(&mut guest) & TRACK_0 == 0
         });
         let steps = steps.count() + 1;
@@ -925,17 +926,17 @@ fn the_head_stops_at_the_inner_stop() {
 }
 
 #[test]
-fn beyond_the_inner_stop_the_present_cylinder_number_runs_on() {
+fn beyond_the_inner_stop_the_present_cylinder_number_still_counts() {
     // §9.6
     let (mut guest, _a) = empty();
     assert_eq!(guest.seek(200), [0x20, 200]);
 }
 
 #[test]
-fn an_outward_step_at_track_0_moves_nothing() {
+fn a_step_out_at_track_0_does_not_move_the_head() {
     // §9.6
     let (mut guest, _a) = with_disk();
-    relative_seek_outward(&mut guest, 3);
+    relative_seek_out(&mut guest, 3);
     assert_eq!(cylinder_under_head(&mut guest), Some(0));
 }
 

@@ -1,5 +1,5 @@
-//! What a manager does with the drives of a virtual machine beyond attaching and releasing: watching them, swapping
-//! images, flushing, saving, and looking after a drive of the host.
+//! The calls of a manager beyond attach and release: the collection of drives, events, swaps of images, flushes, saving,
+//! and drives of the host.
 
 use std::{
     error::Error,
@@ -32,7 +32,7 @@ fn two_images() -> (TempDir, PathBuf, PathBuf) {
     (folder, first, second)
 }
 
-fn watched(drive: &FloppyDrive) -> Receiver<MediaEvent> {
+fn observed(drive: &FloppyDrive) -> Receiver<MediaEvent> {
     let (sender, events) = mpsc::channel();
     drive.observe(sender);
     events
@@ -46,17 +46,17 @@ fn ejected(path: impl Into<Option<PathBuf>>) -> MediaEvent {
     MediaEvent::Ejected { drive: 0, path: path.into() }
 }
 
-fn told(events: &Receiver<MediaEvent>) -> Vec<MediaEvent> {
+fn received(events: &Receiver<MediaEvent>) -> Vec<MediaEvent> {
     events.try_iter().collect()
 }
 
-/// The change line, with the drive selected and its motor on.
+/// Returns the change line, which needs a selected drive with its motor on.
 fn changed(guest: &mut Guest) -> bool {
     guest.bus.read(kit::DIR) & 0x80 != 0
 }
 
-/// Clears the change line, with a disk in.
-fn look(guest: &mut Guest) {
+/// Clears the change line by steps. A disk is in the drive.
+fn clear_change_line(guest: &mut Guest) {
     guest.seek(1);
     guest.seek(0);
     assert!(!changed(guest));
@@ -108,7 +108,7 @@ fn every_outcome_has_its_code() {
 }
 
 #[test]
-fn a_drive_without_its_controller_refuses_whatever_is_asked_of_it() {
+fn a_drive_without_its_controller_refuses_every_call() {
     let (guest, drive) = guest();
     drop(guest);
     let (image, unknown) = (fixture("dos-1440k.img"), HResult::VM_E_VM_UNKNOWN);
@@ -134,11 +134,11 @@ fn a_drive_without_its_controller_refuses_whatever_is_asked_of_it() {
 // Events
 
 #[test]
-fn attaches_and_releases_are_told_in_their_order() {
+fn attaches_and_releases_are_reported_in_order() {
     // OnMediaInsert and OnMediaEject
     let (_folder, first, second) = two_images();
     let (guest, drive) = guest();
-    let events = watched(&drive);
+    let events = observed(&drive);
     drive.attach_image(&first, Access::ReadWrite).unwrap();
     drive.attach_image(&second, Access::ReadWrite).unwrap_err();
     drive.release_host_drive().unwrap_err();
@@ -159,18 +159,18 @@ fn attaches_and_releases_are_told_in_their_order() {
         inserted(first.clone()),
         ejected(first),
     ];
-    assert_eq!(told(&events), expected);
+    assert_eq!(received(&events), expected);
     assert_eq!(expected.map(|event| event.dispatch_id()), [1, 2, 1, 2, 1, 2, 1, 2]);
 }
 
 #[test]
-fn an_observer_sees_what_is_attached_and_can_go() {
+fn an_observer_sees_the_new_attachment_and_can_end_its_observation() {
     let (_folder, first, _) = two_images();
     let (_guest, drive) = guest();
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let (looked_at, log) = (drive.clone(), Arc::clone(&seen));
+    let (observed_drive, log) = (drive.clone(), Arc::clone(&seen));
     drive.observe(move |event: &MediaEvent| {
-        log.lock().unwrap().push((event.drive(), looked_at.attachment(), looked_at.image_file()));
+        log.lock().unwrap().push((event.drive(), observed_drive.attachment(), observed_drive.image_file()));
         if event.dispatch_id() == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     for _ in 0..2 {
@@ -181,14 +181,14 @@ fn an_observer_sees_what_is_attached_and_can_go() {
 }
 
 #[test]
-fn a_channel_that_nobody_reads_is_forgotten() {
+fn a_channel_without_a_receiver_is_removed() {
     let (_folder, first, _) = two_images();
     let (_guest, drive) = guest();
-    drop(watched(&drive));
-    let events = watched(&drive);
+    drop(observed(&drive));
+    let events = observed(&drive);
     drive.attach_image(&first, Access::ReadOnly).unwrap();
-    assert_eq!(told(&events), [inserted(first)]);
-    // As an observer says it itself.
+    assert_eq!(received(&events), [inserted(first)]);
+    // The sender reports the same when it is called as an observer.
     let (mut sender, events) = mpsc::channel();
     assert_eq!(sender.media_changed(&ejected(None)), ControlFlow::Continue(()));
     drop(events);
@@ -196,22 +196,22 @@ fn a_channel_that_nobody_reads_is_forgotten() {
 }
 
 #[test]
-fn a_failed_release_tells_nothing() {
+fn a_failed_release_sends_no_event() {
     let (_guest, drive) = guest();
-    drive.attach_medium(Failing { flushes: 9, let_go: 0 }).unwrap();
-    let events = watched(&drive);
+    drive.attach_medium(Failing { flushes: 9, unlocks: 0 }).unwrap();
+    let events = observed(&drive);
     drive.release_image().unwrap_err();
-    assert_eq!(told(&events), []);
+    assert_eq!(received(&events), []);
     drive.force_release().unwrap().unwrap();
-    assert_eq!(told(&events), [ejected(None)]);
+    assert_eq!(received(&events), [ejected(None)]);
 }
 
 // A release that fails
 
-/// A disk whose host fails at first.
+/// A disk on which the first flushes and unlocks fail.
 struct Failing {
     flushes: u32,
-    let_go: u32,
+    unlocks: u32,
 }
 
 impl Medium for Failing {
@@ -246,7 +246,7 @@ impl Medium for Failing {
     }
 
     fn unlock(&mut self) -> io::Result<()> {
-        fail(&mut self.let_go)
+        fail(&mut self.unlocks)
     }
 }
 
@@ -254,31 +254,31 @@ fn fail(left: &mut u32) -> io::Result<()> {
     match left.checked_sub(1) {
         Some(less) => {
             *left = less;
-            Err(io::Error::other("the host is away"))
+            Err(io::Error::other("a failure for the test"))
         }
         None => Ok(()),
     }
 }
 
 #[test]
-fn each_part_of_a_release_can_fail_and_be_tried_again() {
-    for (flushes, let_go) in [(1, 0), (0, 1), (2, 2)] {
+fn each_part_of_a_release_can_fail_and_be_repeated() {
+    for (flushes, unlocks) in [(1, 0), (0, 1), (2, 2)] {
         let (mut guest, drive) = guest();
-        drive.attach_medium(Failing { flushes, let_go }).unwrap();
-        look(&mut guest);
+        drive.attach_medium(Failing { flushes, unlocks }).unwrap();
+        clear_change_line(&mut guest);
         for _ in 0..flushes {
             let error = drive.release_image().unwrap_err();
             assert!(matches!(error, ReleaseError::UnmountFailed { drive: 0, path: None, .. }), "{error:?}");
             assert_eq!(error.hresult(), HResult::VM_E_MEDIA_UNMOUNT_FAIL);
-            assert!(!changed(&mut guest), "the door stays shut");
+            assert!(!changed(&mut guest), "no disk change");
         }
-        for _ in 0..let_go {
+        for _ in 0..unlocks {
             let error = drive.release_image().unwrap_err();
             assert!(matches!(error, ReleaseError::UnlockFailed { drive: 0, path: None, .. }), "{error:?}");
-            assert_eq!(error.source().unwrap().to_string(), "the host is away");
+            assert_eq!(error.source().unwrap().to_string(), "a failure for the test");
             assert_eq!(error.hresult(), HResult::VM_E_MEDIA_UNMOUNT_FAIL);
             assert_eq!(drive.attachment(), Attachment::Image);
-            look(&mut guest);
+            clear_change_line(&mut guest);
         }
         drive.release_image().unwrap();
         assert!(changed(&mut guest));
@@ -288,29 +288,29 @@ fn each_part_of_a_release_can_fail_and_be_tried_again() {
 // Swaps
 
 #[test]
-fn a_swap_puts_another_image_in_and_the_guest_sees_the_door() {
+fn a_swap_attaches_another_image_and_sets_the_change_line() {
     let (_folder, first, second) = two_images();
     let (mut guest, drive) = guest();
     drive.attach_image(&first, Access::ReadWrite).unwrap();
     fill(&mut guest, 5, 0xEE).unwrap();
-    look(&mut guest);
+    clear_change_line(&mut guest);
     drive.swap_image(&second, Access::ReadOnly).unwrap();
     assert!(changed(&mut guest));
     assert_eq!(drive.image_file(), Some(second));
     assert_eq!(read(&mut guest, 5).unwrap(), [0xBB; SECTOR]);
     assert_eq!(fs::read(&first).unwrap()[5 * SECTOR..][..SECTOR], [0xEE; SECTOR]);
-    // The first one is free.
+    // The first image is unlocked.
     drive.swap_image(&first, Access::ReadWrite).unwrap();
     assert_eq!(read(&mut guest, 5).unwrap(), [0xEE; SECTOR]);
 }
 
 #[test]
-fn a_swap_for_what_cannot_be_had_changes_nothing() {
+fn a_swap_for_an_unusable_image_changes_nothing() {
     let (folder, first, _) = two_images();
     let (mut guest, drive) = guest();
     drive.attach_image(&first, Access::ReadWrite).unwrap();
-    look(&mut guest);
-    let events = watched(&drive);
+    clear_change_line(&mut guest);
+    let events = observed(&drive);
     for path in [folder.path().join("missing"), folder.path().to_owned(), PathBuf::new(), first.clone()] {
         let error = drive.swap_image(&path, Access::ReadWrite).unwrap_err();
         assert!(matches!(error, SwapError::Attach(_)), "{error:?}");
@@ -318,14 +318,14 @@ fn a_swap_for_what_cannot_be_had_changes_nothing() {
     assert!(!changed(&mut guest));
     assert_eq!(drive.image_file(), Some(first));
     assert_eq!(read(&mut guest, 5).unwrap(), [byte_of(5); SECTOR]);
-    assert_eq!(told(&events), []);
+    assert_eq!(received(&events), []);
 }
 
 #[test]
-fn a_swap_of_what_cannot_be_released_keeps_it() {
+fn a_swap_that_cannot_release_the_old_image_keeps_it() {
     let (_folder, first, _) = two_images();
     let (_guest, drive) = guest();
-    drive.attach_medium(Failing { flushes: 1, let_go: 1 }).unwrap();
+    drive.attach_medium(Failing { flushes: 1, unlocks: 1 }).unwrap();
     for _ in 0..2 {
         let error = drive.swap_image(&first, Access::ReadWrite).unwrap_err();
         assert!(matches!(error, SwapError::Release(_)), "{error:?}");
@@ -337,7 +337,7 @@ fn a_swap_of_what_cannot_be_released_keeps_it() {
 }
 
 #[test]
-fn there_must_be_an_image_to_be_swapped() {
+fn a_swap_needs_an_attached_image() {
     let (_folder, first, second) = two_images();
     let (_guest, drive) = guest();
     let code = |outcome: Result<(), SwapError>| outcome.unwrap_err().hresult();
@@ -349,7 +349,7 @@ fn there_must_be_an_image_to_be_swapped() {
 // Saving
 
 #[test]
-fn what_the_guest_made_of_a_private_image_can_be_saved() {
+fn a_private_image_can_be_saved_with_the_writes_of_the_guest() {
     let (folder, first, second) = two_images();
     let (mut guest, drive) = guest();
     drive.attach_image(&first, Access::Private).unwrap();
@@ -372,7 +372,7 @@ fn an_empty_drive_and_a_disk_that_no_raw_image_holds_cannot_be_saved() {
     let (_guest, drive) = guest();
     let path = folder.path().join("saved.img");
     assert!(matches!(drive.save_image(&path, IfExists::Fail), Err(SaveError::NoMediaCaptured { drive: 0 })));
-    drive.attach_medium(Failing { flushes: 0, let_go: 0 }).unwrap();
+    drive.attach_medium(Failing { flushes: 0, unlocks: 0 }).unwrap();
     assert!(matches!(drive.save_image(&path, IfExists::Fail), Err(SaveError::Unreadable { drive: 0, .. })));
     assert!(!path.exists());
 }
@@ -380,70 +380,70 @@ fn an_empty_drive_and_a_disk_that_no_raw_image_holds_cannot_be_saved() {
 // Drives of the host
 
 #[test]
-fn a_host_drive_can_be_empty_and_disks_come_and_go() {
+fn a_host_drive_can_be_empty_and_its_disk_can_change() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("fd0");
     fs::write(&path, []).unwrap();
     let (mut guest, drive) = guest();
-    let events = watched(&drive);
+    let events = observed(&drive);
     drive.attach_host_drive(&path, Access::ReadWrite).unwrap();
     assert_eq!((drive.attachment(), drive.host_drive()), (Attachment::HostDrive, Some(path.clone())));
     assert!(!drive.check_host_drive().unwrap());
     failure(read(&mut guest, 0));
-    assert_eq!(told(&events), []);
+    assert_eq!(received(&events), []);
 
     numbered(&path);
     assert!(drive.check_host_drive().unwrap());
-    assert_eq!(told(&events), [inserted(path.clone())]);
-    look(&mut guest);
+    assert_eq!(received(&events), [inserted(path.clone())]);
+    clear_change_line(&mut guest);
     assert_eq!(read(&mut guest, 9).unwrap(), [byte_of(9); SECTOR]);
     assert!(drive.check_host_drive().unwrap());
-    assert_eq!(told(&events), []);
+    assert_eq!(received(&events), []);
 
     fs::remove_file(&path).unwrap();
-    // No disk, and not even a drive: said, and the drive stays attached.
+    // Without a disk and without a host drive: an event, and the drive stays attached.
     let error = drive.check_host_drive().unwrap_err();
     assert!(matches!(error, AttachError::NoHostDrive { drive: 0, .. }), "{error:?}");
-    assert_eq!(told(&events), [ejected(path.clone())]);
+    assert_eq!(received(&events), [ejected(path.clone())]);
     assert!(changed(&mut guest));
     failure(read(&mut guest, 9));
     assert_eq!(drive.attachment(), Attachment::HostDrive);
 
-    // Another disk, of another kind.
+    // Another disk, with another format.
     fs::write(&path, vec![7; 737_280]).unwrap();
     assert!(drive.check_host_drive().unwrap());
-    assert_eq!(told(&events), [inserted(path.clone())]);
+    assert_eq!(received(&events), [inserted(path.clone())]);
     assert_eq!(drive.image_type() as u8, 1);
     drive.release_host_drive().unwrap();
-    assert_eq!(told(&events), [ejected(path.clone())]);
+    assert_eq!(received(&events), [ejected(path.clone())]);
 
-    // An empty one is released as well, and nothing goes out then.
+    // A release of an empty host drive sends no event.
     fs::write(&path, []).unwrap();
     drive.attach_host_drive(&path, Access::ReadWrite).unwrap();
     assert_eq!(drive.release_image().unwrap_err().hresult(), HResult::VM_E_MEDIA_WRONG_TYPE);
     drive.release_host_drive().unwrap();
-    assert_eq!(told(&events), []);
+    assert_eq!(received(&events), []);
 }
 
 #[test]
-fn a_disk_that_is_swapped_in_a_host_drive_is_another_for_the_guest() {
+fn a_disk_swap_in_a_host_drive_is_a_disk_change_for_the_guest() {
     let (folder, first, second) = two_images();
     let path = folder.path().join("fd0");
     fs::rename(&first, &path).unwrap();
     let (mut guest, drive) = guest();
     drive.attach_host_drive(&path, Access::ReadWrite).unwrap();
     fill(&mut guest, 5, 0xEE).unwrap();
-    look(&mut guest);
-    let events = watched(&drive);
+    clear_change_line(&mut guest);
+    let events = observed(&drive);
     fs::rename(&second, &path).unwrap();
     assert!(drive.check_host_drive().unwrap());
-    assert_eq!(told(&events), [ejected(path.clone()), inserted(path)]);
+    assert_eq!(received(&events), [ejected(path.clone()), inserted(path)]);
     assert!(changed(&mut guest));
     assert_eq!(read(&mut guest, 5).unwrap(), [0xBB; SECTOR]);
 }
 
 #[test]
-fn what_is_written_to_a_host_drive_is_on_its_disk() {
+fn writes_to_a_host_drive_are_on_its_disk() {
     let (_folder, first, _) = two_images();
     let (mut guest, drive) = guest();
     drive.attach_host_drive(&first, Access::ReadWrite).unwrap();
@@ -456,7 +456,7 @@ fn what_is_written_to_a_host_drive_is_on_its_disk() {
 // Several managers
 
 #[test]
-fn of_two_that_attach_at_once_one_is_told_that_the_drive_is_in_use() {
+fn one_of_two_concurrent_attaches_finds_the_drive_in_use() {
     let (_folder, first, _) = two_images();
     for _ in 0..50 {
         let (_guest, drive) = guest();
@@ -472,30 +472,30 @@ fn of_two_that_attach_at_once_one_is_told_that_the_drive_is_in_use() {
 }
 
 #[test]
-fn observers_go_with_the_controller_whether_or_not_a_disk_is_in() {
+fn observers_end_with_the_controller_with_or_without_a_disk() {
     for with_disk in [true, false] {
         let (guest, drive) = guest();
-        let events = watched(&drive);
+        let events = observed(&drive);
         if with_disk {
             drive.attach_medium(SectorDisk::formatted(Geometry::HD_1440K, 0)).unwrap();
         }
         drop(guest);
         assert_eq!(events.iter().count(), if with_disk { 2 } else { 0 });
-        // And none is kept that comes too late.
-        assert_eq!(watched(&drive).iter().count(), 0);
+        // An observer that is added later is dropped at once.
+        assert_eq!(observed(&drive).iter().count(), 0);
     }
 }
 
-// Who has a file
+// Files in use
 
-/// An error and its causes on one line.
+/// Returns an error and its causes in one line.
 fn line(error: &dyn Error) -> String {
     let links = std::iter::successors(Some(error), |&error| error.source());
     links.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[test]
-fn an_image_that_another_drive_of_the_machine_has_is_told_with_that_drive() {
+fn an_image_in_use_by_another_drive_is_reported_with_that_drive() {
     let (folder, first, second) = two_images();
     let fdc = Controller::builder().drive(0, DriveType::Inch3_5Hd).drive(2, DriveType::Inch3_5Hd).build().unwrap();
     let (a, c) = (fdc.drive(0).unwrap(), fdc.drive(2).unwrap());
@@ -515,7 +515,7 @@ fn an_image_that_another_drive_of_the_machine_has_is_told_with_that_drive() {
     a.release_image().unwrap();
     c.release_image().unwrap();
     a.attach_image(&first, Access::ReadWrite).unwrap();
-    // Of other machines and programs nothing is known.
+    // A user in another machine or program is not known.
     let (_guest, other) = guest();
     let error = other.attach_image(&first, Access::ReadOnly).unwrap_err();
     assert!(matches!(error, AttachError::CaptureFailed { holder: None, .. }), "{error:?}");
@@ -523,7 +523,7 @@ fn an_image_that_another_drive_of_the_machine_has_is_told_with_that_drive() {
 }
 
 #[test]
-fn a_swap_of_an_image_for_itself_says_so_and_what_to_do() {
+fn a_swap_of_an_image_for_itself_is_reported_with_a_remedy() {
     let (_folder, first, _) = two_images();
     let (_guest, drive) = guest();
     drive.attach_image(&first, Access::ReadWrite).unwrap();

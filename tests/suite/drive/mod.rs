@@ -1,4 +1,4 @@
-//! Drives: what the guest sees of them, and what managers do with them, also from several threads.
+//! Drives: what a guest observes of them, the calls of managers, and several threads.
 
 use super::kit;
 

@@ -1,5 +1,5 @@
-//! A guest and its managers on threads of their own, with files: nothing hangs, no sector is torn, and what each is told
-//! agrees with the rest. `VM_FDC_ROUNDS` makes it a long run.
+//! A guest and its managers in threads, with files: nothing hangs, no sector is torn, and all outcomes and events agree.
+//! `VM_FDC_ROUNDS` sets the number of rounds.
 
 use std::{
     fs,
@@ -21,14 +21,14 @@ use vm_fdc::{
     media::{Access, Durability, IfExists, ImageOptions},
 };
 
-/// Longer than any of it takes, on the slowest machine.
+/// Longer than the test takes on the slowest machine.
 const TOO_LONG: Duration = Duration::from_secs(120);
 
 fn rounds() -> u32 {
     std::env::var("VM_FDC_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(300)
 }
 
-/// A small generator: the same numbers each time.
+/// A small pseudo-random generator with a fixed sequence.
 struct Numbers(u64);
 
 impl Numbers {
@@ -46,7 +46,7 @@ struct Count {
     released: AtomicU32,
 }
 
-/// One turn of a manager: whatever comes to its mind. What it is told is what can be.
+/// One round of a manager: a random call, whose outcome must be possible.
 fn manage(drive: &FloppyDrive, numbers: &mut Numbers, images: &[PathBuf], count: &Count) {
     let image = &images[numbers.below(images.len())];
     let options = ImageOptions::new([Access::ReadWrite, Access::ReadWrite, Access::Private][numbers.below(3)])
@@ -68,7 +68,7 @@ fn manage(drive: &FloppyDrive, numbers: &mut Numbers, images: &[PathBuf], count:
                 count.attached.fetch_add(1, Relaxed);
                 count.released.fetch_add(1, Relaxed);
             }
-            // The image may be the one that is in.
+            // The image may be the attached one.
             Err(SwapError::Release(ReleaseError::NoMediaCaptured { .. }))
             | Err(SwapError::Attach(AttachError::CaptureFailed { .. })) => {}
             Err(error) => panic!("{error:?}"),
@@ -99,7 +99,7 @@ fn manage(drive: &FloppyDrive, numbers: &mut Numbers, images: &[PathBuf], count:
     }
 }
 
-/// No sector of the file is torn.
+/// Checks that no sector of the file is torn.
 fn assert_whole(path: &Path) {
     let bytes = fs::read(path).unwrap();
     assert_eq!(bytes.len(), BYTES);
@@ -109,7 +109,7 @@ fn assert_whole(path: &Path) {
 }
 
 #[test]
-fn a_guest_and_its_managers_get_along() {
+fn a_guest_and_its_managers_run_concurrently() {
     let folder = tempfile::tempdir().unwrap();
     let images: Vec<_> = (0..3u8)
         .map(|n| {
@@ -166,14 +166,14 @@ fn a_guest_and_its_managers_get_along() {
     done.1.recv_timeout(TOO_LONG).expect("the guest is stuck");
     managers.into_iter().for_each(|manager| manager.join().unwrap());
     let (machine, good, bad) = guest.join().unwrap();
-    assert!(good > 0 && bad > 0, "{good} commands went well, {bad} met an empty drive");
+    assert!(good > 0 && bad > 0, "{good} commands succeeded, {bad} found an empty drive");
 
     let (attached, released) = (count.attached.load(Relaxed), count.released.load(Relaxed));
     assert_eq!(drive.attachment() == Attachment::Image, attached - released == 1);
     drop(machine);
     events.lock().unwrap().extend(received.try_iter());
     let ids: Vec<_> = events.lock().unwrap().iter().map(MediaEvent::dispatch_id).collect();
-    assert!(ids.chunks(2).all(|pair| pair == [1, 2]), "in and out by turns");
+    assert!(ids.chunks(2).all(|pair| pair == [1, 2]), "each insertion is followed by its ejection");
     assert_eq!(ids.len() as u32, 2 * attached);
     images.iter().for_each(|image| assert_whole(image));
 }

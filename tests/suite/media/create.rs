@@ -1,4 +1,4 @@
-//! New images: blank, formatted, and never in the place of another file unless that is asked for.
+//! New images: blank or formatted, and a replacement of an existing file only if it is requested.
 
 use std::fs;
 
@@ -24,22 +24,22 @@ fn a_blank_image_of_every_format_attaches() {
 }
 
 #[test]
-fn a_file_that_is_there_stays_unless_it_is_to_be_replaced() {
+fn an_existing_file_is_kept_unless_replacement_is_requested() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.img");
     fs::write(&path, "mine").unwrap();
     let blank = BlankImage::new(Geometry::HD_1440K).with_filler(0);
     let error = blank.create(&path, IfExists::Fail).unwrap_err();
-    assert!(matches!(&error, CreateError::Exists { path: said } if *said == path), "{error:?}");
+    assert!(matches!(&error, CreateError::Exists { path: reported } if *reported == path), "{error:?}");
     assert_eq!(fs::read(&path).unwrap(), b"mine");
     blank.create(&path, IfExists::Replace).unwrap();
     assert_eq!(fs::read(&path).unwrap(), [0; 1_474_560]);
-    // No file of another name is left.
+    // No temporary file is left.
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
 #[test]
-fn whoever_has_the_replaced_file_keeps_it() {
+fn a_user_of_a_replaced_file_keeps_the_old_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.img");
     BlankImage::new(Geometry::HD_1440K).with_filler(1).create(&path, IfExists::Fail).unwrap();
@@ -47,13 +47,13 @@ fn whoever_has_the_replaced_file_keeps_it() {
     guest.bus.write(CCR, 0);
     drive.attach_image(&path, Access::ReadOnly).unwrap();
     BlankImage::new(Geometry::HD_1440K).with_filler(2).create(&path, IfExists::Replace).unwrap();
-    guest.read_dma(Sectors { cylinder: 0, head: 0, record: 1, bytes: 512, end_of_track: 18 }).unwrap();
+    guest.read_dma(Sectors { cylinder: 0, head: 0, sector: 1, bytes: 512, end_of_track: 18 }).unwrap();
     assert_eq!(guest.buffer(512), [1; 512]);
 }
 
 #[cfg(unix)]
 #[test]
-fn a_link_that_leads_nowhere_is_there() {
+fn a_dangling_link_counts_as_an_existing_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("link");
     std::os::unix::fs::symlink(folder.path().join("nowhere"), &path).unwrap();
@@ -63,7 +63,7 @@ fn a_link_that_leads_nowhere_is_there() {
 }
 
 #[test]
-fn what_cannot_be_created_is_told_and_leaves_nothing() {
+fn a_failed_creation_is_reported_and_leaves_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let blank = BlankImage::new(Geometry::HD_1440K);
     assert!(matches!(blank.create("", IfExists::Fail), Err(CreateError::NoName { .. })));
@@ -73,10 +73,10 @@ fn what_cannot_be_created_is_told_and_leaves_nothing() {
     for path in [missing, folder.path().join("a\0b"), long] {
         for if_exists in [IfExists::Fail, IfExists::Replace] {
             let error = blank.create(&path, if_exists).unwrap_err();
-            assert!(matches!(&error, CreateError::Io { path: said, .. } if *said == path), "{error:?}");
+            assert!(matches!(&error, CreateError::Io { path: reported, .. } if *reported == path), "{error:?}");
         }
     }
-    // A folder in its place is no file to be replaced.
+    // A folder at the path is no file that can be replaced.
     let inner = folder.path().join("inner");
     fs::create_dir(&inner).unwrap();
     assert!(blank.create(&inner, IfExists::Replace).is_err());
@@ -84,7 +84,7 @@ fn what_cannot_be_created_is_told_and_leaves_nothing() {
 }
 
 #[test]
-fn of_many_that_create_one_file_one_does() {
+fn one_of_many_concurrent_creations_succeeds() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.img");
     let outcomes = std::thread::scope(|scope| {
@@ -112,7 +112,7 @@ mod fat {
 
     use super::*;
 
-    /// Of DOS' own formats: the media descriptor, sectors a cluster, entries in the root directory, sectors a FAT.
+    /// The formats of DOS: media descriptor, sectors in a cluster, entries in the root directory, sectors in a FAT.
     const DOS: [(&str, u8, u8, u16, u16); 8] = [
         ("160K", 0xFE, 1, 64, 1),
         ("180K", 0xFC, 1, 64, 2),
@@ -129,7 +129,7 @@ mod fat {
     }
 
     #[test]
-    fn every_regular_disk_can_bear_a_file_system_that_another_reads() {
+    fn every_regular_disk_can_have_a_file_system_that_another_library_reads() {
         for format in FORMATS {
             let image = BlankImage::new(format.layout).with_fat("My disk").unwrap().to_bytes();
             let Some(geometry) = format.layout.geometry() else {
@@ -150,7 +150,7 @@ mod fat {
     }
 
     #[test]
-    fn the_disks_of_dos_are_formatted_as_dos_does() {
+    fn the_disk_formats_of_dos_get_the_parameters_of_dos() {
         for (name, media, cluster, root, fat) in DOS {
             let image = BlankImage::new(format(name).layout).with_fat("").unwrap().to_bytes().unwrap();
             let word = |at: usize| u16::from_le_bytes([image[at], image[at + 1]]);
@@ -160,7 +160,7 @@ mod fat {
 }
 
 #[test]
-fn what_another_has_written_under_such_a_name_stays() {
+fn existing_files_with_names_of_temporary_files_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     for count in 0..200 {
         fs::write(folder.path().join(format!(".vm-fdc-{}-{count}.new", std::process::id())), "another's").unwrap();
@@ -171,14 +171,14 @@ fn what_another_has_written_under_such_a_name_stays() {
 }
 
 #[test]
-fn a_name_as_long_as_a_name_can_be_is_a_name() {
+fn a_file_name_of_the_greatest_length_works() {
     let folder = tempfile::tempdir().unwrap();
     BlankImage::new(Geometry::HD_1440K).create(folder.path().join("a".repeat(255)), IfExists::Fail).unwrap();
 }
 
 #[cfg(unix)]
 #[test]
-fn a_file_that_takes_the_place_of_a_private_one_is_private() {
+fn a_replaced_file_keeps_its_permissions() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.img");

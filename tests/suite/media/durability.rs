@@ -1,5 +1,5 @@
-//! When what a guest writes is in the file, and that nothing else ever is: through commands, flushes, and the death of
-//! the process.
+//! When the writes of a guest are in the file: after commands, flushes and the death of the process. Nothing else is ever
+//! written to the file.
 
 use std::{
     fs,
@@ -20,7 +20,7 @@ fn options(backing: Backing, durability: Durability) -> ImageOptions {
     backing.of(ImageOptions::new(Access::ReadWrite).with_durability(durability))
 }
 
-/// The sectors of the file that are not as they were made.
+/// Returns the sectors of the file that differ from the new image, with their value.
 fn changed(path: &Path) -> Vec<(usize, u8)> {
     let bytes = fs::read(path).unwrap();
     assert_eq!(bytes.len(), BYTES);
@@ -35,7 +35,7 @@ fn changed(path: &Path) -> Vec<(usize, u8)> {
 }
 
 #[test]
-fn a_command_that_has_ended_is_in_the_file_unless_that_was_put_off() {
+fn a_completed_command_is_in_the_file_unless_the_write_is_deferred() {
     for durability in ALL {
         let (_folder, path) = folder();
         let (mut guest, drive) = guest();
@@ -53,7 +53,7 @@ fn a_command_that_has_ended_is_in_the_file_unless_that_was_put_off() {
 }
 
 #[test]
-fn a_mapped_file_has_what_is_written_at_once() {
+fn a_mapped_file_has_each_write_at_once() {
     for durability in ALL {
         let (_folder, path) = folder();
         let (mut guest, drive) = guest();
@@ -72,7 +72,7 @@ fn a_formatted_track_is_in_the_file() {
         let (_folder, path) = folder();
         let (mut guest, drive) = guest();
         drive.attach_image(&path, backing_of(backing)).unwrap();
-        let ids: Vec<u8> = (1..=18).flat_map(|record| [3, 1, record, 2]).collect();
+        let ids: Vec<u8> = (1..=18).flat_map(|sector| [3, 1, sector, 2]).collect();
         guest.seek(3);
         guest.buffer_mut(ids.len()).copy_from_slice(&ids);
         guest.program_dma(kit::DMA_WRITE_FLOPPY, kit::BUFFER, ids.len());
@@ -89,14 +89,14 @@ fn backing_of(backing: Backing) -> ImageOptions {
 }
 
 #[test]
-fn a_whole_cylinder_is_in_the_file_and_nothing_beside_it() {
+fn a_whole_cylinder_is_in_the_file_and_nothing_else() {
     for backing in [Backing::Memory, Backing::Mapped] {
         let (_folder, path) = folder();
         let (mut guest, drive) = guest();
         drive.attach_image(&path, backing_of(backing)).unwrap();
         guest.seek(2);
         guest.buffer_mut(36 * SECTOR).fill(0xFE);
-        let sectors = kit::Sectors { cylinder: 2, head: 0, record: 1, bytes: 36 * SECTOR, end_of_track: 18 };
+        let sectors = kit::Sectors { cylinder: 2, head: 0, sector: 1, bytes: 36 * SECTOR, end_of_track: 18 };
         guest.write_dma(sectors).unwrap();
         drive.release_image().unwrap();
         assert_eq!(changed(&path), (72..108).map(|sector| (sector, 0xFE)).collect::<Vec<_>>());
@@ -104,7 +104,7 @@ fn a_whole_cylinder_is_in_the_file_and_nothing_beside_it() {
 }
 
 #[test]
-fn without_a_release_all_is_in_the_file_when_the_controller_goes() {
+fn dropping_the_controller_writes_all_data_to_the_file() {
     for durability in ALL {
         let (_folder, path) = folder();
         let (mut guest, drive) = guest();
@@ -134,7 +134,7 @@ fn a_private_image_never_changes_its_file() {
 
 // Process death
 
-/// Writes the sectors of a disk in an order of their own, each with a value of its own, and says so after each command.
+/// Writes the sectors of a disk in the sequence of [`order`], and prints the number of each write after its command.
 #[test]
 fn child_writes_until_it_is_killed() {
     let Some(path) = std::env::var_os("VM_FDC_CHILD") else { return };
@@ -162,14 +162,14 @@ fn child_writes_until_it_is_killed() {
     }
 }
 
-/// The sector of the `n`th write, and what it is filled with: not what any has at first.
+/// Returns the sector and the value of the `n`th write. No sector has this value at first.
 fn order(n: usize) -> (usize, u8) {
     (n * 1_001 % SECTORS, 0xFB + (n / SECTORS % 5) as u8)
 }
 
 #[cfg(unix)]
 #[test]
-fn what_had_ended_or_was_flushed_outlives_the_death_of_the_process() {
+fn completed_or_flushed_writes_survive_the_death_of_the_process() {
     let mut delays = [1, 3, 7, 20, 45, 90].into_iter().cycle();
     let mut all_promised = 0;
     for mode in ["release", "every", "flush", "mapped"] {
@@ -196,7 +196,7 @@ fn what_had_ended_or_was_flushed_outlives_the_death_of_the_process() {
             let promised = reader.join().unwrap().map_or(0, |last| last + 1);
 
             all_promised += promised;
-            // What was promised is there. What is there besides was written after that, and each sector whole.
+            // All reported writes are in the file. All other changes are whole sectors of later writes.
             let changed = changed(&path);
             for n in promised.saturating_sub(SECTORS)..promised {
                 let (sector, value) = order(n);
@@ -212,11 +212,11 @@ fn what_had_ended_or_was_flushed_outlives_the_death_of_the_process() {
     assert!(all_promised > 0, "no child lived long enough");
 }
 
-// Commands that are given up
+// Aborted commands
 
 #[test]
-fn what_a_command_wrote_before_it_was_given_up_is_in_the_file() {
-    // Two sectors and a part, and then a reset, a motor that stops, or another command's release.
+fn the_sectors_of_an_aborted_command_are_in_the_file() {
+    // Two whole sectors, and then a reset, or a motor that is turned off.
     for durability in [Durability::AtRelease, Durability::EveryCommand] {
         for (how, name) in [(0x00, "reset"), (0x0C, "motor off")] {
             let (_folder, path) = folder();
@@ -232,8 +232,8 @@ fn what_a_command_wrote_before_it_was_given_up_is_in_the_file() {
 }
 
 #[test]
-fn what_the_guest_sees_of_a_sector_that_was_cut_short_is_what_is_saved() {
-    // Over both sides (§3.1), in the middle of a sector of the second.
+fn an_aborted_sector_is_saved_as_the_guest_reads_it() {
+    // Writes with MT (§3.1) that end in the middle of a sector of head 0 or head 1.
     for bytes in [100, SECTOR + 100, 17 * SECTOR + 1, 18 * SECTOR + 100, 21 * SECTOR + 100, 35 * SECTOR + 100] {
         let (_folder, path) = folder();
         let (mut guest, drive) = guest();

@@ -1,4 +1,4 @@
-//! Every format that a raw image can hold, as a guest reads and writes it, and how managers are told what an image is.
+//! The formats of raw images: how a guest reads and writes them, and how a manager determines the format of an image.
 
 use std::{
     collections::HashSet,
@@ -14,7 +14,7 @@ use vm_fdc::{
     media::{Access, FORMATS, FormFactor, Format, Geometry, ImageError, ImageOptions, ImageType, Layout},
 };
 
-/// A sector on a disk: cylinder, head, R and N, and where it begins in the raw image.
+/// A sector of a disk: cylinder, head, R and N, and its offset in the raw image.
 type Place = (u8, u8, u8, u8, usize);
 
 fn folder() -> (TempDir, PathBuf) {
@@ -23,21 +23,21 @@ fn folder() -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-/// An image in which no two pieces of 256 bytes are alike.
+/// Creates an image in which all pieces of 256 bytes differ. Returns its bytes.
 fn distinct(path: &Path, bytes: u64) -> Vec<u8> {
     let image: Vec<u8> = (0..bytes).map(|n| (n ^ (n >> 8).wrapping_mul(0x9E37_79B9) >> 3) as u8).collect();
     fs::write(path, &image).unwrap();
     image
 }
 
-/// A guest with the image in a drive that takes it, set to the rate of its disk there.
+/// Returns a guest with the image in a drive that accepts it, at the data rate of the disk in this drive.
 fn guest_with(path: &Path, drive_type: DriveType, layout: Layout) -> (Guest, FloppyDrive) {
     let (mut guest, drive) = Guest::with_drive(drive_type);
     drive.attach_image(path, ImageOptions::new(Access::ReadWrite).with_layout(layout)).unwrap();
     let rate = match layout.rate().kbps() {
         1000 => 3,
         500 => 0,
-        // 5.25" disks of double density turn faster in a drive of high density.
+        // A 5.25" disk of double density rotates faster in a drive of high density.
         250 if drive_type == DriveType::Inch5_25Hd => 1,
         300 => 1,
         _ => 2,
@@ -46,26 +46,26 @@ fn guest_with(path: &Path, drive_type: DriveType, layout: Layout) -> (Guest, Flo
     (guest, drive)
 }
 
-/// Reads a sector of any size, or writes it with what is in the buffer.
-fn transfer(guest: &mut Guest, opcode: u8, (cylinder, head, record, size_code, _): Place, step: u8) -> [u8; 3] {
+/// Reads a sector of any size to the buffer, or writes it from the buffer.
+fn transfer(guest: &mut Guest, opcode: u8, (cylinder, head, sector, size_code, _): Place, step: u8) -> [u8; 3] {
     guest.seek(cylinder * step);
     let mode = if opcode == 0x46 { DMA_READ_FLOPPY } else { DMA_WRITE_FLOPPY };
     guest.program_dma(mode, BUFFER, 128 << size_code);
-    let reply = guest.command(&[opcode, head << 2, cylinder, head, record, size_code, record, 0x1B, 0xFF]);
+    let reply = guest.command(&[opcode, head << 2, cylinder, head, sector, size_code, sector, 0x1B, 0xFF]);
     [reply[0] & 0xC0, reply[1], reply[2]]
 }
 
-/// Each sector of a disk whose tracks are alike.
+/// Returns the sectors of a disk with equal tracks.
 fn places(geometry: &Geometry) -> Vec<Place> {
     let (heads, sectors, size) = (geometry.heads(), geometry.sectors(), geometry.sector_size());
     let tracks = (0..geometry.cylinders()).flat_map(|cylinder| (0..heads).map(move |head| (cylinder, head)));
-    let all = tracks.flat_map(|(cylinder, head)| (1..=sectors).map(move |record| (cylinder, head, record)));
+    let all = tracks.flat_map(|(cylinder, head)| (1..=sectors).map(move |sector| (cylinder, head, sector)));
     all.enumerate()
-        .map(|(n, (cylinder, head, record))| (cylinder, head, record, geometry.size_code(), n * size))
+        .map(|(n, (cylinder, head, sector))| (cylinder, head, sector, geometry.size_code(), n * size))
         .collect()
 }
 
-/// Each sector of an XDF disk, written down from its description: by cylinder the places of the image in order.
+/// Returns the sectors of an XDF disk according to its description: for each cylinder in the order of the image.
 fn xdf_places() -> Vec<Place> {
     let mut places = Vec::new();
     let mut at = |place: Place| places.push(place);
@@ -75,7 +75,7 @@ fn xdf_places() -> Vec<Place> {
     (0..8).for_each(|n| at((0, 0, 1 + n, 2, (12 + usize::from(n)) * 512)));
     (0..14).for_each(|n| at((0, 1, 0x82 + n, 2, (23 + usize::from(n)) * 512)));
     (0..4).for_each(|n| at((0, 1, 0x90 + n, 2, (42 + usize::from(n)) * 512)));
-    // The others, in which N is in R.
+    // The other cylinders, in which R contains N.
     for cylinder in 1..80 {
         let mut offset = usize::from(cylinder) * 2 * 23 * 512;
         for (head, size_code) in [(0, 3), (0, 4), (1, 6), (0, 2), (1, 2), (0, 6), (1, 4), (1, 3)] {
@@ -87,7 +87,7 @@ fn xdf_places() -> Vec<Place> {
 }
 
 #[test]
-fn a_guest_reads_and_writes_the_sectors_of_every_format_where_they_are_in_the_image() {
+fn a_guest_reads_and_writes_the_sectors_of_every_format_at_their_offsets() {
     // §9.7, §9.8
     let (_folder, path) = folder();
     for format in FORMATS {
@@ -99,7 +99,7 @@ fn a_guest_reads_and_writes_the_sectors_of_every_format_where_they_are_in_the_im
             && format.layout.form_factor() == FormFactor::Inch5_25;
         let step = if double_step { 2 } else { 1 };
         let places = format.layout.geometry().map_or_else(xdf_places, places);
-        // Of regular disks some, which meet every cylinder, head and number; of XDF all.
+        // Of regular disks a selection with every cylinder, head and sector number; of XDF all sectors.
         let stride = if format.layout == Layout::Xdf { 1 } else { 7 };
         for &place in places.iter().step_by(stride).chain(places.last()) {
             let (bytes, offset) = (128 << place.3, place.4);
@@ -118,7 +118,7 @@ fn a_guest_reads_and_writes_the_sectors_of_every_format_where_they_are_in_the_im
 }
 
 #[test]
-fn the_places_of_xdf_are_all_of_the_disk_and_eight_of_the_image_are_on_no_track() {
+fn the_sectors_of_xdf_are_distinct_and_use_all_but_eight_sectors_of_the_image() {
     // §9.8
     let places = xdf_places();
     let bytes: usize = places.iter().map(|place| 128 << place.3).sum();
@@ -143,7 +143,7 @@ fn a_track_of_xdf_shows_its_ids_and_cannot_be_formatted() {
 }
 
 #[test]
-fn every_image_type_is_named_back() {
+fn every_image_type_is_reported() {
     // VMFloppyDiskImageType
     let (_folder, path) = folder();
     let (single, xdf) = (FORMATS.iter().find(|format| format.name == "360K single-sided").unwrap().layout, Layout::Xdf);
@@ -166,9 +166,9 @@ fn every_image_type_is_named_back() {
     }
 }
 
-// What breaks a tie
+// Sizes of two formats
 
-/// An image of this size whose BIOS parameter block says so many sectors a track and heads.
+/// Creates an image of this size whose BIOS parameter block has these sectors per track and heads.
 fn with_parameters(path: &Path, bytes: u64, sectors: u16, heads: u16) {
     let mut image = distinct(path, bytes);
     image[0x0B..0x0D].copy_from_slice(&512u16.to_le_bytes());
@@ -178,7 +178,7 @@ fn with_parameters(path: &Path, bytes: u64, sectors: u16, heads: u16) {
 }
 
 #[test]
-fn the_boot_sector_breaks_a_tie_only_when_it_is_trusted() {
+fn the_boot_sector_decides_between_formats_only_if_it_is_trusted() {
     // §9.7
     let (_folder, path) = folder();
     let plain = ImageOptions::new(Access::ReadOnly);
@@ -192,8 +192,8 @@ fn the_boot_sector_breaks_a_tie_only_when_it_is_trusted() {
 }
 
 #[test]
-fn the_boot_sector_says_nothing_where_there_is_no_tie() {
-    // §9.7: never an authority on lengths
+fn the_boot_sector_is_ignored_if_the_size_has_one_format() {
+    // §9.7: the boot sector does not decide on the length
     let (_folder, path) = folder();
     with_parameters(&path, 1_474_560, 21, 2);
     let (_guest, drive) = Guest::with_drive(DriveType::Inch3_5Hd);
@@ -207,7 +207,7 @@ fn the_boot_sector_says_nothing_where_there_is_no_tie() {
 // The wrong drive
 
 #[test]
-fn a_disk_for_another_drive_is_refused_with_those_that_could_take_it() {
+fn a_disk_for_another_drive_is_refused_with_the_drives_that_take_it() {
     // §9.2
     let (_folder, path) = folder();
     let ed = [DriveType::Inch3_5Ed];
@@ -227,7 +227,7 @@ fn a_disk_for_another_drive_is_refused_with_those_that_could_take_it() {
         assert!(could.iter().all(|drive| error.to_string().contains(&drive.to_string())), "{error}");
         assert_eq!(error.hresult(), HResult::VM_E_IMAGE_CAPTURE_FAIL);
 
-        // The same of a layout that was named, and of a drive of the host.
+        // The same with a given layout, and with a host drive.
         let layout = Format::of_size(bytes).next().unwrap().layout;
         let error = drive.attach_image(&path, ImageOptions::new(Access::ReadOnly).with_layout(layout)).unwrap_err();
         assert!(matches!(error, AttachError::CaptureFailed { suitable, .. } if suitable == could));

@@ -1,5 +1,4 @@
-//! Images in files: which disk a file holds, who may use it at the same time, and where the bytes that a guest writes
-//! go.
+//! Images in files: the disk that a file holds, concurrent users of a file, and where the writes of a guest go.
 
 use std::{collections::HashSet, error::Error, fs, io, iter::successors, path::Path, process::Command, thread};
 
@@ -14,7 +13,7 @@ use vm_fdc::{
     },
 };
 
-/// A file of zeros.
+/// Returns a file of zeros.
 fn blank(bytes: u64) -> NamedTempFile {
     let file = NamedTempFile::new().unwrap();
     file.as_file().set_len(bytes).unwrap();
@@ -30,7 +29,7 @@ const BYTES: u64 = 1_474_560;
 
 // The size of a file
 
-/// Cylinders, heads, sectors a track, bytes a sector, kb/s, form.
+/// Cylinders, heads, sectors in a track, bytes in a sector, data rate in kb/s, form factor.
 type Numbers = (u8, u8, u8, usize, u32, FormFactor);
 
 fn numbers(layout: &Layout) -> Numbers {
@@ -49,7 +48,7 @@ fn layouts(formats: &[&Format]) -> HashSet<Numbers> {
     formats.iter().filter(|format| format.layout != Layout::Xdf).map(|format| numbers(&format.layout)).collect()
 }
 
-/// The sizes that one format has.
+/// The sizes of one format.
 #[rustfmt::skip]
 const SIZES: [(u64, Numbers); 25] = [
     (  163_840, (40, 1,  8, 512,  250, Inch5_25)),
@@ -61,8 +60,8 @@ const SIZES: [(u64, Numbers); 25] = [
     (  819_200, (80, 2, 10, 512,  250, Inch3_5)),
     (  839_680, (82, 2, 10, 512,  250, Inch3_5)),
     (  849_920, (83, 2, 10, 512,  250, Inch3_5)),
-    (1_064_960, (80, 2, 13, 512,  300, Inch3_5)), // These two fit a track only at the rate
-    (1_146_880, (80, 2, 14, 512,  300, Inch3_5)), // that Linux has for them.
+    (1_064_960, (80, 2, 13, 512,  300, Inch3_5)), // The tracks of these two formats fit only
+    (1_146_880, (80, 2, 14, 512,  300, Inch3_5)), // at the data rate of Linux.
     (1_228_800, (80, 2, 15, 512,  500, Inch5_25)),
     (1_492_992, (81, 2, 18, 512,  500, Inch3_5)),
     (1_511_424, (82, 2, 18, 512,  500, Inch3_5)),
@@ -79,7 +78,7 @@ const SIZES: [(u64, Numbers); 25] = [
     (3_932_160, (80, 2, 48, 512, 1000, Inch3_5)),
 ];
 
-/// The sizes that two formats have.
+/// The sizes of two formats.
 #[rustfmt::skip]
 const SHARED_SIZES: [(u64, [Numbers; 2]); 7] = [
     (  368_640, [(40, 2,  9,  512, 250, Inch5_25), (80, 1,  9,  512, 250, Inch3_5)]),
@@ -150,8 +149,8 @@ fn an_empty_file_holds_no_disk() {
 }
 
 #[test]
-fn a_lock_does_not_outlive_its_image_in_a_process_that_is_being_started() {
-    // ReleaseImage unlocks. A child shares the open file, and with it the lock, until it runs its program.
+fn a_child_process_does_not_keep_the_lock_of_an_image() {
+    // ReleaseImage unlocks. A child process shares the open file and its lock until it executes its program.
     let file = blank(BYTES);
     let starts = thread::spawn(|| (0..40).for_each(|_| drop(Command::new("true").output().unwrap())));
     while !starts.is_finished() {
@@ -161,8 +160,8 @@ fn a_lock_does_not_outlive_its_image_in_a_process_that_is_being_started() {
 }
 
 #[test]
-fn the_extension_of_a_file_tells_nothing() {
-    // §9.7: the size does
+fn the_extension_of_a_file_is_ignored() {
+    // §9.7: the size decides
     let folder = tempfile::tempdir().unwrap();
     for name in ["a.img", "a.vfd", "a.ima", "a.flp", "a.txt", "a"] {
         let path = folder.path().join(name);
@@ -172,14 +171,14 @@ fn the_extension_of_a_file_tells_nothing() {
     }
 }
 
-// A geometry that the caller names
+// A geometry that the caller gives
 
 fn high_density(cylinders: u8, sectors: u8) -> Geometry {
     Geometry::new(cylinders, 2, sectors, 2, DataRate::Kbps500, Inch3_5).unwrap()
 }
 
 #[test]
-fn a_named_geometry_decides_what_the_size_leaves_open() {
+fn a_given_geometry_decides_an_ambiguous_size() {
     // §9.7
     for geometry in [high_density(80, 18), high_density(80, 23), high_density(79, 17)] {
         let image = open_blank(geometry.bytes(), ImageOptions::new(Access::ReadOnly).with_geometry(geometry)).unwrap();
@@ -188,7 +187,7 @@ fn a_named_geometry_decides_what_the_size_leaves_open() {
 }
 
 #[test]
-fn a_named_geometry_does_not_pad_or_truncate() {
+fn a_given_geometry_does_not_pad_or_truncate() {
     // §9.7
     let named = high_density(80, 18);
     for bytes in [1, BYTES - 1, BYTES + 1, 1_228_800] {
@@ -198,7 +197,7 @@ fn a_named_geometry_does_not_pad_or_truncate() {
 }
 
 #[test]
-fn a_geometry_has_its_largest_and_smallest_numbers() {
+fn a_geometry_accepts_its_largest_and_smallest_numbers() {
     // §9.7
     let cases = [((1, 1, 1, 0), 128), ((86, 2, 63, 0), 1_387_008), ((1, 1, 1, 7), 16_384)];
     for ((cylinders, heads, sectors, size_code), bytes) in cases {
@@ -208,7 +207,7 @@ fn a_geometry_has_its_largest_and_smallest_numbers() {
 }
 
 #[test]
-fn a_number_that_no_floppy_disk_has_is_named() {
+fn an_invalid_number_of_a_geometry_is_reported() {
     // §9.7
     let cases = [
         ((0, 2, 18, 2), GeometryError::Cylinders(0)),
@@ -226,7 +225,7 @@ fn a_number_that_no_floppy_disk_has_is_named() {
     }
 }
 
-/// A track of `sectors` sectors of 512 bytes fits, and one more is told to be too long for `capacity`.
+/// Checks that a track of `sectors` sectors of 512 bytes fits, and that another sector exceeds `capacity`.
 fn assert_fills_a_track(sectors: u8, rate: DataRate, form_factor: FormFactor, capacity: u32) {
     let geometry = |sectors| Geometry::new(80, 2, sectors, 2, rate, form_factor);
     assert!(geometry(sectors).is_ok(), "{sectors} sectors at {rate} on {form_factor}");
@@ -235,7 +234,7 @@ fn assert_fills_a_track(sectors: u8, rate: DataRate, form_factor: FormFactor, ca
 }
 
 #[test]
-fn a_track_holds_what_passes_the_head_in_a_turn() {
+fn a_track_holds_the_bytes_of_a_revolution() {
     // §10.1
     assert_fills_a_track(12, DataRate::Kbps250, Inch3_5, 6250);
     assert_fills_a_track(12, DataRate::Kbps250, Inch5_25, 6250);
@@ -246,7 +245,7 @@ fn a_track_holds_what_passes_the_head_in_a_turn() {
 }
 
 #[test]
-fn the_only_5_25_inch_drive_with_300_kbps_turns_at_360_rpm() {
+fn the_only_5_25_inch_drive_with_300_kbps_rotates_at_360_rpm() {
     // §9.1, §10.1
     assert_fills_a_track(12, DataRate::Kbps300, Inch5_25, 6250);
 }
@@ -272,11 +271,11 @@ fn sectors_lie_in_the_file_by_cylinder_then_head_then_number() {
 
 #[test]
 fn a_run_never_leaves_its_cylinder() {
-    // Medium::read: the other side's sectors come next
+    // Medium::read: the sectors of the other head follow
     let mut image = open_blank(2_949_120, Access::Private).unwrap();
     for (head, slot, left) in [(0, 0, 72), (0, 35, 37), (1, 0, 36), (1, 35, 1)] {
         let sectors = image.read(7, head, slot, usize::MAX).unwrap().len() / 512;
-        assert!((1..=left).contains(&sectors), "{sectors} sectors from place {slot} of side {head}");
+        assert!((1..=left).contains(&sectors), "{sectors} sectors from slot {slot} of head {head}");
     }
 }
 
@@ -299,9 +298,9 @@ fn a_sector_outside_the_disk_is_absent() {
     }
 }
 
-// What the guest writes
+// Writes of the guest
 
-/// A guest with the image in its 1.44M drive, under the head.
+/// Returns a guest with the image in its 1.44M drive, at 500 kb/s.
 fn guest_with(image: &NamedTempFile, access: Access) -> (Guest, FloppyDrive) {
     let (mut guest, a) = Guest::with_drive(DriveType::Inch3_5Hd);
     guest.bus.write(CCR, 0x00); // 500 kb/s
@@ -310,7 +309,7 @@ fn guest_with(image: &NamedTempFile, access: Access) -> (Guest, FloppyDrive) {
 }
 
 /// The second sector of the disk.
-const SECTOR: Sectors = Sectors { cylinder: 0, head: 0, record: 2, bytes: 512, end_of_track: 18 };
+const SECTOR: Sectors = Sectors { cylinder: 0, head: 0, sector: 2, bytes: 512, end_of_track: 18 };
 
 fn fill(guest: &mut Guest, value: u8) -> Result<(), DriverError> {
     guest.buffer_mut(512).fill(value);
@@ -344,7 +343,7 @@ fn a_private_image_never_changes_its_file() {
 }
 
 #[test]
-fn a_read_only_image_refuses_to_be_written() {
+fn a_read_only_image_refuses_writes() {
     // §4.12: NW
     let image = blank(BYTES);
     let (mut guest, _a) = guest_with(&image, Access::ReadOnly);
@@ -355,13 +354,13 @@ fn a_read_only_image_refuses_to_be_written() {
 
 #[test]
 fn a_read_only_image_has_no_bytes_to_overwrite() {
-    // Access::ReadOnly, for embedders that use an image without a controller
+    // Access::ReadOnly, for users of an image without a controller
     let mut image = open_blank(2_949_120, Access::ReadOnly).unwrap();
     assert!(image.write(0, 0, 0, 1, Mark::Data).is_err());
 }
 
 #[test]
-fn what_a_guest_writes_is_in_the_file_at_once() {
+fn writes_of_a_guest_are_in_the_file_at_once() {
     // Access::ReadWrite
     let image = blank(BYTES);
     let (mut guest, _a) = guest_with(&image, Access::ReadWrite);
@@ -370,7 +369,7 @@ fn what_a_guest_writes_is_in_the_file_at_once() {
 }
 
 #[test]
-fn what_a_guest_wrote_is_in_the_file_after_the_release_and_nothing_else_is() {
+fn the_file_has_only_the_writes_of_the_guest_after_the_release() {
     // Access::ReadWrite
     let image = blank(BYTES);
     let (mut guest, a) = guest_with(&image, Access::ReadWrite);
@@ -380,9 +379,9 @@ fn what_a_guest_wrote_is_in_the_file_after_the_release_and_nothing_else_is() {
     assert!(fs::read(image.path()).unwrap() == expected);
 }
 
-// Who else may use the file
+// Concurrent users of a file
 
-/// Opens a file twice at the same time; how the second one fared.
+/// Opens a file twice at the same time. Returns the outcome of the second.
 fn open_twice(first: Access, second: Access) -> Result<Image, ImageError> {
     let file = blank(2_949_120);
     let _first = Image::open(file.path(), first).unwrap();
@@ -390,7 +389,7 @@ fn open_twice(first: Access, second: Access) -> Result<Image, ImageError> {
 }
 
 #[test]
-fn a_file_that_is_written_has_no_other_user() {
+fn a_file_open_for_writing_has_no_other_user() {
     // IVMFloppyDrive: in use
     let pairs = [
         (Access::ReadWrite, Access::ReadWrite),
@@ -405,7 +404,7 @@ fn a_file_that_is_written_has_no_other_user() {
 }
 
 #[test]
-fn a_file_in_use_is_named_and_so_is_who_can_have_locked_it() {
+fn a_file_in_use_is_reported_with_its_path_and_possible_owners() {
     // IVMFloppyDrive: in use
     let file = blank(2_949_120);
     let _image = Image::open(file.path(), Access::ReadWrite).unwrap();
@@ -416,7 +415,7 @@ fn a_file_in_use_is_named_and_so_is_who_can_have_locked_it() {
 }
 
 #[test]
-fn options_give_back_what_was_set() {
+fn options_return_what_was_set() {
     // ImageOptions
     let plain = ImageOptions::default();
     assert_eq!((plain.access(), plain.durability()), (Access::ReadWrite, Durability::AtRelease));
@@ -428,7 +427,7 @@ fn options_give_back_what_was_set() {
 }
 
 #[test]
-fn a_file_that_only_is_read_can_be_shared() {
+fn a_file_open_only_for_reading_can_be_shared() {
     // Access::ReadOnly, Access::Private
     let sharing = [Access::ReadOnly, Access::Private];
     for (first, second) in sharing.into_iter().flat_map(|first| sharing.map(|second| (first, second))) {
@@ -437,7 +436,7 @@ fn a_file_that_only_is_read_can_be_shared() {
 }
 
 #[test]
-fn an_image_that_was_dropped_holds_its_file_no_longer() {
+fn a_dropped_image_does_not_lock_its_file() {
     // IVMFloppyDrive: ReleaseImage
     let file = blank(2_949_120);
     for _ in 0..2 {
@@ -446,14 +445,14 @@ fn an_image_that_was_dropped_holds_its_file_no_longer() {
 }
 
 #[test]
-fn an_image_that_could_not_be_opened_does_not_hold_its_file() {
+fn a_failed_open_does_not_lock_the_file() {
     // IVMFloppyDrive: the file could not be captured
     let file = blank(1000);
     assert!(Image::open(file.path(), Access::ReadWrite).is_err());
     file.as_file().try_lock().unwrap();
 }
 
-// What is no image
+// Files that are no image
 
 #[test]
 fn a_missing_file_is_not_found() {
@@ -481,7 +480,7 @@ mod unix {
     use super::*;
 
     #[test]
-    fn a_pipe_holds_no_disk_and_is_not_waited_for() {
+    fn a_pipe_holds_no_disk_and_is_refused_without_a_wait() {
         // IVMFloppyDrive: the file could not be captured
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe.img");
@@ -491,7 +490,7 @@ mod unix {
         }
     }
 
-    /// Takes permissions from a file; `None`, with a message, where the user needs none.
+    /// Returns a file with these permissions. Prints a message and returns `None` if the user is not subject to permissions.
     fn restricted(mode: u32) -> Option<NamedTempFile> {
         let file = blank(2_949_120);
         fs::set_permissions(file.path(), fs::Permissions::from_mode(mode)).unwrap();
@@ -511,7 +510,7 @@ mod unix {
     }
 
     #[test]
-    fn a_file_that_may_only_be_read_opens_for_all_but_writing() {
+    fn a_file_without_write_permission_opens_except_for_writing() {
         // Access
         let Some(file) = restricted(0o444) else { return };
         assert!(Image::open(file.path(), Access::ReadOnly).is_ok());
@@ -530,7 +529,7 @@ mod unix {
     }
 
     #[test]
-    fn a_file_is_in_use_by_whatever_name() {
+    fn a_file_is_in_use_under_each_of_its_names() {
         // IVMFloppyDrive: in use
         let (folder, file) = (tempfile::tempdir().unwrap(), blank(2_949_120));
         let link = folder.path().join("link");
@@ -540,9 +539,9 @@ mod unix {
     }
 }
 
-// What the user is told
+// Messages
 
-/// Why the file is refused by a 720K drive, as a log line shows it: the error and its sources.
+/// Returns the error of a 720K drive for the file as a log line: the error and its sources.
 fn refusal(path: &Path, options: impl Into<ImageOptions>) -> String {
     let (_guest, a) = Guest::with_drive(DriveType::Inch3_5Dd);
     let error: AttachError = a.attach_image(path, options).unwrap_err();

@@ -1,4 +1,4 @@
-//! Images: formats, files, and the host's file system.
+//! Images: formats, files, and failures of the file system of the host.
 
 use super::kit;
 

@@ -1,4 +1,4 @@
-//! The controller in ACPI tables: byte for byte, and as a disassembler of another maker reads them.
+//! The controller in ACPI tables: byte by byte, and as the disassembler `iasl` reads them.
 
 #![cfg(feature = "acpi")]
 
@@ -14,7 +14,7 @@ use vm_fdc::{
     firmware::{AcpiDevice, AcpiError},
 };
 
-/// The length of a table's header.
+/// The length of the header of a table.
 const HEADER: usize = 36;
 
 fn one_drive() -> AcpiDevice {
@@ -27,21 +27,21 @@ fn aml(device: &dyn Aml) -> Vec<u8> {
     bytes
 }
 
-/// The devices in a DSDT, as a VM monitor would give it to its guests.
+/// Returns a DSDT with the devices, as a VM monitor passes it to its guests.
 fn dsdt(devices: Vec<&dyn Aml>) -> Vec<u8> {
     let mut dsdt = Sdt::new(*b"DSDT", HEADER as u32, 2, *b"VMFDC_", *b"FLOPPY__", 1);
     dsdt.append_slice(&aml(&Scope::new("\\_SB_".into(), devices)));
     dsdt.as_slice().to_vec()
 }
 
-/// What comes after `name`.
+/// Returns the bytes after `name`.
 fn object<'a>(aml: &'a [u8], name: &str) -> &'a [u8] {
     let place = aml.windows(4).position(|window| window == name.as_bytes());
     &aml[place.unwrap_or_else(|| panic!("there is no {name}")) + 4..]
 }
 
-/// The ASL that `iasl` makes of a DSDT with these devices, without blanks and comments. It compiles to the same bytes. `None`,
-/// and a line that says so, when there is no `iasl`.
+/// Returns the ASL of a DSDT with these devices as `iasl` disassembles it, without blanks and comments, and checks that it
+/// compiles to the same bytes. Prints a message and returns `None` if `iasl` is not installed.
 fn disassembled(devices: Vec<&dyn Aml>) -> Option<String> {
     let folder = tempfile::tempdir().unwrap();
     let iasl = |arguments: &[&str]| Command::new("iasl").args(arguments).current_dir(&folder).output();
@@ -52,21 +52,21 @@ fn disassembled(devices: Vec<&dyn Aml>) -> Option<String> {
     let table = dsdt(devices);
     fs::write(folder.path().join("dsdt.aml"), &table).unwrap();
     check(&iasl(&["-d", "dsdt.aml"]).unwrap());
-    // Warnings are errors; and no optimisation, which would change the bytes.
+    // Warnings are errors. Optimization is off, because it changes the bytes.
     check(&iasl(&["-we", "-oa", "-p", "again", "dsdt.dsl"]).unwrap());
     let again = fs::read(folder.path().join("again.aml")).unwrap();
     assert!(again[HEADER..] == table[HEADER..], "compiles to other bytes: {again:02X?}, not {table:02X?}");
     Some(without_comments(&fs::read_to_string(folder.path().join("dsdt.dsl")).unwrap()))
 }
 
-/// The program ended well.
+/// Checks that the program succeeded.
 fn check(output: &Output) {
     let Output { status, stdout, stderr } = output;
-    let said = [String::from_utf8_lossy(stdout), String::from_utf8_lossy(stderr)].concat();
-    assert!(status.success(), "{status}: {said}");
+    let output_text = [String::from_utf8_lossy(stdout), String::from_utf8_lossy(stderr)].concat();
+    assert!(status.success(), "{status}: {output_text}");
 }
 
-/// Without blanks, too: those change from one version to the next.
+/// Removes comments, and blanks, which differ between versions of `iasl`.
 fn without_comments(asl: &str) -> String {
     let lines = asl.lines().map(|line| line.split_once("//").map_or(line, |(code, _)| code));
     let (mut code, text) = (String::new(), lines.collect::<String>());
@@ -78,13 +78,13 @@ fn without_comments(asl: &str) -> String {
     (code + rest).split_whitespace().collect()
 }
 
-/// What is to be found, written with blanks.
+/// Checks that the ASL contains `object`, which is written with blanks.
 fn assert_has(asl: &str, object: &str) {
     assert!(asl.contains(&object.split_whitespace().collect::<String>()), "no {object} in {asl}");
 }
 
 #[test]
-fn the_device_disassembles_to_what_was_meant() {
+fn the_device_disassembles_to_the_expected_asl() {
     // §13
     let Some(asl) = disassembled(vec![&one_drive()]) else { return };
     for object in [
@@ -104,7 +104,7 @@ fn the_device_disassembles_to_what_was_meant() {
 }
 
 #[test]
-fn two_controllers_with_all_drives_disassemble_side_by_side() {
+fn two_controllers_with_all_drives_disassemble_to_the_expected_asl() {
     // §9.1, §13
     let first = AcpiDevice::new([Some(Inch5_25Dd), Some(Inch5_25Hd), Some(Inch3_5Dd), Some(Inch3_5Ed)]);
     let second = AcpiDevice::new([None, Some(Inch3_5Hd), None, None]);
@@ -135,13 +135,13 @@ fn the_resources_are_those_of_a_pc() {
         0x00, 0x2A, 0x04, 0x00, 0x79, 0x00,
     ];
     let aml = aml(&one_drive());
-    // Buffer, the length of its package, its length.
+    // A buffer: opcode, length of the package, length of the buffer.
     assert_eq!(object(&aml, "_CRS")[..4], [0x11, 0x1B, 0x0A, resources.len() as u8]);
     assert_eq!(object(&aml, "_CRS")[4..][..resources.len()], resources);
 }
 
 #[test]
-fn the_drives_that_are_there_are_enumerated_and_a_tape_never() {
+fn the_present_drives_are_enumerated_and_no_tape() {
     // §13
     let aml = aml(&AcpiDevice::new([None, Some(Inch3_5Hd), None, Some(Inch3_5Hd)]));
     let words = [0, 1, 0, 1, 2].map(u32::to_le_bytes).concat();
@@ -150,14 +150,14 @@ fn the_drives_that_are_there_are_enumerated_and_a_tape_never() {
 }
 
 #[test]
-fn a_drive_tells_its_number_and_what_int_13h_says_of_it() {
+fn a_drive_describes_its_number_and_its_int_13h_parameters() {
     // §9.3, §13
     let aml = aml(&AcpiDevice::new([None, None, Some(DriveType::Inch3_5Hd), None]));
     assert_eq!(object(&aml, "_ADR")[..2], [0x0A, 2]);
     let elements = [0x02, 0x04, 0x4F, 0x12, 0x01, 0xAF, 0x02, 0x25, 0x02, 0x12, 0x1B, 0xFF, 0x6C, 0xF6, 0x0F, 0x08];
     let constants = elements.into_iter().flat_map(|byte| if byte == 1 { vec![1] } else { vec![0x0A, byte] });
     let constants: Vec<u8> = constants.collect();
-    // Package, its length, the number of its elements.
+    // A package: opcode, length, number of elements.
     assert_eq!(object(&aml, "_FDI")[..3], [0x12, constants.len() as u8 + 2, 16]);
     assert_eq!(object(&aml, "_FDI")[3..][..constants.len()], constants);
 }
@@ -175,7 +175,7 @@ fn a_controller_of_the_library_describes_itself() {
 }
 
 #[test]
-fn resources_that_no_pc_has_are_refused_by_name() {
+fn invalid_resources_are_refused_by_name() {
     assert_eq!(one_drive().irq(16), Err(AcpiError::Irq(16)));
     assert_eq!(one_drive().dma(4), Err(AcpiError::Dma(4)));
     assert_eq!(one_drive().uid(16), Err(AcpiError::Uid(16)));

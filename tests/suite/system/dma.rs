@@ -1,9 +1,8 @@
-//! The 8237A pair of a PC/AT as a guest sees it through its ports, and as the floppy controller sees it through its
-//! channel.
+//! The pair of 8237A of a PC/AT: the ports that a guest accesses, and the channel that the floppy controller uses.
 
 use vm_fdc::dma::{AtDma, AtDmaStateV1, DmaChannel, GuestMemory, Moved};
 
-/// Mode bytes without the channel number: single transfers, unless the name says otherwise.
+/// Mode bytes without the channel number, for single transfers.
 const VERIFY: u8 = 0x40;
 const WRITE: u8 = 0x44;
 const READ: u8 = 0x48;
@@ -12,7 +11,7 @@ const CASCADE: u8 = 0xC0;
 const AUTOINITIALIZE: u8 = 0x10;
 const DECREMENT: u8 = 0x20;
 
-/// Memory without end that holds nothing: it records where it was written or read, and in what pieces.
+/// Memory of any size that stores no data. It records the addresses and lengths of all accesses.
 #[derive(Default)]
 struct Recorder {
     writes: Vec<(u64, Vec<u8>)>,
@@ -30,7 +29,7 @@ impl GuestMemory for Recorder {
     }
 }
 
-/// The controllers over 256 KiB of memory that counts up.
+/// Returns the controllers with 256 KiB of memory whose bytes count up.
 fn with_ram() -> AtDma<Vec<u8>> {
     AtDma::new((0..0x4_0000_u32).map(|n| n as u8).collect())
 }
@@ -57,7 +56,7 @@ fn in_word<M>(dma: &mut AtDma<M>, port: u16) -> u16 {
     u16::from_le_bytes([inb(dma, port), inb(dma, port)])
 }
 
-/// Programs channel 2 in the order that MINIX takes, for `bytes` from `address` on.
+/// Programs channel 2 in the order of MINIX, for `bytes` bytes from `address` on.
 fn program<M>(dma: &mut AtDma<M>, mode: u8, address: u32, bytes: u32) {
     let [address_low, address_high, page, _] = address.to_le_bytes();
     out(dma, 0x0A, 0x06);
@@ -124,7 +123,7 @@ fn the_flip_flop_is_cleared_by_its_command_and_by_master_clear_and_reset() {
 }
 
 #[test]
-fn illegal_reads_give_ones_and_leave_the_flip_flop_alone() {
+fn illegal_reads_return_ones_and_do_not_change_the_flip_flop() {
     // §8.2
     let mut dma = with_ram();
     out_word(&mut dma, 0x04, 0x1234);
@@ -268,7 +267,7 @@ fn odd_ports_of_the_second_controller_alias_the_even_ones() {
 
 #[test]
 fn page_and_scratch_registers_hold_what_is_written() {
-    // §8.2: 0x80, the POST code, among them.
+    // §8.2: also 0x80, the port of POST codes.
     let mut dma = with_ram();
     for port in 0x80..=0x8F {
         out(&mut dma, port, !(port as u8));
@@ -280,7 +279,7 @@ fn page_and_scratch_registers_hold_what_is_written() {
 
 #[test]
 fn other_ports_are_not_claimed() {
-    // §8.2: neither the aliases of later chip sets nor the high page registers, on a plain AT.
+    // §8.2: an AT has neither the aliases of later chip sets nor high page registers.
     let mut dma = with_ram();
     for port in (0x10..0x80).chain(0x90..0xC0).chain(0xE0..=0xFFFF) {
         assert_eq!((dma.read_port(port), dma.write_port(port, 0)), (None, false), "port {port:#x}");
@@ -321,7 +320,7 @@ fn a_read_transfer_takes_memory_bytes_to_the_device() {
 
 #[test]
 fn the_registers_can_be_programmed_in_another_order() {
-    // §8.6: SeaBIOS takes this one.
+    // §8.6: the order of SeaBIOS.
     let mut dma = with_recorder();
     out(&mut dma, 0x0A, 0x06);
     out(&mut dma, 0x0C, 0);
@@ -346,7 +345,7 @@ fn demand_and_block_mode_move_as_single_mode_does() {
 }
 
 #[test]
-fn a_device_that_stops_early_finds_the_channel_where_it_left_it() {
+fn a_transfer_continues_where_the_device_stopped() {
     // §8.4
     let mut dma = with_ram();
     program(&mut dma, WRITE, 0x1000, 6);
@@ -357,7 +356,7 @@ fn a_device_that_stops_early_finds_the_channel_where_it_left_it() {
 }
 
 #[test]
-fn nothing_offered_is_nothing_moved() {
+fn an_empty_offer_moves_nothing() {
     // §8.4
     let mut dma = with_recorder();
     program(&mut dma, WRITE, 0, 1);
@@ -366,7 +365,7 @@ fn nothing_offered_is_nothing_moved() {
 }
 
 #[test]
-fn terminal_count_comes_with_the_last_byte_counted_and_no_more_is_moved() {
+fn terminal_count_comes_with_the_last_byte_of_the_count_and_no_more_is_moved() {
     // §8.4
     let mut dma = with_recorder();
     program(&mut dma, READ, 0x2000, 4);
@@ -459,7 +458,7 @@ fn the_longest_transfer_is_64_kib() {
 
 #[test]
 fn the_page_register_has_eight_bits() {
-    // §8.2: an AT reaches 16 MiB, an XT but one.
+    // §8.2: an AT reaches 16 MiB, an XT only 1 MiB.
     let mut dma = with_recorder();
     program(&mut dma, WRITE, 0xFF_FFFF, 2);
     dma.device_to_memory(&[1, 2]);
@@ -509,7 +508,7 @@ fn a_descending_address_reads_backwards() {
 
 #[test]
 fn verify_counts_and_signals_terminal_count_with_memory_idle() {
-    // §8.5: TeleDisk and INT 13h AH=04h. The illegal type is taken for verify (§8.3).
+    // §8.5: TeleDisk and INT 13h AH=04h. The illegal type behaves as verify (§8.3).
     for mode in [VERIFY, ILLEGAL, VERIFY | DECREMENT] {
         let mut dma = with_recorder();
         program(&mut dma, mode, 0x1000, 512);
@@ -522,7 +521,7 @@ fn verify_counts_and_signals_terminal_count_with_memory_idle() {
 }
 
 #[test]
-fn verify_gives_a_device_that_takes_bytes_an_empty_bus() {
+fn verify_gives_a_reading_device_the_bytes_of_an_empty_bus() {
     // §8.5
     let mut dma = with_recorder();
     program(&mut dma, VERIFY, 0x1000, 3);
@@ -583,14 +582,14 @@ fn the_other_bits_of_the_command_register_do_not_stop_a_transfer() {
 }
 
 #[test]
-fn nothing_moves_while_channel_4_does_not_pass_the_bus_on() {
+fn nothing_moves_while_channel_4_does_not_cascade() {
     // §8.4
-    for (port, block, pass) in [(0xD4, 0x04, 0x00), (0xD0, 0x04, 0x00), (0xD6, 0x40, CASCADE)] {
+    for (port, block, cascade) in [(0xD4, 0x04, 0x00), (0xD0, 0x04, 0x00), (0xD6, 0x40, CASCADE)] {
         let mut dma = with_ram();
         program(&mut dma, WRITE, 0, 4);
         out(&mut dma, port, block);
         assert_eq!(dma.device_to_memory(&[0; 4]), Moved::default(), "port {port:#x}");
-        out(&mut dma, port, pass);
+        out(&mut dma, port, cascade);
         assert_eq!(dma.device_to_memory(&[0; 4]), moved(4, true), "port {port:#x}");
     }
 }
@@ -609,7 +608,7 @@ fn a_bios_that_clears_and_programs_both_controllers_gets_its_transfer() {
 }
 
 #[test]
-fn reset_masks_the_channels_and_lets_channel_4_pass_as_at_power_on() {
+fn reset_masks_the_channels_and_lets_channel_4_cascade_as_at_power_on() {
     // §8.3, §8.4
     let mut dma = with_ram();
     assert_eq!((inb(&mut dma, 0x0F), inb(&mut dma, 0xDE)), (0xFF, 0xFE));
@@ -649,7 +648,7 @@ fn the_floppy_cannot_be_on_a_16_bit_channel() {
 }
 
 #[test]
-fn the_memory_is_lent_and_given_back() {
+fn the_memory_can_be_borrowed_and_taken_back() {
     let mut dma = AtDma::new(vec![0; 4]);
     dma.memory_mut()[1] = 7;
     assert_eq!(dma.memory()[1], 7);
@@ -658,7 +657,7 @@ fn the_memory_is_lent_and_given_back() {
 
 // Saved states
 
-/// Controllers whose registers all differ from those at power-on.
+/// Returns controllers whose registers all differ from those at power-on.
 fn busy() -> AtDma<Recorder> {
     let mut dma = AtDma::with_channel(Recorder::default(), 3).unwrap().with_high_pages();
     for port in (0x00..0x08).chain((0xC0..0xD0).step_by(2)).chain(0x81..0x90).chain([0x482, 0x48B]) {
@@ -678,7 +677,7 @@ fn busy() -> AtDma<Recorder> {
 }
 
 #[test]
-fn restored_controllers_read_and_move_as_those_that_were_saved() {
+fn restored_controllers_behave_as_the_saved_ones() {
     let mut saved = busy();
     let mut restored = AtDma::from_state(saved.state(), Recorder::default()).unwrap();
     assert_eq!(restored.state(), saved.state());
@@ -698,7 +697,7 @@ fn a_request_and_terminal_count_survive_in_the_status() {
 }
 
 #[test]
-fn a_state_that_no_controllers_can_reach_is_refused_by_the_name_of_the_field() {
+fn an_unreachable_state_is_refused_by_the_name_of_the_field() {
     type Damage = fn(&mut AtDmaStateV1);
     let damages: [(&str, Damage); 6] = [
         ("channel", |state| state.channel = 4),
@@ -717,7 +716,7 @@ fn a_state_that_no_controllers_can_reach_is_refused_by_the_name_of_the_field() {
     }
 }
 
-// Whatever a guest does (§12)
+// Random accesses (§12)
 
 #[test]
 fn no_sequence_of_port_accesses_and_transfers_panics_or_leaves_the_page() {
@@ -735,7 +734,7 @@ fn no_sequence_of_port_accesses_and_transfers_panics_or_leaves_the_page() {
         let [port, value, sort, high_port, length @ ..] = next().to_le_bytes();
         match sort {
             0..=5 => {
-                // Most transfers would find the channel masked or of another mode.
+                // Without this, most transfers find the channel masked or in another mode.
                 out(&mut dma, 0x0E, 0);
                 out(&mut dma, 0xD0, 0);
                 out(&mut dma, 0xD4, 0);

@@ -1,4 +1,4 @@
-//! What firmware tells of the drives: the CMOS, INT 1Eh, INT 13h AH=08h.
+//! The description of the drives for firmware: CMOS, INT 1Eh, INT 13h AH=08h.
 
 use vm_fdc::{
     Controller,
@@ -35,7 +35,7 @@ fn the_cmos_has_no_types_of_the_third_and_fourth_drive() {
 }
 
 #[test]
-fn the_equipment_byte_has_a_bit_for_any_and_the_number_less_one() {
+fn the_equipment_byte_has_a_presence_bit_and_the_number_of_drives_minus_one() {
     // §9.1, §13
     assert_eq!((CMOS_EQUIPMENT, EQUIPMENT_MASK), (0x14, 0xC1));
     for (count, equipment) in [(0, 0x00), (1, 0x01), (2, 0x41), (3, 0x81), (4, 0xC1)] {
@@ -46,14 +46,14 @@ fn the_equipment_byte_has_a_bit_for_any_and_the_number_less_one() {
 }
 
 #[test]
-fn the_equipment_byte_counts_drives_whatever_their_numbers_are() {
-    // §9.1; which drives count is not established.
+fn the_equipment_byte_counts_drives_with_any_numbers() {
+    // §9.1; it is not established which drives count.
     assert_eq!(installed(None, Some(Inch3_5Hd)).equipment(), 0x01);
     assert_eq!(InstalledDrives::new([Some(Inch3_5Hd), None, None, Some(Inch3_5Hd)]).equipment(), 0x41);
 }
 
 #[test]
-fn the_rest_of_the_equipment_byte_stays() {
+fn the_other_bits_of_the_equipment_byte_do_not_change() {
     // §9.1
     assert_eq!(installed(None, None).merge_equipment(0xFF), 0x3E);
     assert_eq!(installed(Some(Inch3_5Hd), None).merge_equipment(0xFF), 0x3F);
@@ -61,14 +61,14 @@ fn the_rest_of_the_equipment_byte_stays() {
 }
 
 #[test]
-fn a_machine_without_drives_says_so_in_the_cmos() {
+fn the_cmos_of_a_machine_without_drives_has_no_types() {
     // §13
     let none = InstalledDrives::default();
     assert_eq!((none.cmos_drive_types(), none.equipment(), none.count()), (0, 0, 0));
 }
 
 #[test]
-fn the_drives_of_a_controller_are_where_it_has_them() {
+fn the_installed_drives_of_a_controller_have_its_numbers() {
     // §9.1
     let fdc = Controller::builder().drive(1, Inch5_25Dd).drive(3, Inch3_5Ed).build().unwrap();
     let drives = InstalledDrives::from(&fdc.drives());
@@ -96,7 +96,7 @@ fn int_13h_reports_the_type_and_the_largest_disk_of_a_drive() {
 
 #[test]
 fn the_diskette_parameter_table_is_that_of_the_disk_in_the_drive() {
-    // §9.3; of two gaps that are in use for 360K in a 1.2M drive, and for 2.88M, the one of most BIOSes.
+    // §9.3: two gaps are in use for 360K in a 1.2M drive, and for 2.88M. The table has the gap of most BIOSes.
     let table = [
         (Inch5_25Dd, Geometry::DD_360K, "DF 02 25 02 09 2A FF 50 F6 0F 08"),
         (Inch5_25Hd, Geometry::DD_360K, "DF 02 25 02 09 2A FF 50 F6 0F 08"),
@@ -109,7 +109,7 @@ fn the_diskette_parameter_table_is_that_of_the_disk_in_the_drive() {
         (Inch3_5Ed, Geometry::ED_2880K, "AF 02 25 02 24 1B FF 54 F6 0F 08"),
     ];
     for (drive, disk, bytes) in table {
-        let parameters = DisketteParameters::of(drive, &disk).expect("the disk goes in");
+        let parameters = DisketteParameters::of(drive, &disk).expect("the disk can be attached");
         let hex = parameters.to_bytes().map(|byte| format!("{byte:02X}")).join(" ");
         assert_eq!(hex, bytes, "{disk} in a drive of {drive}");
     }
@@ -140,7 +140,7 @@ fn a_disk_that_no_bios_knows_has_no_table() {
     for disk in unknown {
         assert!(DriveType::ALL.into_iter().all(|drive| DisketteParameters::of(drive, disk).is_none()), "{disk}");
     }
-    // 1.44M but for a cylinder.
+    // 1.44M with another number of cylinders.
     let odd = Geometry::new(81, 2, 18, 2, DataRate::Kbps500, FormFactor::Inch3_5).unwrap();
     assert_eq!(DisketteParameters::of(Inch3_5Hd, &odd), None);
 }

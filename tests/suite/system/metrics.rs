@@ -1,4 +1,4 @@
-//! What is told of commands: to a closure, to counters, and to the log.
+//! Metrics of commands: reports to a closure, counters, and the log.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,8 +10,8 @@ use vm_fdc::{
     media::{Access, Geometry, SectorDisk},
 };
 
-/// A guest whose commands are written down, after its reset.
-fn overheard() -> (Guest, vm_fdc::FloppyDrive, Arc<Mutex<Vec<String>>>) {
+/// Returns a guest after its reset, and the log of its commands.
+fn logged() -> (Guest, vm_fdc::FloppyDrive, Arc<Mutex<Vec<String>>>) {
     let (mut guest, drive) = guest();
     let lines = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&lines);
@@ -20,9 +20,9 @@ fn overheard() -> (Guest, vm_fdc::FloppyDrive, Arc<Mutex<Vec<String>>>) {
 }
 
 #[test]
-fn a_person_can_read_the_conversation() {
+fn the_log_of_a_conversation_is_readable() {
     // §3.1, §4
-    let (mut guest, drive, lines) = overheard();
+    let (mut guest, drive, lines) = logged();
     drive.attach_image(fixture("dos-1440k.img"), Access::ReadOnly).unwrap();
     guest.seek(0);
     read(&mut guest, 19).unwrap();
@@ -50,7 +50,7 @@ fn a_person_can_read_the_conversation() {
 }
 
 #[test]
-fn drives_are_counted_each_by_itself() {
+fn each_drive_has_its_own_counters() {
     // §4
     let (mut guest, drive) = guest();
     let counters = Counters::default();
@@ -60,10 +60,10 @@ fn drives_are_counted_each_by_itself() {
     fill(&mut guest, 5, 1).unwrap();
     read(&mut guest, 5).unwrap();
     guest.seek(2);
-    guest.read_dma(kit::Sectors { cylinder: 2, head: 0, record: 1, bytes: 36 * SECTOR, end_of_track: 18 }).unwrap();
-    // No such sector, and one of which the host does not come for all.
+    guest.read_dma(kit::Sectors { cylinder: 2, head: 0, sector: 1, bytes: 36 * SECTOR, end_of_track: 18 }).unwrap();
+    // An absent sector, and a sector with an overrun.
     guest.command(&[0x46, 0, 2, 0, 19, 2, 19, 0x1B, 0xFF]);
-    guest.bus.write(0x0A, 0x06);
+    guest.mask_dma();
     guest.send(&[0x46, 0, 2, 0, 1, 2, 18, 0x1B, 0xFF]).unwrap();
     guest.bus.fdc.advance(std::time::Duration::from_secs(1));
     guest.reply();
@@ -88,7 +88,7 @@ fn a_format_counts_its_sectors() {
     let counters = Counters::default();
     guest.bus.fdc.add_metrics(counters.clone());
     drive.attach_medium(SectorDisk::formatted(Geometry::HD_1440K, 0)).unwrap();
-    let ids: Vec<u8> = (1..=18).flat_map(|record| [0, 0, record, 2]).collect();
+    let ids: Vec<u8> = (1..=18).flat_map(|sector| [0, 0, sector, 2]).collect();
     guest.buffer_mut(ids.len()).copy_from_slice(&ids);
     guest.program_dma(kit::DMA_WRITE_FLOPPY, kit::BUFFER, ids.len());
     guest.command(&[0x4D, 0, 2, 18, 0x6C, 0xF6]);

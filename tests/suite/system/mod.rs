@@ -1,4 +1,4 @@
-//! The machine around the chip: ports, DMA, guest memory, firmware tables, saved states and metrics.
+//! The machine around the chip: ports, DMA, guest memory, firmware tables, ACPI, saved states and metrics.
 
 use super::kit;
 

@@ -1,5 +1,4 @@
-//! The floppy subsystem of a PC as one object: which ports it claims, accesses of any width, string instructions, and
-//! the wiring.
+//! The floppy subsystem of a PC as one object: its ports, accesses of any width, string instructions, and the wiring.
 
 use std::{cell::RefCell, fs, rc::Rc, time::Duration};
 
@@ -16,7 +15,7 @@ const SECTOR: usize = 512;
 
 type Line = Rc<RefCell<Vec<bool>>>;
 
-/// With a 1.44M disk in, out of reset, and polling sensed.
+/// Returns the subsystem with a 1.44M disk, out of reset, after the statuses of polling were fetched.
 fn floppy(wiring: Wiring) -> (PcFloppy<Vec<u8>, impl FnMut(bool)>, Line) {
     let line = Line::default();
     let log = Rc::clone(&line);
@@ -66,22 +65,22 @@ fn exactly_its_ports_are_claimed() {
 }
 
 #[test]
-fn a_wide_access_is_one_of_a_byte_for_each_port() {
+fn a_wide_access_is_one_byte_access_for_each_port() {
     // §1.1
     let (mut floppy, _) = floppy(Wiring::PRIMARY);
     let mut wide = [0; 4];
     assert!(floppy.read(0x3F2, &mut wide));
     assert_eq!(wide, [0x1C, 0x00, 0x80, 0x00]);
-    // Across the port of the hard disk, which stays its own.
+    // Across the port of the hard disk, which is not claimed.
     assert!(floppy.read(0x3F4, &mut wide));
     assert_eq!(wide[2], 0xFF);
-    // Into the last port that there is, and over neither end.
+    // Up to the last port of the address space, without overflow.
     wide = [0; 4];
     assert!(!floppy.read(0xFFFE, &mut wide));
     assert_eq!(wide, [0xFF; 4]);
     assert!(!floppy.write(0xFFFF, &[0; 4]));
     assert!(!floppy.read(0x3F2, &mut []));
-    // Low byte of the address, high byte of the count: the two registers share the flip-flop.
+    // The low byte of the address and the high byte of the count, because the registers share the flip-flop.
     floppy.write(0x0C, &[0]);
     floppy.write(0x04, &[0x12, 0x56]);
     floppy.write(0x0C, &[0]);
@@ -95,7 +94,7 @@ fn a_wide_access_is_one_of_a_byte_for_each_port() {
     assert_eq!(read, [0x12, 0x00, 0x00, 0x56]);
 }
 
-/// READ DATA of the boot sector by DMA to 0x7C00.
+/// Performs READ DATA of the boot sector by DMA to 0x7C00.
 fn read_boot_sector<I: FnMut(bool)>(floppy: &mut PcFloppy<Vec<u8>, I>) -> Vec<u8> {
     let Wiring { base, channel, .. } = floppy.wiring();
     let (address, count, page) =
@@ -125,7 +124,7 @@ fn read_boot_sector<I: FnMut(bool)>(floppy: &mut PcFloppy<Vec<u8>, I>) -> Vec<u8
 }
 
 #[test]
-fn a_sector_comes_by_whatever_channel_and_ports_it_is_wired_to() {
+fn a_sector_is_read_through_every_wiring() {
     // §8.6
     for wiring in [Wiring::PRIMARY, Wiring::SECONDARY, Wiring { base: 0x1F0, irq: 9, channel: 3 }] {
         let (mut floppy, line) = floppy(wiring);
@@ -137,7 +136,7 @@ fn a_sector_comes_by_whatever_channel_and_ports_it_is_wired_to() {
 }
 
 #[test]
-fn a_channel_that_is_unmasked_late_is_served_by_that_access() {
+fn unmasking_the_channel_late_starts_the_transfer() {
     let (mut floppy, _) = floppy(Wiring::PRIMARY);
     for (port, value) in [(0x0A, 6), (0x0C, 0), (0x0B, 0x46), (0x04, 0), (0x04, 0), (0x81, 0), (0x05, 0xFF), (0x05, 1)]
     {
@@ -152,7 +151,7 @@ fn a_channel_that_is_unmasked_late_is_served_by_that_access() {
 }
 
 #[test]
-fn there_are_four_channels() {
+fn a_dma_channel_above_3_is_refused() {
     let wiring = Wiring { channel: 4, ..Wiring::PRIMARY };
     let error = PcFloppy::new(Controller::builder(), vec![0; 16], wiring).unwrap_err();
     assert_eq!(error, BuildError::DmaChannel(4));
@@ -171,7 +170,7 @@ fn a_reset_of_the_machine_resets_all_chips() {
 }
 
 #[test]
-fn time_is_told_through_it() {
+fn advance_reaches_the_controller() {
     let controller = Controller::builder().drive(0, DriveType::Inch3_5Hd).timing(Timing::Authentic);
     let mut floppy = PcFloppy::new(controller, vec![0; 16], Wiring::PRIMARY).unwrap();
     floppy.write(0x3F2, &[0x0C]);
@@ -186,9 +185,9 @@ fn time_is_told_through_it() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
-    /// A track without DMA by string instructions of any length, next to single accesses.
+    /// Reads a track without DMA by string instructions of any length, and by single accesses.
     #[test]
-    fn a_string_is_as_many_accesses(strings in prop::collection::vec(1..700usize, 1..20), width in 1..5usize) {
+    fn a_string_has_the_effect_of_single_accesses(strings in prop::collection::vec(1..700usize, 1..20), width in 1..5usize) {
         // §3.5
         let run = |by_string: bool| {
             let (mut floppy, line) = floppy(Wiring::PRIMARY);

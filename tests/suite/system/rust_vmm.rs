@@ -1,4 +1,4 @@
-//! Guest memory of `vm-memory` behind the DMA controllers: holes, the ends of memory, and what a migration sees.
+//! Guest memory of `vm-memory` behind the DMA controllers: holes, the ends of memory, and dirty pages for a migration.
 #![cfg(feature = "vm-memory")]
 
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use vm_memory::{
 
 const PAGE: u64 = 4096;
 
-/// Memory from 0 to 0x8000 and from 0xC000 to 0x1_0000.
+/// Returns memory from 0 to 0x8000 and from 0xC000 to 0x1_0000.
 fn with_a_hole() -> Arc<GuestMemoryMmap<AtomicBitmap>> {
     let ranges = [(GuestAddress(0), 0x8000), (GuestAddress(0xC000), 0x4000)];
     Arc::new(GuestMemoryMmap::from_ranges(&ranges).unwrap())
@@ -37,7 +37,7 @@ fn dirty(memory: &GuestMemoryMmap<AtomicBitmap>) -> Vec<u64> {
 }
 
 #[test]
-fn what_is_written_is_where_memory_is_and_marked_for_a_migration() {
+fn writes_reach_existing_memory_and_mark_it_dirty() {
     let memory = with_a_hole();
     let data: Vec<u8> = (0..0x6000u32).map(|n| (n % 251) as u8).collect();
     VmMemory(Arc::clone(&memory)).write(0x7000, &data);
@@ -50,7 +50,7 @@ fn what_is_written_is_where_memory_is_and_marked_for_a_migration() {
 }
 
 #[test]
-fn where_no_memory_is_ones_are_read() {
+fn addresses_without_memory_read_as_ones() {
     let memory = with_a_hole();
     memory.write_slice(&[0x11; 0x1000], GuestAddress(0x7000)).unwrap();
     memory.write_slice(&[0x22; 0x1000], GuestAddress(0xC000)).unwrap();

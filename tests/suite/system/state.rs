@@ -1,5 +1,4 @@
-//! Saved states: a machine that is saved and restored at any access does what it would have done, and no state, however
-//! damaged, does harm.
+//! Saved states: a machine that is saved and restored at any access continues unchanged, and a damaged state does no harm.
 #![cfg(feature = "serde")]
 
 use std::{
@@ -54,26 +53,26 @@ fn machine(setup: Setup, line: &Line) -> Machine {
     floppy
 }
 
-/// Through text, as a migration sends it.
+/// Saves a state to text and loads it, as a migration does.
 fn through_json(floppy: &Machine) -> PcFloppyState {
     let state = floppy.state(StateOptions::new()).unwrap();
     serde_json::from_str(&serde_json::to_string(&state).unwrap()).unwrap()
 }
 
-/// Another machine that goes on where this one is.
-fn moved(floppy: Machine, line: &Line) -> Machine {
+/// Returns another machine with the saved state of this one.
+fn migrated(floppy: Machine, line: &Line) -> Machine {
     let state = through_json(&floppy);
     let (level, memory) = (floppy.interrupt_level(), floppy.controller().dma().memory().clone());
     drop(floppy);
     let before = line.borrow().len();
     let restored = PcFloppy::from_state(state, interrupt(line), memory, |_, _| RestoreMedium::Reopen).unwrap();
-    // The new line was low, and is told when the pin is not.
-    let told = line.borrow_mut().split_off(before);
-    assert_eq!(told, if level { vec![true] } else { vec![] });
+    // The new line is low, and is set only if the pin is high.
+    let changes = line.borrow_mut().split_off(before);
+    assert_eq!(changes, if level { vec![true] } else { vec![] });
     restored
 }
 
-// Any moment
+// Any access
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -90,8 +89,8 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let opcode = prop::sample::select(vec![0x46u8, 0xE6, 0x45, 0xC5, 0x42, 0x4C, 0x56, 0x51, 0x4A, 0x66]);
     let transfer = (opcode, 0..2u8, 0..3u8, 1..=19u8, prop_oneof![6 => Just(2u8), 1 => 0..4u8], 1..=18u8);
-    let transfer = transfer.prop_map(|(opcode, head, cylinder, record, size, end)| {
-        vec![opcode, head << 2, cylinder, head, record, size, end, 0x1B, 0xFF]
+    let transfer = transfer.prop_map(|(opcode, head, cylinder, sector, size, end)| {
+        vec![opcode, head << 2, cylinder, head, sector, size, end, 0x1B, 0xFF]
     });
     let other = prop::sample::select(vec![
         vec![0x08u8],
@@ -124,14 +123,15 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Runs a program, and moves the machine before the accesses that `cuts` tells. Gives all that the guest sees.
-fn run(setup: Setup, steps: &[Step], cut: impl Fn(usize) -> bool) -> (Vec<u64>, Vec<bool>) {
+/// Runs a program, and migrates the machine before the accesses that `migrate` selects. Returns all that the guest
+/// observes.
+fn run(setup: Setup, steps: &[Step], migrate: impl Fn(usize) -> bool) -> (Vec<u64>, Vec<bool>) {
     let line = Line::default();
     let mut floppy = Some(machine(setup, &line));
     let (mut log, mut accesses) = (Vec::new(), 0);
     let mut access = |floppy: &mut Option<Machine>, work: &mut dyn FnMut(&mut Machine) -> u64| {
-        if cut(accesses) {
-            *floppy = floppy.take().map(|machine| moved(machine, &line));
+        if migrate(accesses) {
+            *floppy = floppy.take().map(|machine| migrated(machine, &line));
         }
         accesses += 1;
         let floppy = floppy.as_mut().unwrap();
@@ -213,7 +213,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(8) })]
 
     #[test]
-    fn a_machine_that_is_moved_at_any_access_goes_on_as_it_was(
+    fn a_machine_migrated_at_any_access_continues_unchanged(
         setup in setup(),
         steps in prop::collection::vec(step(), 1..14),
         every in 1..40usize,
@@ -221,11 +221,11 @@ proptest! {
     ) {
         // §12
         let whole = run(setup, &steps, |_| false);
-        let cut = run(setup, &steps, |access| access >= first && (access - first) % every == 0 && access < first + every * 25);
-        prop_assert_eq!(whole, cut);
+        let migrated = run(setup, &steps, |access| access >= first && (access - first) % every == 0 && access < first + every * 25);
+        prop_assert_eq!(whole, migrated);
     }
 
-    /// A number, a word or a bracket of a good state is another: it is refused, or the machine goes on, and does no harm.
+    /// Values of a good state are replaced. The state is refused, or the machine continues without harm.
     #[test]
     fn a_damaged_state_is_an_error_or_harmless(
         setup in setup(),
@@ -281,7 +281,7 @@ fn perform(floppy: &mut Machine, steps: &[Step]) {
                     floppy.write(port, &[value]);
                 }
             }
-            // From event to event, of which a damaged state can have a great many.
+            // A damaged state can have a great number of events.
             Step::Advance(nanoseconds) => {
                 let mut left = Duration::from_nanos(*nanoseconds);
                 for _ in 0..1_000 {
@@ -299,10 +299,10 @@ fn perform(floppy: &mut Machine, steps: &[Step]) {
     }
 }
 
-/// Every value in a tree that has no others in it.
+/// Collects the values of a tree that contain no other values.
 fn collect<'a>(value: &'a mut serde_json::Value, leaves: &mut Vec<&'a mut serde_json::Value>) {
     match value {
-        // The ID fields of FORMAT TRACK, and their like, would be most of what is hit.
+        // Without this, most damage hits long arrays, such as the ID fields of FORMAT TRACK.
         serde_json::Value::Array(values) if values.len() > 20 => {}
         serde_json::Value::Array(values) => values.iter_mut().for_each(|value| collect(value, leaves)),
         serde_json::Value::Object(values) => values.values_mut().for_each(|value| collect(value, leaves)),
@@ -334,7 +334,7 @@ fn an_image_is_opened_again_at_its_path() {
     let (number, medium) = state.media().next().unwrap();
     assert_eq!((number, medium.path.as_deref(), medium.attachment), (0, Some(path.as_path()), Attachment::Image));
     assert!(medium.contents.is_none());
-    // The first machine still has it.
+    // The first machine still holds the image.
     let Err(RestoreError::Medium { drive: 0, source: RestoreMediumError::Open { .. } }) = restore(state.clone()) else {
         panic!("two machines write one image")
     };
@@ -348,7 +348,7 @@ fn an_image_is_opened_again_at_its_path() {
 }
 
 #[test]
-fn an_image_that_is_gone_or_another_is_told() {
+fn a_missing_or_different_image_is_reported() {
     let gone = |path: &Path| fs::remove_file(path).unwrap();
     let other = |path: &Path| fs::write(path, vec![7; 1_474_560]).unwrap();
     let short = |path: &Path| fs::write(path, [7]).unwrap();
@@ -375,7 +375,7 @@ fn a_private_image_is_in_the_state() {
 }
 
 #[test]
-fn a_medium_of_the_embedder_is_given_again() {
+fn a_medium_of_the_vm_monitor_is_supplied_again() {
     let line = Line::default();
     let floppy = PcFloppy::new(
         Controller::builder().drive(0, DriveType::Inch3_5Hd).interrupt(interrupt(&line)),
@@ -397,7 +397,7 @@ fn a_medium_of_the_embedder_is_given_again() {
 
 // Versions
 
-/// A READ DATA without DMA in its execution phase, and a READ with DMA that takes its time, as version 1 saved them.
+/// The states are of version 1: READ DATA without DMA in its execution phase, and READ DATA with DMA and authentic timing.
 #[test]
 fn the_states_of_earlier_versions_are_restored() {
     for name in ["state-1-pio.json", "state-1-authentic.json"] {
@@ -430,20 +430,20 @@ fn the_states_of_earlier_versions_are_restored() {
             })
             .collect();
         if name.contains("pio") {
-            // One sector of two had been fetched, and a hundred bytes.
+            // Of two sectors, 612 bytes were fetched before.
             assert_eq!((data, &result[..]), (412, &[0x40, 0x80, 0x00, 0, 0, 2, 2][..]));
         } else {
             assert_eq!(result, [0x00, 0x00, 0x00, 0, 0, 2, 2]);
-            // The first part of the sector went to the memory of the machine that was saved.
+            // The first part of the sector is in the memory of the saved machine.
             let memory = floppy.controller().dma().memory();
             assert_eq!((memory[0], memory[511], memory[512]), (0, 0xA5, 0));
         }
     }
 }
 
-/// Makes the states of the version that this is, for `fixtures/`.
+/// Creates the states of the current version in `fixtures/`.
 #[test]
-#[ignore = "writes into fixtures/, once a version"]
+#[ignore = "writes to fixtures/, once for each version"]
 fn make_the_states_of_this_version() {
     for (name, timing) in [("state-1-pio.json", Timing::Immediate), ("state-1-authentic.json", Timing::Authentic)] {
         let controller =
@@ -476,9 +476,9 @@ fn make_the_states_of_this_version() {
     }
 }
 
-// What was found by those who tried to do harm
+// Invalid states
 
-/// A state that was changed in one place.
+/// Returns a state with another value at one place.
 fn changed(state: &PcFloppyState, pointer: &str, value: serde_json::Value) -> PcFloppyState {
     let mut json = serde_json::to_value(state).unwrap();
     *json.pointer_mut(pointer).expect(pointer) = value;
@@ -486,7 +486,7 @@ fn changed(state: &PcFloppyState, pointer: &str, value: serde_json::Value) -> Pc
 }
 
 #[test]
-fn a_disk_or_a_medium_that_no_drive_can_have_is_refused() {
+fn an_impossible_disk_or_medium_is_refused() {
     // §12.1
     let (_folder, _, floppy, _) = with_image(Access::ReadOnly);
     let state = floppy.state(StateOptions::new()).unwrap();
@@ -505,7 +505,7 @@ fn a_disk_or_a_medium_that_no_drive_can_have_is_refused() {
     restore(state).unwrap();
 }
 
-/// The field that a restore of a changed state refuses.
+/// Returns the field that a restore of a changed state refuses.
 fn field_refused(state: &PcFloppyState, pointer: &str, value: serde_json::Value) -> String {
     match restore(changed(state, pointer, value)) {
         Err(RestoreError::Invalid { source }) => source.field,
@@ -514,7 +514,7 @@ fn field_refused(state: &PcFloppyState, pointer: &str, value: serde_json::Value)
     }
 }
 
-/// A state in the middle of a READ DATA without DMA of sectors of 128 bytes, of which DTL = 5 bytes are transferred.
+/// Returns a state within READ DATA without DMA of sectors of 128 bytes with DTL = 5.
 fn in_a_short_transfer(timing: Timing) -> PcFloppyState {
     let controller =
         Controller::builder().drive(0, DriveType::Inch3_5Hd).timing(timing).interrupt(interrupt(&Line::default()));
@@ -538,14 +538,14 @@ fn in_a_short_transfer(timing: Timing) -> PcFloppyState {
     floppy.state(StateOptions::new()).unwrap()
 }
 
-/// Restores a state whose disk is given anew.
+/// Restores a state and supplies a new disk.
 fn restore_blank(state: PcFloppyState) -> Result<PcFloppy<Vec<u8>, impl Interrupt + use<>>, RestoreError> {
     let disk = || SectorDisk::formatted(Geometry::HD_1440K, 0xF6);
     PcFloppy::from_state(state, |_: bool| {}, vec![0; 16], |_, _| RestoreMedium::Medium(Box::new(disk())))
 }
 
 #[test]
-fn each_field_that_no_controller_can_have_is_refused_by_its_name() {
+fn each_impossible_field_is_refused_by_its_name() {
     // §12.9
     for timing in [Timing::Immediate, Timing::Authentic] {
         let state = in_a_short_transfer(timing);
@@ -587,7 +587,7 @@ fn each_field_that_no_controller_can_have_is_refused_by_its_name() {
                 serde_json::json!({"ReadTrack": {"sectors_read": 1}}),
                 "phase.execution.operation",
             ),
-            // DTL bytes of a sector are transferred: none lies beyond.
+            // DTL bytes of a sector are transferred: no position is beyond them.
             (format!("{execution}/progress"), run(5, 1, 0), "phase.execution.progress.offset"),
             (format!("{execution}/progress"), run(0, 2, 0), "phase.execution.progress.sectors"),
             (format!("{execution}/progress"), run(0, 0, 0), "phase.execution.progress.sectors"),
@@ -626,7 +626,7 @@ fn each_field_that_no_controller_can_have_is_refused_by_its_name() {
 }
 
 #[test]
-fn a_state_of_a_later_version_is_told_whatever_is_in_it() {
+fn a_state_of_a_later_version_is_reported_with_any_contents() {
     let later = r#"{"version":2,"versioned":{"more":[1,2,3]}}"#;
     let state: PcFloppyState = serde_json::from_str(later).unwrap();
     assert!(state.controller().is_none() && state.media().next().is_none());
@@ -655,7 +655,7 @@ fn a_request_that_waits_for_its_channel_is_in_the_status_after_a_restore() {
 }
 
 #[test]
-fn a_restored_host_drive_takes_whatever_disk_comes() {
+fn a_restored_host_drive_accepts_any_disk() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("fd0");
     fs::copy(fixture("dos-1440k.img"), &path).unwrap();
@@ -674,7 +674,7 @@ fn a_restored_host_drive_takes_whatever_disk_comes() {
 }
 
 #[test]
-fn an_image_that_is_given_is_known_by_its_own_path_and_has_what_was_private() {
+fn a_supplied_image_has_its_own_path_and_the_private_writes() {
     let (folder, path, floppy, _) = with_image(Access::Private);
     let image = fs::read(&path).unwrap();
     let state = through_json(&floppy);
@@ -691,7 +691,7 @@ fn an_image_that_is_given_is_known_by_its_own_path_and_has_what_was_private() {
     assert!(drive.release_medium().unwrap().raw_image().unwrap() == image);
 }
 
-// What is restored in place of the medium that was saved
+// Media of a restored machine
 
 fn restore_with(
     state: PcFloppyState,
@@ -711,7 +711,7 @@ fn saved_medium(state: &PcFloppyState) -> MediumStateV1 {
     state.media().next().unwrap().1.clone()
 }
 
-/// An empty machine with a medium of the VM monitor's.
+/// Returns a machine with a medium of the VM monitor in its drive.
 fn with_medium(medium: impl Into<Box<dyn Medium>>) -> Machine {
     let controller = Controller::builder().drive(0, DriveType::Inch3_5Hd).interrupt(interrupt(&Line::default()));
     let floppy = PcFloppy::new(controller, vec![0; 16], Wiring::PRIMARY).unwrap();
@@ -720,7 +720,7 @@ fn with_medium(medium: impl Into<Box<dyn Medium>>) -> Machine {
 }
 
 #[test]
-fn an_image_that_is_given_keeps_its_own_access_and_options() {
+fn a_supplied_image_keeps_its_own_access_and_options() {
     let all = [Access::ReadWrite, Access::ReadOnly, Access::Private];
     for (saved, given) in all.into_iter().flat_map(|saved| all.map(|given| (saved, given))) {
         let (_folder, path, floppy, _) = with_image(saved);
@@ -732,7 +732,7 @@ fn an_image_that_is_given_keeps_its_own_access_and_options() {
         drop(restored);
         let medium = saved_medium(&state);
         assert_eq!((medium.access, medium.durability), (given, Durability::OnFlush), "{saved:?}, {given:?}");
-        // In the second migration the library opens it, as it was given in the first.
+        // In the second migration the library opens the image with the options of the first.
         let restored = restore(state).unwrap();
         let mut medium = restored.drive(0).unwrap().release_medium().unwrap();
         assert_eq!(medium.is_write_protected(), given == Access::ReadOnly, "{saved:?}, {given:?}");
@@ -748,7 +748,7 @@ fn an_image_that_is_given_keeps_its_own_access_and_options() {
 }
 
 #[test]
-fn a_disk_in_memory_is_made_of_the_bytes_in_the_state() {
+fn a_disk_in_memory_is_created_from_the_bytes_in_the_state() {
     for access in [Access::ReadOnly, Access::Private] {
         let (_folder, path, floppy, _) = with_image(access);
         let image = fs::read(&path).unwrap();
@@ -758,7 +758,7 @@ fn a_disk_in_memory_is_made_of_the_bytes_in_the_state() {
         let restored = restore_with(state, |_, _| RestoreMedium::Contents).unwrap();
         let drive = restored.drive(0).unwrap();
         assert_eq!((drive.attachment(), drive.image_file()), (Attachment::Image, None));
-        // The next state has the only copy, whether or not the bytes are asked for.
+        // The next state has the only copy, also if the bytes are not requested.
         let state = through_json(&restored);
         drop(restored);
         let restored = restore_with(state, |_, _| RestoreMedium::Contents).unwrap();
@@ -769,11 +769,11 @@ fn a_disk_in_memory_is_made_of_the_bytes_in_the_state() {
 }
 
 #[test]
-fn a_disk_in_memory_needs_bytes_that_tell_its_layout() {
+fn a_disk_in_memory_needs_bytes_that_determine_its_layout() {
     let (_folder, _, floppy, _) = with_image(Access::ReadOnly);
     let without = restore_with(floppy.state(StateOptions::new()).unwrap(), |_, _| RestoreMedium::Contents);
     assert!(matches!(refused(without), RestoreMediumError::NoContents));
-    // Of the VM monitor's media only the size is known. That of 1.44M is one of two, of which one fits.
+    // Of a medium of the VM monitor only the size is known. Of the two formats with the size of 1.44M, one fits the drive.
     let floppy = with_medium(SectorDisk::formatted(Geometry::HD_1440K, 0xA5));
     let mut state = serde_json::to_value(floppy.state(StateOptions::new().with_contents()).unwrap()).unwrap();
     let good = serde_json::from_value(state.clone()).unwrap();
@@ -794,13 +794,13 @@ fn a_medium_can_be_ejected_by_a_restore() {
         floppy.read(0x377, &mut byte);
         byte[0] & 0x80 != 0
     };
-    // The guest has seen the disk that is in.
+    // The guest cleared the change line of the disk.
     for byte in [0x0F, 0, 1] {
         floppy.write(0x372, &[0x1C]);
         floppy.write(0x375, &[byte]);
     }
     assert!(!disk_changed(&mut floppy));
-    // The image stays with the machine that goes on.
+    // The image stays with the other machine.
     let mut restored = restore_with(through_json(&floppy), |_, _| RestoreMedium::Eject).unwrap();
     assert!(disk_changed(&mut restored));
     assert_eq!(restored.drive(0).unwrap().attachment(), Attachment::None);
@@ -808,7 +808,7 @@ fn a_medium_can_be_ejected_by_a_restore() {
 }
 
 #[test]
-fn a_choice_is_asked_for_each_medium_and_for_no_empty_drive() {
+fn a_restore_asks_for_each_medium_and_for_no_empty_drive() {
     let (_folder, path, floppy, _) = with_image(Access::Private);
     let mut asked = Vec::new();
     let restored = restore_with(through_json(&floppy), |number, medium| {
@@ -821,7 +821,7 @@ fn a_choice_is_asked_for_each_medium_and_for_no_empty_drive() {
     restore_with(through_json(&restored), |_, _| panic!("the drive is empty")).unwrap();
 }
 
-/// A disk with a name, of which there is no raw image.
+/// A disk with a name and without a raw image.
 struct Named(String);
 
 impl Medium for Named {
@@ -861,7 +861,7 @@ impl Medium for Named {
 }
 
 #[test]
-fn a_medium_of_the_vm_monitor_is_asked_for_by_its_name() {
+fn a_medium_of_the_vm_monitor_is_requested_by_its_name() {
     let floppy = with_medium(Named("drivers".to_owned()));
     let state = through_json(&floppy);
     assert_eq!(saved_medium(&state).name.as_deref(), Some("drivers"));
@@ -875,7 +875,7 @@ fn a_medium_of_the_vm_monitor_is_asked_for_by_its_name() {
 }
 
 #[test]
-fn a_medium_that_cannot_be_inside_the_state_is_told() {
+fn a_medium_that_cannot_be_in_the_state_is_reported() {
     let without_raw_image = with_medium(Named("drivers".to_owned()));
     without_raw_image.state(StateOptions::new()).unwrap();
     let named_too_long = with_medium(Named("n".repeat(256)));
@@ -902,7 +902,7 @@ fn an_image_whose_path_is_not_unicode_is_opened_again() {
     let (folder, path, floppy, _) = with_image(Access::ReadOnly);
     let odd = folder.path().join(OsStr::from_bytes(b"\xFF.img"));
     if fs::copy(&path, &odd).is_err() {
-        return; // Some file systems have Unicode names alone.
+        return; // Some file systems allow only Unicode names.
     }
     floppy.drive(0).unwrap().swap_image(&odd, Access::ReadOnly).unwrap();
     let state = floppy.state(StateOptions::new()).unwrap();
