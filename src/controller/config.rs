@@ -102,7 +102,7 @@ pub enum PowerOn {
 }
 
 /// All that is chosen at construction.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Config {
     pub mode: InterfaceMode,
     pub empty_drive: EmptyDrive,
@@ -138,20 +138,6 @@ impl Delays {
     pub(super) fn of(command: Duration, transfer: Duration) -> Self {
         let limited = |delay: Duration| u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX).min(Self::LONGEST);
         Self { command: limited(command), transfer: limited(transfer) }
-    }
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            mode: InterfaceMode::default(),
-            empty_drive: EmptyDrive::default(),
-            timing: Timing::default(),
-            scan_commands: false,
-            end_delay: EndDelay::default(),
-            delays: Delays::default(),
-            fifo_after_overrun: FifoAfterOverrun::default(),
-        }
     }
 }
 

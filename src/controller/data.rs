@@ -4,6 +4,7 @@
 pub(super) mod advance;
 pub(super) mod format;
 pub(super) mod immediate;
+pub(super) mod locate;
 pub(super) mod operation;
 pub(super) mod read;
 pub(super) mod rotating;
@@ -11,18 +12,15 @@ pub(super) mod run;
 pub(super) mod scan;
 pub(super) mod schedule;
 pub(super) mod search;
+pub(super) mod sectors;
 pub(super) mod verify;
 pub(super) mod write;
 
-use advance::next_id;
 use format::FormatIds;
 use log::debug;
 use operation::{Operation, SectorAction, SectorCommand};
-use read::ReadTrack;
-use run::{MAX_SIZE_CODE, Piece, Run, SectorSize};
+use run::{Run, SectorSize};
 use schedule::{Recording, Schedule};
-use search::{Match, find_sector, match_sector, next_good_id, run_length};
-use verify::Verify;
 use write::Write;
 
 use super::{
@@ -33,7 +31,7 @@ use super::{
 };
 use crate::{
     drive::{Head, MediumId},
-    media::{DataRate, Mark, MediumError, SectorId, Track},
+    media::{DataRate, MediumError, SectorId, Track},
 };
 
 /// A data command.
@@ -313,266 +311,6 @@ impl DataCommand {
     fn readable<'t, 'a>(&self, track: &'t Option<Track<'a>>, head: &Head<'_>) -> Option<&'t Track<'a>> {
         let Recording { rate, encoding } = self.recording;
         track.as_ref().filter(|track| head.reads(track, rate, encoding))
-    }
-
-    /// Looks for the next sector from slot `from` on, and sets the state by what it finds.
-    #[inline(always)]
-    fn search(&mut self, from: usize, head: &mut Head<'_>) -> Located {
-        let located = match &self.operation {
-            Operation::Sectors(command)
-                if matches!(command.action, SectorAction::Write(_)) && head.write_protected() =>
-            {
-                self.fail(st1::NOT_WRITABLE, 0);
-                return Located::Refused;
-            }
-            _ => self.search_track(from, head),
-        };
-        match located {
-            Located::Data { .. } | Located::Nothing { .. } | Located::Refused => {}
-            Located::Id { slot } | Located::Skipped { slot } => head.set_next_slot(slot + 1),
-        }
-        located
-    }
-
-    #[inline(always)]
-    fn search_track(&mut self, from: usize, head: &Head<'_>) -> Located {
-        let track = head.track(self.head);
-        let Some(track) = self.readable(&track, head) else {
-            self.fail(st1::MISSING_ADDRESS_MARK, 0);
-            return Located::Nothing { index_pulses: SEARCH_PULSES };
-        };
-        self.activity.read = true;
-        match &self.operation {
-            Operation::ReadId => match next_good_id(track, from) {
-                Some((slot, id)) => {
-                    (self.id, self.state) = (id, State::Ended);
-                    Located::Id { slot }
-                }
-                None => {
-                    self.fail(st1::NO_DATA, 0);
-                    Located::Nothing { index_pulses: SEARCH_PULSES }
-                }
-            },
-            Operation::ReadTrack(read) => self.next_on_track(track, read.sectors_read.into()),
-            Operation::Sectors(_) => {
-                // A track of consecutive sectors has its place without a search.
-                match track.regular_slot(self.id).map_or_else(|| find_sector(track, self.id, from), Ok) {
-                    Ok(slot) => self.take_sector(track, slot),
-                    Err(cylinders) => {
-                        self.fail(st1::NO_DATA, cylinders);
-                        Located::Nothing { index_pulses: SEARCH_PULSES }
-                    }
-                }
-            }
-            // FORMAT TRACK looks for nothing.
-            Operation::Format(_) => Located::Refused,
-        }
-    }
-
-    /// Takes the next sector of READ TRACK, which is in `slot`.
-    fn next_on_track(&mut self, track: &Track<'_>, slot: usize) -> Located {
-        // The index hole comes again before EOT sectors were read (its status is not established), or N is no sector's.
-        let Some(sector) = track.sector(slot).filter(|_| self.id.size_code <= MAX_SIZE_CODE) else {
-            self.fail(st1::NO_DATA, 0);
-            return Located::Nothing { index_pulses: 1 };
-        };
-        let (st1, st2) = ReadTrack::status_of(&sector, self.id);
-        self.status.st1 |= st1;
-        self.status.st2 |= st2;
-        match sector.mark {
-            Some(_) => {
-                self.state = State::Transferring(Run { bad_data: sector.data_crc_error, ..Run::good(slot, 1) });
-            }
-            None => self.fail(0, 0),
-        }
-        Located::Data { slot }
-    }
-
-    /// Takes the sector in `slot`, which has the ID that is looked for, and those that follow it.
-    #[inline(always)]
-    fn take_sector(&mut self, track: &Track<'_>, slot: usize) -> Located {
-        let (Operation::Sectors(command), Some(sector)) = (&self.operation, track.sector(slot)) else {
-            self.fail(st1::NO_DATA, 0);
-            return Located::Id { slot };
-        };
-        let wanted = match &command.action {
-            SectorAction::Read { mark, .. } => Some(*mark),
-            SectorAction::Write(_) => None,
-            SectorAction::Verify(_) | SectorAction::Scan(_) => Some(Mark::Data),
-        };
-        match match_sector(&sector, wanted, command.skip) {
-            Match::Transfer { bad_data } => {
-                // DTL cuts each sector short, and SCAN evaluates each by itself.
-                let alone = self.id.size_code == 0 || matches!(command.action, SectorAction::Scan(_));
-                let length = if alone { 1 } else { run_length(track, slot, self.id, self.head, command.extent) };
-                self.state = State::Transferring(Run { bad_data, ..Run::good(slot, length) });
-            }
-            Match::TransferLast { bad_data } => {
-                self.state = State::Transferring(Run { other_mark: true, bad_data, ..Run::good(slot, 1) });
-            }
-            Match::Skip => {
-                self.status.st2 |= st2::CONTROL_MARK;
-                self.end_sector(self.id, false);
-                return if self.state == State::Ended { Located::Id { slot } } else { Located::Skipped { slot } };
-            }
-            Match::Fail { st1, st2 } => {
-                self.fail(st1, st2);
-                return Located::Id { slot };
-            }
-        }
-        Located::Data { slot }
-    }
-
-    /// Moves bytes of a run between the disk and the host, up to the first `limit` bytes.
-    #[inline(always)]
-    fn move_data(
-        &mut self,
-        run: Run,
-        limit: usize,
-        head: &mut Head<'_>,
-        port: &mut impl HostPort,
-    ) -> Result<Piece, MediumError> {
-        let size = SectorSize::of(self.id.size_code);
-        match &mut self.operation {
-            Operation::ReadTrack(ReadTrack { data_length, .. })
-            | Operation::Sectors(SectorCommand { action: SectorAction::Read { data_length, .. }, .. }) => {
-                read::transfer(run, size, *data_length, limit, (self.head, head), port)
-            }
-            Operation::Sectors(command) => match &mut command.action {
-                SectorAction::Read { .. } => Err(MediumError::Absent),
-                SectorAction::Write(write) => {
-                    let piece = write.transfer((run, self.id, command.extent), limit, (self.head, head), port)?;
-                    self.activity.written = true;
-                    Ok(piece)
-                }
-                SectorAction::Verify(verify) => verify.transfer(run, size, self.head, head),
-                SectorAction::Scan(scan) => {
-                    let piece = scan.transfer(run, size, limit, (self.head, head), port)?;
-                    if piece.moved.terminal_count || run.offset() + piece.moved.bytes >= piece.wanted {
-                        let evaluated = scan.evaluate();
-                        self.status.st2 &= !(st2::SCAN_HIT | st2::SCAN_NOT_SATISFIED);
-                        self.status.st2 |= evaluated;
-                    }
-                    Ok(piece)
-                }
-            },
-            Operation::ReadId | Operation::Format(_) => Err(MediumError::Absent),
-        }
-    }
-
-    /// Accounts for a piece of a run, and sets the state by what is left. Returns whether the host took or gave all that it
-    /// was offered, or ended the transfer.
-    #[inline(always)]
-    fn account(&mut self, run: Run, piece: Piece, head: &mut Head<'_>) -> bool {
-        let Piece { moved, offered, wanted, available, short } = piece;
-        let size = SectorSize::of(self.id.size_code);
-        let run = Run { bad_data: run.bad_data || short, ..run };
-        let offset = run.offset() + moved.bytes;
-        let all = offset >= wanted;
-        let sectors = match (all, moved.terminal_count) {
-            (true, _) => size.sectors_touched(available),
-            (false, true) => size.sectors_touched(offset),
-            (false, false) => size.sectors_in(offset),
-        };
-        if let Some(write) = self.write().filter(|_| sectors > 0) {
-            head.finish_write(self.head, run.slot(), sectors, write.mark);
-        }
-        self.counts.sectors += sectors as u32;
-        self.counts.bytes += moved.bytes as u32;
-        self.state = State::Searching;
-        let slot = if sectors > 0 { self.end_sectors(run, sectors, moved.terminal_count) } else { run.slot() };
-        head.set_next_slot(slot);
-        if all || moved.terminal_count {
-            return true;
-        }
-        if self.state == State::Searching {
-            let offset = offset - size.bytes_of(sectors);
-            let sectors = run.sectors - sectors as u16;
-            self.state = State::Transferring(Run { slot: slot as u16, sectors, offset: offset as u16, ..run });
-        }
-        moved.bytes == offered
-    }
-
-    /// Ends a number of sectors of a run. Returns the slot behind the last of them.
-    #[inline(always)]
-    fn end_sectors(&mut self, run: Run, sectors: usize, terminal_count: bool) -> usize {
-        let (mut id, mut slot, mut sectors) = (self.id, run.slot(), sectors);
-        if let Operation::Sectors(SectorCommand { extent, .. }) = &self.operation
-            && let Some(under_other_head) = sectors.checked_sub(extent.sectors_from(id.sector)).filter(|&more| more > 0)
-        {
-            id = next_id(id, true, true, 0);
-            self.head = 1;
-            (slot, sectors) = (0, under_other_head);
-        }
-        id.sector = id.sector.wrapping_add((sectors - 1) as u8);
-        let head = self.head;
-        if run.bad_data {
-            match self.operation {
-                Operation::ReadTrack(_) => {
-                    self.status.st1 |= st1::DATA_ERROR;
-                    self.status.st2 |= st2::DATA_ERROR;
-                }
-                _ => self.fail(st1::DATA_ERROR, st2::DATA_ERROR),
-            }
-        }
-        if run.other_mark {
-            self.status.st2 |= st2::CONTROL_MARK;
-            self.state = State::Ended;
-        }
-        match self.state {
-            State::Ended => self.id = id,
-            _ => self.end_sector(id, terminal_count),
-        }
-        if self.head == head { slot + sectors } else { 0 }
-    }
-
-    /// Ends the sector `id`: goes on to the next one, or ends the command at terminal count and after the last sector.
-    #[inline(always)]
-    fn end_sector(&mut self, id: SectorId, terminal_count: bool) {
-        match &mut self.operation {
-            Operation::ReadTrack(read) => {
-                let last = read.count();
-                self.id = next_id(id, last, false, self.head);
-                self.end_if(terminal_count, last, id);
-            }
-            Operation::Sectors(command) => {
-                let next = command.extent.after(id, self.head);
-                match &command.action {
-                    SectorAction::Scan(scan) => {
-                        let end = scan.end_sector((id, self.head), next, command.extent.end_of_track, terminal_count);
-                        self.status.st2 |= end.st2;
-                        (self.id, self.head) = (end.id, end.head);
-                        match end.ended {
-                            Some(0) => self.state = State::Ended,
-                            Some(st1) => self.fail(st1, 0),
-                            None => {}
-                        }
-                    }
-                    SectorAction::Verify(Verify { remaining: None }) if next.last => {
-                        (self.id, self.state) = (next.id, State::Ended);
-                    }
-                    _ => {
-                        self.id = next.id;
-                        self.end_if(terminal_count, next.last, id);
-                        if self.state != State::Ended {
-                            self.head = next.head;
-                        }
-                    }
-                }
-            }
-            Operation::ReadId | Operation::Format(_) => {}
-        }
-    }
-
-    /// Ends the command at terminal count, or with EN after the last sector `id`. The data sheet does not say which ID EN
-    /// leaves: that of the last sector, which drivers expect (§4.2).
-    fn end_if(&mut self, terminal_count: bool, last: bool, id: SectorId) {
-        if terminal_count {
-            self.state = State::Ended;
-        } else if last {
-            self.id = id;
-            self.fail(st1::END_OF_CYLINDER, 0);
-        }
     }
 
     /// Takes ID fields of the host for FORMAT TRACK, up to `end` of the `wanted` bytes. Returns how many bytes there are now,
