@@ -49,6 +49,8 @@ enum Backing {
 /// Returns a guest with the disk in its drive, and implied seeks enabled.
 fn guest<D: Dma>(disk: &NamedTempFile, dma: D, backing: Backing) -> Guest<D> {
     let (mut guest, drive) = Guest::with_drive_and_dma(DriveType::Inch3_5Hd, dma);
+    // The commands of this bench end without a delay.
+    guest.bus.follows = false;
     let options = ImageOptions::new(Access::ReadWrite);
     // SAFETY: nothing else writes to the temporary file or truncates it.
     #[allow(unsafe_code)]

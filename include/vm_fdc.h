@@ -118,6 +118,27 @@
 // A data command without a rotating disk waits until a disk rotates or the controller is reset.
 #define VM_FDC_EMPTY_DRIVE_HANG 1
 
+// Each command ends within an access.
+#define VM_FDC_END_DELAY_NONE 0
+
+// READ ID and transfers without DMA end with a delay, which Windows 98 and Linux need.
+#define VM_FDC_END_DELAY_KNOWN_GUESTS 1
+
+// All commands that seek or have an execution phase end with a delay.
+#define VM_FDC_END_DELAY_ALL 2
+
+// The bytes in the FIFO are discarded after an overrun.
+#define VM_FDC_FIFO_AFTER_OVERRUN_DISCARDED 0
+
+// The host has to take the bytes in the FIFO after an overrun.
+#define VM_FDC_FIFO_AFTER_OVERRUN_KEPT 1
+
+// At power-on the controller is held in reset, as after a hardware reset.
+#define VM_FDC_POWER_ON_IN_RESET 0
+
+// At power-on the controller is ready for a command, as firmware leaves it.
+#define VM_FDC_POWER_ON_RUNNING 1
+
 // Nothing is attached.
 #define VM_FDC_ATTACHMENT_NONE 0
 
@@ -306,6 +327,19 @@ typedef struct vm_fdc_config_t {
   // DMA channel of a DMA controller of the VM monitor: the first two functions are both null or none. The library
   // then claims no ports of a DMA controller.
   struct vm_fdc_dma_t dma;
+  // Nanoseconds by which the end of READ ID is delayed, and with `VM_FDC_END_DELAY_ALL` that of each command that
+  // seeks or moves data by DMA. At most 1 s. Default: 1 ms.
+  uint64_t command_delay;
+  // Nanoseconds by which the end of a transfer without DMA is delayed. At most 1 s. Default: 50 us.
+  uint64_t transfer_delay;
+  // Commands whose end is delayed: a `VM_FDC_END_DELAY_` number. Default: `VM_FDC_END_DELAY_KNOWN_GUESTS`. A VM
+  // monitor that does not follow `vm_fdc_next_event` chooses `VM_FDC_END_DELAY_NONE`.
+  uint32_t end_delay;
+  // What becomes of the FIFO after an overrun in a read without DMA: a `VM_FDC_FIFO_AFTER_OVERRUN_` number.
+  // Default: `VM_FDC_FIFO_AFTER_OVERRUN_DISCARDED`.
+  uint32_t fifo_after_overrun;
+  // State at power-on: a `VM_FDC_POWER_ON_` number. Default: `VM_FDC_POWER_ON_IN_RESET`.
+  uint32_t power_on;
 } vm_fdc_config_t;
 
 // Layout of a disk: how its sectors are arranged.

@@ -63,33 +63,33 @@ impl<I, D> ControllerBuilder<I, D> {
         self.drive_with_head_at(number, drive_type, 0)
     }
 
-    /// The same, with the head left at `cylinder` by whatever was before: guests must not rely on cylinder 0. A head
-    /// beyond the last cylinder that the drive reaches stands at that one.
+    /// Wires a drive to select line `number`, 0 to 3, with its head at `cylinder`: a guest must not rely on cylinder 0. A
+    /// cylinder beyond the last one that the drive reaches means that one.
     pub fn drive_with_head_at(mut self, number: u8, drive_type: DriveType, cylinder: u8) -> Self {
         self.drives.push((number, drive_type, cylinder));
         self
     }
 
-    /// Which register file the chip has. [`InterfaceMode::At`] unless chosen.
+    /// Chooses the register file. [`InterfaceMode::At`] unless chosen.
     pub fn interface(mut self, mode: InterfaceMode) -> Self {
         self.config.mode = mode;
         self
     }
 
-    /// What becomes of a data command when no disk turns. [`EmptyDrive::Fail`] unless chosen.
+    /// Chooses what becomes of a data command when no disk turns. [`EmptyDrive::Fail`] unless chosen.
     pub fn empty_drive(mut self, empty_drive: EmptyDrive) -> Self {
         self.config.empty_drive = empty_drive;
         self
     }
 
-    /// Whether what the guest asks for takes time. [`Timing::Immediate`] unless chosen.
+    /// Chooses whether commands take time. [`Timing::Immediate`] unless chosen.
     pub fn timing(mut self, timing: Timing) -> Self {
         self.config.timing = timing;
         self
     }
 
-    /// Whether SCAN EQUAL, SCAN LOW OR EQUAL and SCAN HIGH OR EQUAL execute, as on an 8272A. Off unless chosen: the
-    /// chips that were tried answer that there is no such command, though the opcodes stand in the data sheet.
+    /// Chooses whether SCAN EQUAL, SCAN LOW OR EQUAL and SCAN HIGH OR EQUAL execute, as on an 8272A. Off unless chosen:
+    /// the data sheet lists the opcodes, but the chips that were tested reject them (§3.15).
     pub fn scan_commands(mut self, scan: bool) -> Self {
         self.config.scan_commands = scan;
         self
@@ -121,7 +121,7 @@ impl<I, D> ControllerBuilder<I, D> {
         self
     }
 
-    /// The first port, for [`Controller::read_port`] and [`Controller::write_port`].
+    /// Sets the first port, for [`Controller::read_port`] and [`Controller::write_port`].
     /// [`Controller::PRIMARY`] unless chosen.
     pub fn base(mut self, base: u16) -> Self {
         self.base = base;
@@ -140,11 +140,11 @@ impl<I, D> ControllerBuilder<I, D> {
         ControllerBuilder { drives, config, power_on, base, interrupt, dma }
     }
 
-    /// The controller, as after its RESET pin fell: held in reset until software writes the DOR.
+    /// Builds the controller in the state that [`power_on`](Self::power_on) chose.
     ///
     /// # Errors
     ///
-    /// A [`BuildError`] for a drive that cannot be wired.
+    /// [`BuildError`] if a drive number is not 0 to 3, or is given twice.
     pub fn build(self) -> Result<Controller<I, D>, BuildError> {
         let mut drives = [const { None }; 4];
         let attachments = Attachments::default();
@@ -209,17 +209,17 @@ impl Controller {
 }
 
 impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
-    /// A handle for the manager of drive `number`.
+    /// Returns a handle of drive `number`, for the manager of its media.
     ///
     /// # Errors
     ///
-    /// [`NoSuchDrive`] when the builder was given no such drive.
+    /// [`NoSuchDrive`] if the controller has no drive of this number.
     pub fn drive(&self, number: u8) -> Result<FloppyDrive, NoSuchDrive> {
         let drive = self.chip.interface.drives.get(usize::from(number)).and_then(Option::as_ref);
         drive.map(Drive::handle).ok_or(NoSuchDrive { number })
     }
 
-    /// All drives, for their manager.
+    /// Returns handles of all drives, for the manager of their media.
     pub fn drives(&self) -> FloppyDrives {
         FloppyDrives::new(self.chip.interface.drives.iter().flatten().map(Drive::handle))
     }
@@ -278,7 +278,7 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
         self.apply(effect);
     }
 
-    /// The guest reads a port; `None` when the port is not the controller's.
+    /// Reads a port for the guest. Returns `None` if the port is not the controller's.
     ///
     /// Of [`ReadRegister::DigitalInput`] the bits outside [`ReadRegister::driven_bits`] belong to the hard disk, if there is
     /// one.
@@ -288,7 +288,7 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
         Some(self.read(register))
     }
 
-    /// The guest writes a port; `false` when the port is not the controller's.
+    /// Writes a port for the guest. Returns `false` if the port is not the controller's.
     #[inline]
     pub fn write_port(&mut self, port: u16, value: u8) -> bool {
         let offset = port.wrapping_sub(self.base);
@@ -300,13 +300,12 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
         ReadRegister::at(offset).is_some()
     }
 
-    /// The guest reads the FIFO with a string instruction (`rep insb`), in the execution phase of a transfer without DMA.
-    /// Fills `data` from its start, and gives how many bytes went: fewer than `data` has room for when the guest would
-    /// have to look at the MSR again, because the transfer is over; 0 when the disk has no byte for it. What is left of
-    /// the instruction are reads of the FIFO, one by one.
+    /// Reads the FIFO for a string instruction of the guest (`rep insb`), in the execution phase of a transfer without DMA.
+    /// Fills `data` from its start and returns the number of bytes. It is less than the length of `data` if the transfer
+    /// ends before, or if the disk has no byte yet. Perform the rest of the instruction as single reads of the FIFO.
     ///
-    /// Bytes, status and INT are what they are after as many reads of one byte, but that INT falls and rises once at most:
-    /// no guest can be interrupted in between.
+    /// Bytes, status and INT are the same as after that many single reads, but INT falls and rises once at most, because
+    /// the instruction is not interrupted.
     ///
     /// ```
     /// use vm_fdc::{Controller, WriteRegister, drive::DriveType, media::Access};
@@ -330,23 +329,21 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
         bytes
     }
 
-    /// The guest writes the FIFO with a string instruction (`rep outsb`), in the execution phase of a transfer without
-    /// DMA. Gives how many bytes of `data` went, as [`read_string`](Self::read_string) does.
+    /// Writes the FIFO for a string instruction of the guest (`rep outsb`), in the execution phase of a transfer without
+    /// DMA. Returns how many bytes of `data` were taken, as [`read_string`](Self::read_string) does.
     pub fn write_string(&mut self, data: &[u8]) -> usize {
         let bytes = self.chip.write_string(data, &mut self.dma);
         self.sync_outputs();
         bytes
     }
 
-    /// Time passes: `elapsed` since the last call, or since the controller was built.
+    /// Advances the time by `elapsed`, the time since the last call or since the controller was built. The number of calls
+    /// that a span of time is divided into makes no difference. A VM monitor that pauses or migrates its guest leaves the
+    /// pause out.
     ///
-    /// It is the elapsed time that is told, not the time of some clock: a VM monitor that pauses or moves its guest has no
-    /// epoch to carry along. In how many pieces it is told makes no difference.
-    ///
-    /// Without timing, commands do not need it. It bounds how long one waits for a DMA channel that does not serve it:
-    /// after a turn of the disk the command ends with an overrun (ST1.OR), or, if the disk no longer turns, as
-    /// [`EmptyDrive`] says. With [`Timing::Authentic`] all that happens in that time happens now, each event at its own
-    /// moment; the work is bounded by what is under way, whatever the time.
+    /// All events of that time happen, each at its own moment. Without timing these are the ends of commands that
+    /// [`EndDelay`] delays, and the end of a command that has waited for its host for a revolution (ST1.OR, §4.14). The
+    /// work is bounded by what is under way, whatever `elapsed` is.
     pub fn advance(&mut self, elapsed: Duration) {
         let mut left = elapsed;
         while let Some(event) = self.next_event().filter(|&event| event <= left) {
@@ -359,16 +356,18 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     }
 
     /// Returns the time from now to the next event; `None` if no event is due. Call [`advance`](Self::advance) no later. Ask
-    /// again after each access, each `advance`, and a restore. A later call is allowed: with [`Timing::Authentic`] an interrupt
-    /// is then late by as much, and a guest that moves data without DMA can get an overrun.
+    /// again after each access, each `advance`, and a restore.
+    ///
+    /// A later call is allowed. The end of a command and its interrupt are then late by as much, and with
+    /// [`Timing::Authentic`] a guest that moves data without DMA can get an overrun. A VM monitor that never calls
+    /// `advance` chooses [`EndDelay::None`] and [`Timing::Immediate`].
     #[must_use]
     pub fn next_event(&self) -> Option<Duration> {
         self.chip.next_event()
     }
 
-    /// What a command waits for may have come: it goes on as far as it can. To be called after each guest access to the
-    /// DMA controller, and, under [`EmptyDrive::Hang`], after a disk was attached. It costs nothing when no command
-    /// waits.
+    /// Continues a command that waits for its DMA channel or its disk. Call it after each guest access to the DMA
+    /// controller, and with [`EmptyDrive::Hang`] after a disk was attached. It returns at once if no command waits.
     #[inline]
     pub fn service_dma(&mut self) {
         if self.chip.is_executing() {
@@ -377,8 +376,8 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
         }
     }
 
-    /// The machine's RESET line: all registers as at power-on, the controller held in reset. What SPECIFY set stays, and so
-    /// do the heads.
+    /// Carries out a hardware reset, as the RESET line of the machine does: the controller is held in reset until software
+    /// writes the DOR. What SPECIFY set stays, and so do the heads (§1.11).
     pub fn reset(&mut self) {
         self.chip.hardware_reset();
         self.sync_outputs();
@@ -403,23 +402,23 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
         self.chip.tracer.add(Box::new(metrics));
     }
 
-    /// The level of the INT pin.
+    /// Returns the level of the INT pin.
     #[must_use]
     pub fn interrupt_level(&self) -> bool {
         self.chip.interrupt()
     }
 
-    /// What the INT pin is wired to.
+    /// Returns what the INT pin is wired to.
     pub fn interrupt(&self) -> &I {
         &self.interrupt
     }
 
-    /// The DMA channel.
+    /// Returns the DMA channel.
     pub fn dma(&self) -> &D {
         &self.dma
     }
 
-    /// The DMA channel, to be programmed. Call [`service_dma`](Self::service_dma) afterwards.
+    /// Returns the DMA channel, for accesses to its registers. Call [`service_dma`](Self::service_dma) afterwards.
     pub fn dma_mut(&mut self) -> &mut D {
         &mut self.dma
     }
@@ -427,18 +426,18 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     /// Returns the state of the controller and its drives at this moment, in the middle of whatever command and phase.
     /// `options` says how much of the media is in it.
     ///
-    /// What the guest has written is handed over to the host first, so that the files hold what a restored controller expects.
-    /// This controller goes on. An image that it writes stays locked until the controller is dropped or has released it, and
+    /// What the guest has written is written to the files first, so that they hold what a restored controller expects. This
+    /// controller stays in use. An image that it writes stays locked until the controller is dropped or has released it, and
     /// the one that is restored cannot open it before.
     ///
     /// # Errors
     ///
-    /// A [`SaveStateError`] names the drive whose medium cannot be saved.
+    /// [`SaveStateError`] if a medium cannot be saved. It names the drive.
     pub fn state(&self, options: StateOptions) -> Result<ControllerState, SaveStateError> {
         Ok(ControllerState::V1(Box::new(self.state_v1(options)?)))
     }
 
-    /// The same, without the version.
+    /// Returns the state of version 1.
     pub(crate) fn state_v1(&self, options: StateOptions) -> Result<ControllerStateV1, SaveStateError> {
         let mut drives = [const { None }; 4];
         for (number, (place, drive)) in (0..).zip(drives.iter_mut().zip(&self.chip.interface.drives)) {
@@ -450,15 +449,14 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
         Ok(snapshot::save(&self.chip, self.base, drives))
     }
 
-    /// Restores the controller: from here on it does what the one that was saved would have done.
+    /// Restores a controller, which continues where the saved one was.
     ///
     /// `media` says for each drive where its medium comes from; see [`RestoreMedium`]. If the INT pin is high, `interrupt` is
     /// told at once. Receivers of metrics and observers of media are not in the state.
     ///
     /// # Errors
     ///
-    /// A [`RestoreError`]: the state is of a later version, a field of it is invalid, or a medium cannot be had. No state,
-    /// however damaged, does worse.
+    /// [`RestoreError`] if the state is of a later version, a field of it is invalid, or a medium is not available.
     pub fn from_state(
         state: ControllerState,
         interrupt: I,
@@ -471,7 +469,7 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
         }
     }
 
-    /// The same, of version 1.
+    /// Restores a state of version 1.
     pub(crate) fn from_state_v1(
         state: ControllerStateV1,
         interrupt: I,

@@ -2,7 +2,7 @@
 #![allow(dead_code)] // Some are used by C only.
 
 use crate::{
-    EmptyDrive, InterfaceMode, Timing,
+    EmptyDrive, EndDelay, FifoAfterOverrun, InterfaceMode, PowerOn, Timing,
     drive::{DriveType, HResult},
     media::{Access, DataRate, Durability, FormFactor, IfExists},
 };
@@ -103,6 +103,23 @@ pub const VM_FDC_TIMING_AUTHENTIC: u32 = 1;
 pub const VM_FDC_EMPTY_DRIVE_FAIL: u32 = 0;
 /// A data command without a rotating disk waits until a disk rotates or the controller is reset.
 pub const VM_FDC_EMPTY_DRIVE_HANG: u32 = 1;
+
+/// Each command ends within an access.
+pub const VM_FDC_END_DELAY_NONE: u32 = 0;
+/// READ ID and transfers without DMA end with a delay, which Windows 98 and Linux need.
+pub const VM_FDC_END_DELAY_KNOWN_GUESTS: u32 = 1;
+/// All commands that seek or have an execution phase end with a delay.
+pub const VM_FDC_END_DELAY_ALL: u32 = 2;
+
+/// The bytes in the FIFO are discarded after an overrun.
+pub const VM_FDC_FIFO_AFTER_OVERRUN_DISCARDED: u32 = 0;
+/// The host has to take the bytes in the FIFO after an overrun.
+pub const VM_FDC_FIFO_AFTER_OVERRUN_KEPT: u32 = 1;
+
+/// At power-on the controller is held in reset, as after a hardware reset.
+pub const VM_FDC_POWER_ON_IN_RESET: u32 = 0;
+/// At power-on the controller is ready for a command, as firmware leaves it.
+pub const VM_FDC_POWER_ON_RUNNING: u32 = 1;
 
 /// Nothing is attached.
 pub const VM_FDC_ATTACHMENT_NONE: u32 = 0;
@@ -230,6 +247,19 @@ codes! {
     "empty drive" EmptyDrive {
         VM_FDC_EMPTY_DRIVE_FAIL => Self::Fail,
         VM_FDC_EMPTY_DRIVE_HANG => Self::Hang,
+    }
+    "end delay" EndDelay {
+        VM_FDC_END_DELAY_NONE => Self::None,
+        VM_FDC_END_DELAY_KNOWN_GUESTS => Self::KnownGuests,
+        VM_FDC_END_DELAY_ALL => Self::All,
+    }
+    "FIFO after an overrun" FifoAfterOverrun {
+        VM_FDC_FIFO_AFTER_OVERRUN_DISCARDED => Self::Discarded,
+        VM_FDC_FIFO_AFTER_OVERRUN_KEPT => Self::Kept,
+    }
+    "state at power-on" PowerOn {
+        VM_FDC_POWER_ON_IN_RESET => Self::InReset,
+        VM_FDC_POWER_ON_RUNNING => Self::Running,
     }
     "access" Access {
         VM_FDC_ACCESS_READ_WRITE => Self::ReadWrite,

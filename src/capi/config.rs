@@ -4,6 +4,7 @@ use std::{
     ffi::c_void,
     mem::{MaybeUninit, offset_of},
     ptr,
+    time::Duration,
 };
 
 use super::{
@@ -57,6 +58,19 @@ pub struct vm_fdc_config_t {
     /// DMA channel of a DMA controller of the VM monitor: the first two functions are both null or none. The library
     /// then claims no ports of a DMA controller.
     pub dma: vm_fdc_dma_t,
+    /// Nanoseconds by which the end of READ ID is delayed, and with `VM_FDC_END_DELAY_ALL` that of each command that
+    /// seeks or moves data by DMA. At most 1 s. Default: 1 ms.
+    pub command_delay: u64,
+    /// Nanoseconds by which the end of a transfer without DMA is delayed. At most 1 s. Default: 50 us.
+    pub transfer_delay: u64,
+    /// Commands whose end is delayed: a `VM_FDC_END_DELAY_` number. Default: `VM_FDC_END_DELAY_KNOWN_GUESTS`. A VM
+    /// monitor that does not follow `vm_fdc_next_event` chooses `VM_FDC_END_DELAY_NONE`.
+    pub end_delay: u32,
+    /// What becomes of the FIFO after an overrun in a read without DMA: a `VM_FDC_FIFO_AFTER_OVERRUN_` number.
+    /// Default: `VM_FDC_FIFO_AFTER_OVERRUN_DISCARDED`.
+    pub fifo_after_overrun: u32,
+    /// State at power-on: a `VM_FDC_POWER_ON_` number. Default: `VM_FDC_POWER_ON_IN_RESET`.
+    pub power_on: u32,
 }
 
 impl vm_fdc_config_t {
@@ -83,6 +97,11 @@ impl vm_fdc_config_t {
             memory_to_device: None,
             set_request: None,
         },
+        command_delay: 1_000_000,
+        transfer_delay: 50_000,
+        end_delay: codes::VM_FDC_END_DELAY_KNOWN_GUESTS,
+        fifo_after_overrun: codes::VM_FDC_FIFO_AFTER_OVERRUN_DISCARDED,
+        power_on: codes::VM_FDC_POWER_ON_IN_RESET,
     };
 
     /// Returns a builder with all of the configuration but guest memory.
@@ -96,6 +115,10 @@ impl vm_fdc_config_t {
             .timing(Code::of_code(self.timing)?)
             .empty_drive(Code::of_code(self.empty_drive)?)
             .scan_commands(Code::of_code(self.scan_commands)?)
+            .end_delay(Code::of_code(self.end_delay)?)
+            .end_delay_times(Duration::from_nanos(self.command_delay), Duration::from_nanos(self.transfer_delay))
+            .fifo_after_overrun(Code::of_code(self.fifo_after_overrun)?)
+            .power_on(Code::of_code(self.power_on)?)
             .base(self.base);
         for (number, (&code, &cylinder)) in (0..).zip(self.drives.iter().zip(&self.head_at)) {
             if let Some(drive_type) = Code::of_code(code)? {

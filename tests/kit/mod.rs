@@ -162,9 +162,14 @@ impl<D: Dma> Bus<D> {
     #[inline]
     pub fn follow(&mut self) {
         if self.follows {
-            while let Some(event) = self.fdc.next_event().filter(|&event| event <= Duration::from_millis(1)) {
-                self.fdc.advance(event);
-            }
+            self.end_delays();
+        }
+    }
+
+    #[inline(never)]
+    fn end_delays(&mut self) {
+        while let Some(event) = self.fdc.next_event().filter(|&event| event <= Duration::from_millis(1)) {
+            self.fdc.advance(event);
         }
     }
 

@@ -181,6 +181,9 @@ static void bad_configurations(void)
     BAD(interface_mode, 3);
     BAD(timing, 2);
     BAD(empty_drive, 2);
+    BAD(end_delay, 3);
+    BAD(fifo_after_overrun, 2);
+    BAD(power_on, 2);
     BAD(scan_commands, 2);
     BAD(channel, 4);
     BAD(base, 0xFFF9);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use super::kit::floppy::{SECTOR, failure, fill, guest, read};
 use super::kit::{self, Guest, fixture};
 use vm_fdc::{
-    controller::{CommandCompletion, Counters},
+    controller::{CommandCompletion, Counters, MediumLimit},
     drive::DriveType,
     media::{Access, Geometry, SectorDisk},
 };
@@ -47,6 +47,30 @@ fn the_log_of_a_conversation_is_readable() {
         "CONFIGURE 0=00 CONFIGURE=57 PRETRK=00",
     ];
     assert_eq!(*lines, expected);
+}
+
+#[test]
+fn a_limit_of_the_medium_is_reported_by_its_name() {
+    // §4.3, §4.9: a real disk could hold it, so that the status alone does not say why.
+    let (mut guest, drive) = guest();
+    let counters = Counters::default();
+    guest.bus.fdc.add_metrics(counters.clone());
+    let limits = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&limits);
+    guest.bus.fdc.add_metrics(move |command: &CommandCompletion<'_>| log.lock().unwrap().extend(command.limit));
+    drive.attach_image(fixture("dos-1440k.img"), Access::Private).unwrap();
+    guest.program_dma(0x4A, 0, SECTOR);
+    assert_eq!(guest.command(&[0x49, 0, 0, 0, 1, 2, 1, 0x1B, 0xFF]).status(), [0x40, 0x02, 0]);
+    guest.program_dma(0x4A, 0, 4 * 9);
+    assert_eq!(guest.command(&[0x4D, 0, 2, 9, 0x50, 0xF6]).status(), [0x40, 0x02, 0]);
+    assert_eq!(*limits.lock().unwrap(), [MediumLimit::DeletedMark, MediumLimit::TrackFormat]);
+    assert_eq!(counters.of_drive(0).limits, 2);
+    // Of a disk that is write-protected there is nothing to say.
+    drive.release_image().unwrap();
+    drive.attach_image(fixture("dos-1440k.img"), Access::ReadOnly).unwrap();
+    guest.program_dma(0x4A, 0, SECTOR);
+    assert_eq!(guest.command(&[0x49, 0, 0, 0, 1, 2, 1, 0x1B, 0xFF]).status(), [0x40, 0x02, 0]);
+    assert_eq!(counters.of_drive(0).limits, 2);
 }
 
 #[test]
