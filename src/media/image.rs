@@ -85,10 +85,13 @@ impl Image {
             return Err(ImageError::Empty);
         }
         let layout = match options.layout() {
-            Some(layout) if layout.bytes() != bytes => return Err(ImageError::WrongSize { bytes, layout }),
+            Some(layout) if layout.bytes() != bytes => {
+                return Err(detection::refused(&file, ImageError::WrongSize { bytes, layout }));
+            }
             Some(layout) if !fits(&layout) => return Err(ImageError::WrongLayout(layout)),
             Some(layout) => layout,
-            None => detection::layout_of(&file, options.boot_sector_tiebreak(), fits)?,
+            None => detection::layout_of(&file, options.boot_sector_tiebreak(), fits)
+                .map_err(|error| detection::refused(&file, error))?,
         };
         let (tracks, shift) = match layout {
             Layout::Regular(geometry) => (Tracks::Regular(geometry), geometry.size_shift()),

@@ -2,7 +2,10 @@
 //! it.
 
 use super::{error::ImageError, file::LockedFile};
-use crate::media::formats::{Format, Layout};
+use crate::media::{
+    container::Container,
+    formats::{Format, Layout},
+};
 
 /// Returns the one layout that an image of this size can have in a drive that takes what `fits`.
 pub(super) fn layout_of(
@@ -27,6 +30,14 @@ pub(super) fn layout_of(
             Err(ImageError::WrongDrive { bytes, candidates })
         }
         _ => Err(ImageError::AmbiguousSize { bytes, candidates }),
+    }
+}
+
+/// Returns the error for a file that was refused because of its size: what the file is comes before what size it has.
+pub(super) fn refused(file: &LockedFile, error: ImageError) -> ImageError {
+    match Container::recognize_at(file.length(), |bytes, offset| file.read_at(bytes, offset)) {
+        Some(container) => ImageError::Container { container },
+        None => error,
     }
 }
 

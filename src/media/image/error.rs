@@ -2,7 +2,10 @@
 
 use std::{io, path::PathBuf};
 
-use crate::media::formats::{Format, Layout};
+use crate::media::{
+    container::Container,
+    formats::{Format, Layout},
+};
 
 /// Why a file cannot be opened as a floppy image. The message does not have the path: the caller knows it, and the
 /// errors of a drive name it.
@@ -32,6 +35,14 @@ pub enum ImageError {
     /// The file has no bytes, or the device has no disk in it.
     #[error("the file is empty")]
     Empty,
+    /// The file has another size than the layout, or that of no layout or of several, because it is no raw image. A file
+    /// with the signature of a container and the size of the layout is a raw image: a guest can write any bytes to its
+    /// disk.
+    #[error("the file is {container}, not a raw image; {}", .container.advice())]
+    Container {
+        /// What the file is.
+        container: Container,
+    },
     /// No format has an image of this size.
     #[error("{bytes} bytes is the size of no floppy format; nearest: {}", list(.candidates))]
     UnknownSize {
