@@ -1,5 +1,5 @@
-//! LZHUF, the "advanced compression" of Teledisk: matches in a window of 4,096 bytes that begins as spaces, whose lengths share an adaptive
-//! Huffman code with the bytes that match nothing.
+//! LZHUF, the "advanced compression" of Teledisk: matches in a window of 4,096 bytes that begins as spaces. The lengths
+//! of the matches share an adaptive Huffman code with the bytes that match nothing.
 
 /// The longest match.
 const LONGEST: usize = 60;
