@@ -84,14 +84,12 @@ impl Image {
         if bytes == 0 {
             return Err(ImageError::Empty);
         }
+        detection::refuse_container(&file, options.layout())?;
         let layout = match options.layout() {
-            Some(layout) if layout.bytes() != bytes => {
-                return Err(detection::refused(&file, ImageError::WrongSize { bytes, layout }));
-            }
+            Some(layout) if layout.bytes() != bytes => return Err(ImageError::WrongSize { bytes, layout }),
             Some(layout) if !fits(&layout) => return Err(ImageError::WrongLayout(layout)),
             Some(layout) => layout,
-            None => detection::layout_of(&file, options.boot_sector_tiebreak(), fits)
-                .map_err(|error| detection::refused(&file, error))?,
+            None => detection::layout_of(&file, options.boot_sector_tiebreak(), fits)?,
         };
         let (tracks, shift) = match layout {
             Layout::Regular(geometry) => (Tracks::Regular(geometry), geometry.size_shift()),

@@ -2,10 +2,8 @@
 
 use std::{io, path::PathBuf};
 
-use crate::media::{
-    container::Container,
-    formats::{Format, Layout},
-};
+use crate::media::container::Container;
+use crate::media::formats::{Format, Layout};
 
 /// Why a file cannot be opened as a floppy image. The message does not have the path: the caller knows it, and the
 /// errors of a drive name it.
@@ -35,9 +33,8 @@ pub enum ImageError {
     /// The file has no bytes, or the device has no disk in it.
     #[error("the file is empty")]
     Empty,
-    /// The file has another size than the layout, or that of no layout or of several, because it is no raw image. A file
-    /// with the signature of a container and the size of the layout is a raw image: a guest can write any bytes to its
-    /// disk.
+    /// The file does not have the size of the layout, or of any format if no layout was chosen, because it is no raw
+    /// image. A file of that size is a raw image, whatever it begins with: a guest can write any bytes to its disk.
     #[error("the file is {container}, not a raw image; {}", .container.advice())]
     Container {
         /// What the file is.

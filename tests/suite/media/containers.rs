@@ -244,11 +244,12 @@ fn a_wrong_crc_of_teledisk_is_found_anywhere() {
         bad[at] ^= bit;
         read(&bad)
     };
-    // The header, the comment and the header of the track; then the data of the first sector with their length. The header
-    // of a sector with data has no CRC.
-    for at in (2..39).chain(45..304) {
+    // The header, the comment and the header of the track. The header of a sector with data has no CRC.
+    for at in 2..39 {
         assert!(change(at, 0x10).is_err(), "byte {at}");
     }
+    // The data of the first sector with their length. The file has half of their CRC, which a few changes pass.
+    assert!((45..304).filter(|&at| change(at, 0x10).is_ok()).count() < 4);
     for at in [5, 16, 25, 36, 50, good.len() - 20] {
         let error = change(at, 0x01).unwrap_err();
         assert!(matches!(error, ContainerError::Damaged { damage: Damage::Checksum, .. }), "byte {at}: {error}");
@@ -430,6 +431,8 @@ fn no_guest_makes_its_image_a_container() {
         fs::write(&path, &image).unwrap();
         let options = ImageOptions::new(Access::ReadOnly).with_geometry(Geometry::HD_1440K);
         assert!(Image::open(&path, options).is_ok(), "{container}");
+        let error = Image::open(&path, Access::ReadOnly).unwrap_err();
+        assert!(matches!(error, ImageError::AmbiguousSize { .. }), "{container}: {error}");
     }
 }
 
