@@ -9,6 +9,7 @@
 //! | [`SectorDisk`] | a disk in memory that can hold what no raw image can, such as deleted marks and CRC errors |
 //! | [`FaultyMedium`] | a medium around another one, on which chosen sectors fail |
 //! | [`BlankImage`] | creates image files |
+//! | [`container`] | opens and saves files with a header, such as those of ImageDisk, as a [`SectorDisk`] |
 //!
 //! [`Format`] and [`FORMATS`] list the formats that are known by the size of their image; [`Geometry`] describes any
 //! other disk whose tracks are all alike.
@@ -38,6 +39,7 @@
 //! cache for each command that writes: 1.0 to 2.6 us, where each of the 32 port accesses of a command is an exit of 1
 //! us or more. A mapped image saves those writes. Map a file only if nobody else can write to it.
 
+pub mod container;
 mod create;
 mod faulty;
 mod formats;

@@ -84,6 +84,7 @@ impl Image {
         if bytes == 0 {
             return Err(ImageError::Empty);
         }
+        detection::refuse_container(&file, options.layout())?;
         let layout = match options.layout() {
             Some(layout) if layout.bytes() != bytes => return Err(ImageError::WrongSize { bytes, layout }),
             Some(layout) if !fits(&layout) => return Err(ImageError::WrongLayout(layout)),

@@ -70,6 +70,30 @@ impl SectorTrack {
         self
     }
 
+    /// Returns the rate in the kind of drive that the disk is made for.
+    #[must_use]
+    pub const fn rate(&self) -> DataRate {
+        self.rate
+    }
+
+    /// Returns the encoding.
+    #[must_use]
+    pub const fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// Returns the sectors in the order in which they pass the head.
+    #[must_use]
+    pub fn sectors(&self) -> &[Sector] {
+        &self.sectors
+    }
+
+    /// Returns the data field of the sector in `slot`, or `None` if the track has no such slot.
+    #[must_use]
+    pub fn data(&self, slot: usize) -> Option<&[u8]> {
+        self.data.get(slot).map(Vec::as_slice)
+    }
+
     /// Returns by how many bytes data fields can grow before they have more bytes than pass the head in one revolution.
     fn room(&self) -> usize {
         let used: usize = self.data.iter().map(Vec::len).sum();
@@ -233,7 +257,9 @@ impl SectorDisk {
         self.write_protected = write_protected;
     }
 
-    fn recorded(&self, cylinder: u8, head: u8) -> Option<&SectorTrack> {
+    /// Returns the track under `head` on `cylinder`, or `None` where nothing is recorded.
+    #[must_use]
+    pub fn recorded(&self, cylinder: u8, head: u8) -> Option<&SectorTrack> {
         self.tracks.get(index(cylinder, head)?)?.as_ref()
     }
 

@@ -5,5 +5,6 @@
 mod kit;
 
 mod capi;
+mod convert;
 mod read_disk;
 mod replay;

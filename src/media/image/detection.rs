@@ -2,6 +2,7 @@
 //! it.
 
 use super::{error::ImageError, file::LockedFile};
+use crate::media::container::Container;
 use crate::media::formats::{Format, Layout};
 
 /// Returns the one layout that an image of this size can have in a drive that takes what `fits`.
@@ -27,6 +28,22 @@ pub(super) fn layout_of(
             Err(ImageError::WrongDrive { bytes, candidates })
         }
         _ => Err(ImageError::AmbiguousSize { bytes, candidates }),
+    }
+}
+
+/// Checks that a file whose size is not that of `layout`, or of any format if the caller names none, is no container. What
+/// the file is comes before any talk of sizes.
+///
+/// A file of the right size is a raw image, whatever it begins with: a guest can write any bytes to its disk, and must
+/// not be able to make its image one that does not attach again.
+pub(super) fn refuse_container(file: &LockedFile, layout: Option<Layout>) -> Result<(), ImageError> {
+    let bytes = file.length();
+    if layout.map_or_else(|| Format::of_size(bytes).next().is_some(), |layout| layout.bytes() == bytes) {
+        return Ok(());
+    }
+    match Container::recognize_at(bytes, |part, offset| file.read_at(part, offset)) {
+        Some(container) => Err(ImageError::Container { container }),
+        None => Ok(()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{io, path::PathBuf};
 
+use crate::media::container::Container;
 use crate::media::formats::{Format, Layout};
 
 /// Why a file cannot be opened as a floppy image. The message does not have the path: the caller knows it, and the
@@ -32,6 +33,13 @@ pub enum ImageError {
     /// The file has no bytes, or the device has no disk in it.
     #[error("the file is empty")]
     Empty,
+    /// The file does not have the size of the layout, or of any format if no layout was chosen, because it is no raw
+    /// image. A file of that size is a raw image, whatever it begins with: a guest can write any bytes to its disk.
+    #[error("the file is {container}, not a raw image; {}", .container.advice())]
+    Container {
+        /// What the file is.
+        container: Container,
+    },
     /// No format has an image of this size.
     #[error("{bytes} bytes is the size of no floppy format; nearest: {}", list(.candidates))]
     UnknownSize {

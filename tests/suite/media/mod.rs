@@ -2,6 +2,7 @@
 
 use super::kit;
 
+mod containers;
 mod create;
 mod durability;
 mod formats;
