@@ -180,6 +180,19 @@
 // Nothing is handed to the host before a flush or the release.
 #define VM_FDC_DURABILITY_ON_FLUSH 2
 
+// A file that is shorter or longer than its disk is refused.
+#define VM_FDC_LENGTH_EXACT 0
+
+// What a short file does not have reads as zeros. The file becomes longer when the guest writes there.
+#define VM_FDC_LENGTH_PAD 1
+
+// What follows the disk in a long file is ignored, and stays as it is.
+#define VM_FDC_LENGTH_TRUNCATE 2
+
+// As `VM_FDC_LENGTH_TRUNCATE` for a long file, and as `VM_FDC_LENGTH_PAD` for a short one. Without a layout, the disk
+// is the usual one for the drive.
+#define VM_FDC_LENGTH_FIT 3
+
 // If the file exists, nothing is created and the function fails.
 #define VM_FDC_IF_EXISTS_FAIL 0
 
@@ -338,6 +351,9 @@ typedef struct vm_fdc_image_options_t {
   // Time at which writes reach the disk of the host: a `VM_FDC_DURABILITY_` number. Default:
   // `VM_FDC_DURABILITY_AT_RELEASE`.
   uint32_t durability;
+  // Treatment of a file that is shorter or longer than its disk: a `VM_FDC_LENGTH_` number. Default:
+  // `VM_FDC_LENGTH_EXACT`.
+  uint32_t length;
   // 1: if several formats have the size of the file, the BIOS parameter block in the first sector selects one. Note
   // that a guest can write that sector. 0 (default): such a file is refused without a `layout`.
   uint32_t trust_boot_sector;

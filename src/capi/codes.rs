@@ -4,7 +4,7 @@
 use crate::{
     EmptyDrive, InterfaceMode, Timing,
     drive::{DriveType, HResult},
-    media::{Access, DataRate, Durability, FormFactor, IfExists},
+    media::{Access, DataRate, Durability, FormFactor, IfExists, Length},
 };
 
 use super::Failure;
@@ -152,6 +152,16 @@ pub const VM_FDC_DURABILITY_EVERY_COMMAND: u32 = 1;
 /// Nothing is handed to the host before a flush or the release.
 pub const VM_FDC_DURABILITY_ON_FLUSH: u32 = 2;
 
+/// A file that is shorter or longer than its disk is refused.
+pub const VM_FDC_LENGTH_EXACT: u32 = 0;
+/// What a short file does not have reads as zeros. The file becomes longer when the guest writes there.
+pub const VM_FDC_LENGTH_PAD: u32 = 1;
+/// What follows the disk in a long file is ignored, and stays as it is.
+pub const VM_FDC_LENGTH_TRUNCATE: u32 = 2;
+/// As `VM_FDC_LENGTH_TRUNCATE` for a long file, and as `VM_FDC_LENGTH_PAD` for a short one. Without a layout, the disk
+/// is the usual one for the drive.
+pub const VM_FDC_LENGTH_FIT: u32 = 3;
+
 /// If the file exists, nothing is created and the function fails.
 pub const VM_FDC_IF_EXISTS_FAIL: u32 = 0;
 /// If the file exists, the new file replaces it.
@@ -244,6 +254,12 @@ codes! {
         VM_FDC_DURABILITY_AT_RELEASE => Self::AtRelease,
         VM_FDC_DURABILITY_EVERY_COMMAND => Self::EveryCommand,
         VM_FDC_DURABILITY_ON_FLUSH => Self::OnFlush,
+    }
+    "length" Length {
+        VM_FDC_LENGTH_EXACT => Self::Exact,
+        VM_FDC_LENGTH_PAD => Self::Pad,
+        VM_FDC_LENGTH_TRUNCATE => Self::Truncate,
+        VM_FDC_LENGTH_FIT => Self::Fit,
     }
     "what to do if the file exists" IfExists {
         VM_FDC_IF_EXISTS_FAIL => Self::Fail,

@@ -89,6 +89,9 @@ pub struct vm_fdc_image_options_t {
     /// Time at which writes reach the disk of the host: a `VM_FDC_DURABILITY_` number. Default:
     /// `VM_FDC_DURABILITY_AT_RELEASE`.
     pub durability: u32,
+    /// Treatment of a file that is shorter or longer than its disk: a `VM_FDC_LENGTH_` number. Default:
+    /// `VM_FDC_LENGTH_EXACT`.
+    pub length: u32,
     /// 1: if several formats have the size of the file, the BIOS parameter block in the first sector selects one. Note
     /// that a guest can write that sector. 0 (default): such a file is refused without a `layout`.
     pub trust_boot_sector: u32,
@@ -103,6 +106,7 @@ impl vm_fdc_image_options_t {
         access: codes::VM_FDC_ACCESS_READ_WRITE,
         backing: codes::VM_FDC_BACKING_MEMORY,
         durability: codes::VM_FDC_DURABILITY_AT_RELEASE,
+        length: codes::VM_FDC_LENGTH_EXACT,
         trust_boot_sector: 0,
         layout: vm_fdc_layout_t {
             kind: codes::VM_FDC_LAYOUT_BY_SIZE,
@@ -136,6 +140,7 @@ pub(super) unsafe fn options(options: *const vm_fdc_image_options_t) -> Result<I
         unsafe { vm_fdc_image_options_t::copy_from(options, defaults) }?
     };
     let mut options = ImageOptions::new(Code::of_code(given.access)?).with_durability(Code::of_code(given.durability)?);
+    options = options.with_length(Code::of_code(given.length)?);
     options = match Code::of_code(given.backing)? {
         codes::Backing::Memory => options,
         // SAFETY: the header requires at this code that nobody else writes or truncates the file.

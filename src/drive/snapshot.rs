@@ -11,7 +11,8 @@ use super::{
 use crate::saved_state::{optional_image, optional_path, optional_text};
 use crate::{
     media::{
-        Access, Durability, Format, Image, ImageError, ImageOptions, Layout, Medium, MediumError, SectorDisk, Source,
+        Access, Durability, Format, Image, ImageError, ImageOptions, Layout, Length, Medium, MediumError, SectorDisk,
+        Source,
     },
     saved_state::{InvalidField, MAX_IMAGE_BYTES},
 };
@@ -106,6 +107,8 @@ pub struct MediumStateV1 {
     pub access: Access,
     /// When what is written lasts.
     pub durability: Durability,
+    /// How the length of the file can differ from that of the disk.
+    pub length: Length,
     /// How the sectors lie on the disk.
     pub layout: Option<Layout>,
     /// For a host drive: the layout that was named for each disk that is put in.
@@ -290,6 +293,7 @@ impl MediumStateV1 {
             path: attached.path().map(ToOwned::to_owned),
             access: if protected { Access::ReadOnly } else { Access::ReadWrite },
             durability: Durability::default(),
+            length: Length::Exact,
             layout: attached.info().layout(),
             named_layout: None,
             boot_sector_tiebreak: false,
@@ -297,13 +301,16 @@ impl MediumStateV1 {
             hash: None,
         };
         Ok(match attached {
-            Attached::Image(image) => Self { access: image.access(), durability: image.durability(), ..empty },
+            Attached::Image(image) => {
+                let (access, durability, length) = (image.access(), image.durability(), image.length());
+                Self { access, durability, length, ..empty }
+            }
             Attached::Memory(_) => empty,
             Attached::Custom(medium) => Self { name: name_of(&**medium)?, ..empty },
             Attached::HostDrive(HostDrive { options, .. }) => {
                 let (named_layout, boot_sector_tiebreak) = (options.layout(), options.boot_sector_tiebreak());
                 let (access, durability) = (options.access(), options.durability());
-                Self { access, durability, named_layout, boot_sector_tiebreak, ..empty }
+                Self { access, durability, length: options.length(), named_layout, boot_sector_tiebreak, ..empty }
             }
         })
     }
@@ -385,7 +392,7 @@ impl MediumStateV1 {
 
     /// Returns the saved options.
     const fn options(&self) -> ImageOptions {
-        let mut options = ImageOptions::new(self.access).with_durability(self.durability);
+        let mut options = ImageOptions::new(self.access).with_durability(self.durability).with_length(self.length);
         if let Some(layout) = self.named_layout {
             options = options.with_layout(layout);
         }

@@ -13,7 +13,7 @@ use std::{io, iter, ops::Range, path::Path};
 
 pub use error::ImageError;
 pub(crate) use file::Source;
-pub use options::{Access, Durability, ImageOptions};
+pub use options::{Access, Durability, ImageOptions, Length};
 
 use super::{
     formats::Layout,
@@ -45,6 +45,8 @@ use xdf::MixedTrack;
 pub struct Image {
     store: Store,
     tracks: Tracks,
+    /// How the length of the file was allowed to differ from that of the disk.
+    length: Length,
 }
 
 /// Where the bytes of the image are.
@@ -85,23 +87,27 @@ impl Image {
             return Err(ImageError::Empty);
         }
         let layout = match options.layout() {
-            Some(layout) if layout.bytes() != bytes => return Err(ImageError::WrongSize { bytes, layout }),
+            Some(layout) if !options.length().allows(bytes, layout.bytes()) => {
+                return Err(ImageError::WrongSize { bytes, layout });
+            }
             Some(layout) if !fits(&layout) => return Err(ImageError::WrongLayout(layout)),
             Some(layout) => layout,
-            None => detection::layout_of(&file, options.boot_sector_tiebreak(), fits)?,
+            None => detection::layout_of(&file, &options, fits)?,
         };
         let (tracks, shift) = match layout {
             Layout::Regular(geometry) => (Tracks::Regular(geometry), geometry.size_shift()),
             Layout::Xdf => (Tracks::Xdf(xdf::tracks()), xdf::BLOCK_SHIFT),
         };
-        let store = if options.mapping() {
-            Mapping::new(file, options.durability()).map(Store::Mapped)
+        let length = layout.bytes() as usize; // At most `MAX_IMAGE_BYTES`.
+        // A mapping ends with its file.
+        let store = if options.mapping() && bytes >= layout.bytes() {
+            Mapping::new(file, length, options.durability()).map(Store::Mapped)
         } else {
             // A host drive is slow, and the guest may read only a part of its disk, or only a part may be readable.
             let load_now = source == Source::File;
-            Memory::new(file, shift, options.durability(), load_now).map(Store::Memory)
+            Memory::new(file, length, shift, options.durability(), load_now).map(Store::Memory)
         };
-        Ok(Self { store: store.map_err(ImageError::Load)?, tracks })
+        Ok(Self { store: store.map_err(ImageError::Load)?, tracks, length: options.length() })
     }
 
     /// Returns how the sectors of the disk are arranged.
@@ -125,6 +131,11 @@ impl Image {
             Store::Memory(memory) => memory.durability(),
             Store::Mapped(mapping) => mapping.durability(),
         }
+    }
+
+    /// Returns how the length of the file was allowed to differ from that of the disk.
+    pub(crate) const fn length(&self) -> Length {
+        self.length
     }
 
     /// Returns the path by which the image was opened.
@@ -316,7 +327,7 @@ impl Medium for Image {
     fn unsaved(&self) -> Vec<Range<u64>> {
         match &self.store {
             Store::Memory(memory) => memory.unsaved(),
-            Store::Mapped(mapping) if mapping.is_written() => iter::once(0..mapping.file().length()).collect(),
+            Store::Mapped(mapping) if mapping.is_written() => iter::once(0..self.layout().bytes()).collect(),
             Store::Mapped(_) => Vec::new(),
         }
     }

@@ -202,11 +202,23 @@ fn an_empty_file_is_one_line_of_error() {
 }
 
 #[test]
-fn a_file_of_an_odd_size_is_one_line_of_error() {
+fn a_file_that_is_longer_than_its_disk_is_read_and_the_report_says_so() {
     let file = image(1_474_560);
     File::options().append(true).open(file.path()).and_then(|mut file| file.write_all(b"!")).expect("one byte more");
-    let error = run(file.path(), []).failure();
-    assert!(error.contains("1474561 bytes is the size of no floppy format; nearest: 1.44M (3.5"), "{error}");
+    let report = run(file.path(), []).report();
+    assert!(report.contains("\nLength    1474561 bytes; those after 1474560 are ignored\n"), "{report}");
+}
+
+#[test]
+fn a_file_that_is_shorter_than_its_disk_is_read_and_the_report_says_so() {
+    let report = run(image(1_296_384).path(), []).report();
+    assert!(report.contains("\nLength    1296384 of 1474560 bytes; the rest reads as zeros\n"), "{report}");
+}
+
+#[test]
+fn a_file_of_an_odd_size_is_one_line_of_error() {
+    let error = run(image(1_600_000).path(), []).failure();
+    assert!(error.contains("1600000 bytes is the size of no floppy format; nearest: "), "{error}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ fn medium() -> MediumStateV1 {
         path: Some("/nowhere/a.img".into()),
         access: Access::ReadOnly,
         durability: Durability::AtRelease,
+        length: Length::Exact,
         layout: Some(Geometry::HD_1440K.into()),
         named_layout: None,
         boot_sector_tiebreak: false,

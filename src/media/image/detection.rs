@@ -1,23 +1,53 @@
 //! Which layout a raw image has: by its size, by what the drive takes, and by its boot sector where the caller allows
 //! it.
 
-use super::{error::ImageError, file::LockedFile};
-use crate::media::formats::{Format, Layout};
+use super::{
+    error::ImageError,
+    file::LockedFile,
+    options::{ImageOptions, Length},
+};
+use crate::media::{
+    formats::{Format, Layout},
+    geometry::Geometry,
+};
+
+/// The disks of which a file can be shorter or longer without a layout that is named, the most usual one first.
+const USUAL: [Layout; 5] = [
+    Layout::Regular(Geometry::HD_1440K),
+    Layout::Regular(Geometry::HD_1200K),
+    Layout::Regular(Geometry::ED_2880K),
+    Layout::Regular(Geometry::DD_720K),
+    Layout::Regular(Geometry::DD_360K),
+];
+
+/// The most bytes behind a disk whose layout is not named.
+const MOST_BEHIND: u64 = 0x1_0000;
+
+/// Returns the layout of a file that is longer or shorter than its disk, or `None` if no disk is near enough.
+fn near(bytes: u64, length: Length, fits: impl Fn(&Layout) -> bool) -> Option<Layout> {
+    let usual = || USUAL.into_iter().filter(&fits);
+    let shorter = usual().filter(|disk| (1..=MOST_BEHIND).contains(&bytes.saturating_sub(disk.bytes())));
+    let shorter = shorter.max_by_key(Layout::bytes).filter(|_| length.truncates());
+    shorter.or_else(|| usual().find(|disk| disk.bytes() > bytes).filter(|_| length.pads()))
+}
 
 /// Returns the one layout that an image of this size can have in a drive that takes what `fits`.
 pub(super) fn layout_of(
     file: &LockedFile,
-    boot_sector_tiebreak: bool,
+    options: &ImageOptions,
     fits: impl Fn(&Layout) -> bool,
 ) -> Result<Layout, ImageError> {
     let bytes = file.length();
     let candidates: Vec<_> = Format::of_size(bytes).collect();
     if candidates.is_empty() {
+        if let Some(layout) = near(bytes, options.length(), &fits) {
+            return Ok(layout);
+        }
         return Err(ImageError::UnknownSize { bytes, candidates: Format::nearest(bytes, fits) });
     }
     let mut suitable: Vec<_> = candidates.iter().map(|format| format.layout).filter(|layout| fits(layout)).collect();
     // The boot sector of an XDF disk is that of a disk of 23 sectors per track.
-    if suitable.len() > 1 && boot_sector_tiebreak && !suitable.contains(&Layout::Xdf) {
+    if suitable.len() > 1 && options.boot_sector_tiebreak() && !suitable.contains(&Layout::Xdf) {
         let parameters = BiosParameters::read(file);
         suitable.retain(|layout| parameters.is_some_and(|parameters| parameters.match_layout(layout)));
     }

@@ -32,8 +32,13 @@ pub enum ImageError {
     /// The file has no bytes, or the device has no disk in it.
     #[error("the file is empty")]
     Empty,
-    /// No format has an image of this size.
-    #[error("{bytes} bytes is the size of no floppy format; nearest: {}", list(.candidates))]
+    /// No format has an image of this size. [`ImageOptions::with_length`](super::ImageOptions::with_length) attaches an
+    /// image that is shorter or longer than its disk.
+    #[error(
+        "{bytes} bytes is the size of no floppy format; nearest: {}; if the file is shorter or longer than its disk, \
+         attach it with the option Length::Pad or Length::Truncate",
+        list(.candidates)
+    )]
     UnknownSize {
         /// The size of the file.
         bytes: u64,
@@ -61,7 +66,13 @@ pub enum ImageError {
     #[error("the drive does not take a disk of {0}")]
     WrongLayout(Layout),
     /// An image of the chosen layout has another size.
-    #[error("the file has {bytes} bytes; a disk of {layout} has {}", .layout.bytes())]
+    /// [`ImageOptions::with_length`](super::ImageOptions::with_length) attaches it all the same.
+    #[error(
+        "the file has {bytes} bytes; a disk of {layout} has {}; correct the layout, or attach the file with the option \
+         {}",
+        .layout.bytes(),
+        if *bytes < .layout.bytes() { "Length::Pad" } else { "Length::Truncate" }
+    )]
     WrongSize {
         /// The size of the file.
         bytes: u64,

@@ -81,7 +81,8 @@ impl LockedFile {
         &self.path
     }
 
-    /// Returns the number of bytes that the file had when it was opened.
+    /// Returns the number of bytes that the file has, as far as the library knows: those that it had when it was opened,
+    /// and those that the library has added.
     pub(super) fn length(&self) -> u64 {
         self.length
     }
@@ -98,7 +99,20 @@ impl LockedFile {
         host::write_at(&self.file, bytes, offset)
     }
 
-    /// Checks that the file has the length that it had when it was opened. A program that ignores the lock can change
+    /// Writes to the file, and remembers that it becomes longer. The host may write a part of the bytes before it fails.
+    pub(super) fn write_and_extend(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let end = offset + bytes.len() as u64;
+        let written = self.write_at(bytes, offset);
+        if end > self.length {
+            self.length = match &written {
+                Ok(()) => end,
+                Err(_) => self.file.metadata().map_or(self.length, |file| file.len().clamp(self.length, end)),
+            };
+        }
+        written
+    }
+
+    /// Checks that the file has the length that the library knows. A program that ignores the lock can change
     /// it.
     pub(super) fn check_length(&self) -> io::Result<()> {
         if !self.regular {

@@ -34,11 +34,70 @@ pub enum Durability {
     OnFlush,
 }
 
+/// What happens if a file is shorter or longer than its disk.
+///
+/// Programs that create images often stop after the last sector in use, or add a few bytes. Such a file has the bytes of
+/// a disk, but its size does not tell of which one. Without a [layout](ImageOptions::with_layout), the disk is the usual
+/// one for the drive: of 1.44M, 1.2M, 2.88M, 720K and 360K the first that the drive takes and that is large enough to be
+/// padded; or else the largest of them from which the file differs by at most 64 KiB, to be truncated. A file of the
+/// size of a [`Format`](crate::media::Format) that the drive takes is a disk of this format.
+///
+/// Neither option changes the file at the attach. A mapped image that is shorter than its disk is kept in memory of the
+/// library.
+///
+/// ```
+/// use vm_fdc::media::{Access, Geometry, Image, ImageOptions, Length};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("rescue.img");
+/// std::fs::File::create(&path)?.set_len(1_296_384)?;
+/// let options = ImageOptions::new(Access::ReadOnly).with_geometry(Geometry::HD_1440K);
+/// let error = Image::open(&path, options).unwrap_err();
+/// assert!(error.to_string().contains("Length::Pad"));
+/// let image = Image::open(&path, options.with_length(Length::Pad))?;
+/// assert_eq!(image.layout().bytes(), 1_474_560);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum Length {
+    /// The file is refused.
+    #[default]
+    Exact,
+    /// What a short file does not have reads as zeros. The file becomes longer when the guest writes there, up to the end
+    /// of what it writes. A longer file is refused.
+    Pad,
+    /// The guest does not see what follows the disk in a long file, and it stays as it is. A shorter file is refused.
+    Truncate,
+    /// As [`Truncate`](Self::Truncate) for a file that is longer than its disk, and as [`Pad`](Self::Pad) for a shorter
+    /// one.
+    Fit,
+}
+
+impl Length {
+    /// Returns whether a file can be shorter than its disk.
+    pub(in crate::media) const fn pads(self) -> bool {
+        matches!(self, Self::Pad | Self::Fit)
+    }
+
+    /// Returns whether a file can be longer than its disk.
+    pub(in crate::media) const fn truncates(self) -> bool {
+        matches!(self, Self::Truncate | Self::Fit)
+    }
+
+    /// Returns whether a file of `file` bytes can hold a disk of `disk` bytes.
+    pub(in crate::media) const fn allows(self, file: u64, disk: u64) -> bool {
+        file == disk || file < disk && self.pads() || file > disk && self.truncates()
+    }
+}
+
 /// How an image is opened. An [`Access`] converts into the options with this access and the defaults for the rest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ImageOptions {
     access: Access,
     layout: Option<Layout>,
+    length: Length,
     boot_sector_tiebreak: bool,
     mapping: bool,
     durability: Durability,
@@ -49,7 +108,14 @@ impl ImageOptions {
     /// and what is written is durable at the release.
     #[must_use]
     pub const fn new(access: Access) -> Self {
-        Self { access, layout: None, boot_sector_tiebreak: false, mapping: false, durability: Durability::AtRelease }
+        Self {
+            access,
+            layout: None,
+            length: Length::Exact,
+            boot_sector_tiebreak: false,
+            mapping: false,
+            durability: Durability::AtRelease,
+        }
     }
 
     /// Returns what the guest can do with the file.
@@ -64,7 +130,8 @@ impl ImageOptions {
         self.with_layout(Layout::Regular(geometry))
     }
 
-    /// Sets the layout. The file must have exactly its size. Without a layout, the size of the file tells it.
+    /// Sets the layout. The file must have its size, unless a [length](Self::with_length) allows another. Without a
+    /// layout, the size of the file tells it.
     #[must_use]
     pub const fn with_layout(mut self, layout: Layout) -> Self {
         self.layout = Some(layout);
@@ -75,6 +142,19 @@ impl ImageOptions {
     #[must_use]
     pub const fn layout(&self) -> Option<Layout> {
         self.layout
+    }
+
+    /// Sets what happens if the file is shorter or longer than its disk.
+    #[must_use]
+    pub const fn with_length(mut self, length: Length) -> Self {
+        self.length = length;
+        self
+    }
+
+    /// Returns what happens if the file is shorter or longer than its disk.
+    #[must_use]
+    pub const fn length(&self) -> Length {
+        self.length
     }
 
     /// Lets the boot sector decide if several formats have the size of the file: the format with the sectors per track,

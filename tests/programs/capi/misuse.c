@@ -253,6 +253,7 @@ static void bad_numbers(const char *image, const char *directory)
     BAD_OPTION(access, 3);
     BAD_OPTION(backing, 2);
     BAD_OPTION(durability, 3);
+    BAD_OPTION(length, 4);
     BAD_OPTION(trust_boot_sector, 2);
     BAD_OPTION(layout.kind, 3);
     BAD_OPTION(layout.kind, VM_FDC_LAYOUT_REGULAR); /* of 0 cylinders */

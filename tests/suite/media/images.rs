@@ -10,7 +10,8 @@ use vm_fdc::{
     media::{
         Access, DataRate, Durability,
         FormFactor::{self, Inch3_5, Inch5_25},
-        Format, Geometry, GeometryError, Image, ImageError, ImageOptions, Layout, Mark, Medium, MediumError, SectorId,
+        Format, Geometry, GeometryError, Image, ImageError, ImageOptions, Layout, Length, Mark, Medium, MediumError,
+        SectorId,
     },
 };
 
@@ -422,7 +423,9 @@ fn options_give_back_what_was_set() {
     assert_eq!((plain.access(), plain.durability()), (Access::ReadWrite, Durability::AtRelease));
     assert_eq!((plain.layout(), plain.boot_sector_tiebreak(), plain.mapping()), (None, false, false));
     let options = ImageOptions::new(Access::Private).with_geometry(Geometry::HD_1440K).with_boot_sector_tiebreak();
-    let options = options.with_durability(Durability::OnFlush);
+    assert_eq!((plain.length(), options.length()), (Length::Exact, Length::Exact));
+    let options = options.with_durability(Durability::OnFlush).with_length(Length::Fit);
+    assert_eq!(options.length(), Length::Fit);
     assert_eq!((options.access(), options.durability()), (Access::Private, Durability::OnFlush));
     assert_eq!((options.layout(), options.boot_sector_tiebreak()), (Some(Geometry::HD_1440K.into()), true));
 }

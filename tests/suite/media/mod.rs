@@ -7,3 +7,4 @@ mod durability;
 mod formats;
 mod host;
 mod images;
+mod lengths;
