@@ -205,7 +205,10 @@
 // All tracks have the same layout, which the other members of the structure describe.
 #define VM_FDC_LAYOUT_REGULAR 1
 
-// The XDF layout of IBM. The other members of the structure are ignored.
+// The XDF layout of IBM on 5.25" disks. The other members of the structure are ignored.
+#define VM_FDC_LAYOUT_XDF_5_25 3
+
+// The XDF layout of IBM on 3.5" disks. The other members of the structure are ignored.
 #define VM_FDC_LAYOUT_XDF 2
 
 // 500 kb/s: 1.2M and 1.44M disks. The numbers of the rates are those of the controller.
@@ -354,9 +357,10 @@ typedef struct vm_fdc_image_options_t {
   // Treatment of a file that is shorter or longer than its disk: a `VM_FDC_LENGTH_` number. Default:
   // `VM_FDC_LENGTH_EXACT`.
   uint32_t length;
-  // 1: if several formats have the size of the file, the BIOS parameter block in the first sector selects one. Note
-  // that a guest can write that sector. 0 (default): such a file is refused without a `layout`.
-  uint32_t trust_boot_sector;
+  // 1: if several formats have the size of the file, or none, the numbers of the BIOS parameter block in the first
+  // sector select the layout. Note that a guest can write that sector. 0 (default): such a file is refused without a
+  // `layout`.
+  uint32_t boot_sector_geometry;
   // Layout of the disk. Default: the layout that the size of the file determines, `VM_FDC_LAYOUT_BY_SIZE`.
   struct vm_fdc_layout_t layout;
 } vm_fdc_image_options_t;

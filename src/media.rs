@@ -51,7 +51,7 @@ mod track;
 pub(crate) use create::write_file;
 pub use create::{BlankImage, CreateError, IfExists};
 pub use faulty::{Fault, FaultyMedium};
-pub use formats::{FORMATS, Format, ImageType, Layout};
+pub use formats::{BiosParameters, FORMATS, Format, ImageType, Layout};
 #[allow(unused_imports)] // For the validation of saved states.
 pub(crate) use geometry::MAX_IMAGE_BYTES;
 pub use geometry::{FormFactor, Geometry, GeometryError};

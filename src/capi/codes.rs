@@ -171,7 +171,9 @@ pub const VM_FDC_IF_EXISTS_REPLACE: u32 = 1;
 pub const VM_FDC_LAYOUT_BY_SIZE: u32 = 0;
 /// All tracks have the same layout, which the other members of the structure describe.
 pub const VM_FDC_LAYOUT_REGULAR: u32 = 1;
-/// The XDF layout of IBM. The other members of the structure are ignored.
+/// The XDF layout of IBM on 5.25" disks. The other members of the structure are ignored.
+pub const VM_FDC_LAYOUT_XDF_5_25: u32 = 3;
+/// The XDF layout of IBM on 3.5" disks. The other members of the structure are ignored.
 pub const VM_FDC_LAYOUT_XDF: u32 = 2;
 
 /// 500 kb/s: 1.2M and 1.44M disks. The numbers of the rates are those of the controller.

@@ -113,8 +113,8 @@ pub struct MediumStateV1 {
     pub layout: Option<Layout>,
     /// For a host drive: the layout that was named for each disk that is put in.
     pub named_layout: Option<Layout>,
-    /// For a host drive: the boot sector decides between layouts of the same size.
-    pub boot_sector_tiebreak: bool,
+    /// For a host drive: the boot sector names the layout where the size of the disk does not.
+    pub boot_sector_geometry: bool,
     /// The bytes of the raw image, if they are inside the state.
     #[cfg_attr(feature = "serde", serde(with = "optional_image"))]
     pub contents: Option<Vec<u8>>,
@@ -296,7 +296,7 @@ impl MediumStateV1 {
             length: Length::Exact,
             layout: attached.info().layout(),
             named_layout: None,
-            boot_sector_tiebreak: false,
+            boot_sector_geometry: false,
             contents: None,
             hash: None,
         };
@@ -308,9 +308,9 @@ impl MediumStateV1 {
             Attached::Memory(_) => empty,
             Attached::Custom(medium) => Self { name: name_of(&**medium)?, ..empty },
             Attached::HostDrive(HostDrive { options, .. }) => {
-                let (named_layout, boot_sector_tiebreak) = (options.layout(), options.boot_sector_tiebreak());
+                let (named_layout, boot_sector_geometry) = (options.layout(), options.boot_sector_geometry());
                 let (access, durability) = (options.access(), options.durability());
-                Self { access, durability, length: options.length(), named_layout, boot_sector_tiebreak, ..empty }
+                Self { access, durability, length: options.length(), named_layout, boot_sector_geometry, ..empty }
             }
         })
     }
@@ -337,8 +337,8 @@ impl MediumStateV1 {
         if self.named_layout.is_some() && !host_drive {
             return Err(InvalidField::new("named_layout", "only a host drive has one"));
         }
-        if self.boot_sector_tiebreak && !host_drive {
-            return Err(InvalidField::new("boot_sector_tiebreak", "only a host drive has one"));
+        if self.boot_sector_geometry && !host_drive {
+            return Err(InvalidField::new("boot_sector_geometry", "only a host drive has one"));
         }
         let size = self.contents.as_ref().map(|contents| contents.len() as u64);
         match (size, self.layout) {
@@ -396,7 +396,7 @@ impl MediumStateV1 {
         if let Some(layout) = self.named_layout {
             options = options.with_layout(layout);
         }
-        if self.boot_sector_tiebreak { options.with_boot_sector_tiebreak() } else { options }
+        if self.boot_sector_geometry { options.with_boot_sector_geometry() } else { options }
     }
 
     /// Opens the saved image, and checks that it is the one that was saved.

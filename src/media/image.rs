@@ -60,7 +60,7 @@ enum Store {
 #[derive(Debug)]
 enum Tracks {
     Regular(Geometry),
-    Xdf(Vec<MixedTrack>),
+    Mixed(Layout, Vec<MixedTrack>),
 }
 
 impl Image {
@@ -96,7 +96,8 @@ impl Image {
         };
         let (tracks, shift) = match layout {
             Layout::Regular(geometry) => (Tracks::Regular(geometry), geometry.size_shift()),
-            Layout::Xdf => (Tracks::Xdf(xdf::tracks()), xdf::BLOCK_SHIFT),
+            Layout::Xdf => (Tracks::Mixed(layout, xdf::tracks_3_5()), xdf::BLOCK_SHIFT),
+            Layout::Xdf5_25 => (Tracks::Mixed(layout, xdf::tracks_5_25()), xdf::BLOCK_SHIFT),
         };
         let length = layout.bytes() as usize; // At most `MAX_IMAGE_BYTES`.
         // A mapping ends with its file.
@@ -115,7 +116,7 @@ impl Image {
     pub const fn layout(&self) -> Layout {
         match &self.tracks {
             Tracks::Regular(geometry) => Layout::Regular(*geometry),
-            Tracks::Xdf(_) => Layout::Xdf,
+            Tracks::Mixed(layout, _) => *layout,
         }
     }
 
@@ -194,7 +195,7 @@ fn range(tracks: &Tracks, cylinder: u8, head: u8, slot: usize, count: usize) -> 
             let count = count.min(heads * usize::from(geometry.sectors()) - slot);
             Some((start..start + (count << geometry.size_shift()), geometry.sector_size()))
         }
-        Tracks::Xdf(tracks) => {
+        Tracks::Mixed(_, tracks) => {
             let track = mixed_track(tracks, cylinder, head)?;
             let (start, size) = (*track.offsets.get(slot)?, track.sectors.get(slot)?.id.size()?);
             Some((start..start + size, size))
@@ -236,9 +237,9 @@ impl Medium for Image {
                 let track = Track::regular(geometry.rate(), first, geometry.sectors());
                 Some(if head == 0 && geometry.heads() == 2 { track.on_both_heads() } else { track })
             }
-            Tracks::Xdf(tracks) => {
+            Tracks::Mixed(layout, tracks) => {
                 let sectors = &mixed_track(tracks, cylinder, head)?.sectors;
-                Some(Track::listed(Layout::Xdf.rate(), Encoding::Mfm, sectors))
+                Some(Track::listed(layout.rate(), Encoding::Mfm, sectors))
             }
         }
     }

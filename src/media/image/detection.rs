@@ -7,7 +7,7 @@ use super::{
     options::{ImageOptions, Length},
 };
 use crate::media::{
-    formats::{Format, Layout},
+    formats::{BiosParameters, Format, Layout},
     geometry::Geometry,
 };
 
@@ -39,17 +39,22 @@ pub(super) fn layout_of(
 ) -> Result<Layout, ImageError> {
     let bytes = file.length();
     let candidates: Vec<_> = Format::of_size(bytes).collect();
+    let parameters = options.boot_sector_geometry().then(|| boot_sector(file)).flatten();
     if candidates.is_empty() {
-        if let Some(layout) = near(bytes, options.length(), &fits) {
-            return Ok(layout);
-        }
-        return Err(ImageError::UnknownSize { bytes, candidates: Format::nearest(bytes, fits) });
+        let by_boot_sector = parameters.and_then(|parameters| parameters.layout(&fits));
+        let by_boot_sector = by_boot_sector.filter(|layout| options.length().allows(bytes, layout.bytes()));
+        return by_boot_sector.or_else(|| near(bytes, options.length(), &fits)).ok_or_else(|| {
+            let candidates = Format::nearest(bytes, fits);
+            ImageError::UnknownSize { bytes, candidates }
+        });
     }
     let mut suitable: Vec<_> = candidates.iter().map(|format| format.layout).filter(|layout| fits(layout)).collect();
-    // The boot sector of an XDF disk is that of a disk of 23 sectors per track.
-    if suitable.len() > 1 && options.boot_sector_tiebreak() && !suitable.contains(&Layout::Xdf) {
-        let parameters = BiosParameters::read(file);
-        suitable.retain(|layout| parameters.is_some_and(|parameters| parameters.match_layout(layout)));
+    if suitable.len() > 1 && options.boot_sector_geometry() {
+        suitable.retain(|layout| parameters.is_some_and(|parameters| parameters.match_tracks(layout)));
+        if suitable.is_empty() {
+            let other = parameters.and_then(|parameters| parameters.layout(&fits));
+            suitable.extend(other.filter(|layout| layout.bytes() == bytes));
+        }
     }
     match suitable[..] {
         [layout] => Ok(layout),
@@ -60,27 +65,9 @@ pub(super) fn layout_of(
     }
 }
 
-/// The layout in the BIOS parameter block of the first sector.
-#[derive(Clone, Copy)]
-struct BiosParameters {
-    bytes_per_sector: u16,
-    sectors_per_track: u16,
-    heads: u16,
-}
-
-impl BiosParameters {
-    fn read(file: &LockedFile) -> Option<Self> {
-        let mut sector = [0; 512];
-        file.read_at(&mut sector, 0).ok()?;
-        let word = |at: usize| u16::from_le_bytes([sector[at], sector[at + 1]]);
-        Some(Self { bytes_per_sector: word(0x0B), sectors_per_track: word(0x18), heads: word(0x1A) })
-    }
-
-    fn match_layout(self, layout: &Layout) -> bool {
-        layout.geometry().is_some_and(|geometry| {
-            usize::from(self.bytes_per_sector) == geometry.sector_size()
-                && self.sectors_per_track == u16::from(geometry.sectors())
-                && self.heads == u16::from(geometry.heads())
-        })
-    }
+/// Returns the BIOS parameter block in the first sector, or `None` if the file has no first sector.
+fn boot_sector(file: &LockedFile) -> Option<BiosParameters> {
+    let mut sector = [0; 512];
+    file.read_at(&mut sector, 0).ok()?;
+    Some(BiosParameters::from_boot_sector(&sector))
 }

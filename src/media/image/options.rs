@@ -98,7 +98,7 @@ pub struct ImageOptions {
     access: Access,
     layout: Option<Layout>,
     length: Length,
-    boot_sector_tiebreak: bool,
+    boot_sector_geometry: bool,
     mapping: bool,
     durability: Durability,
 }
@@ -112,7 +112,7 @@ impl ImageOptions {
             access,
             layout: None,
             length: Length::Exact,
-            boot_sector_tiebreak: false,
+            boot_sector_geometry: false,
             mapping: false,
             durability: Durability::AtRelease,
         }
@@ -157,19 +157,37 @@ impl ImageOptions {
         self.length
     }
 
-    /// Lets the boot sector decide if several formats have the size of the file: the format with the sectors per track,
-    /// heads and bytes per sector of the BIOS parameter block in the first sector is chosen. A guest can have written
-    /// that block.
+    /// Lets the boot sector name the layout where the size of the file does not: the numbers of the BIOS parameter block
+    /// in the first sector choose between several formats of that size, or make a geometry if no format has it. The
+    /// geometry gets the lowest data rate at which its tracks fit and that the drive takes. The numbers must agree with
+    /// the size of the file, unless a [length](Self::with_length) allows another. A guest can have written that block.
+    ///
+    /// ```
+    /// use vm_fdc::media::{Access, Image, ImageOptions};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("a.img");
+    /// // 79 cylinders by 2 heads by 19 sectors of 512 bytes.
+    /// let mut disk = vec![0; 79 * 2 * 19 * 512];
+    /// disk[0x0B..0x0D].copy_from_slice(&512_u16.to_le_bytes());
+    /// disk[0x13..0x15].copy_from_slice(&(79_u16 * 2 * 19).to_le_bytes());
+    /// disk[0x18..0x1C].copy_from_slice(&[19, 0, 2, 0]);
+    /// std::fs::write(&path, disk)?;
+    /// assert!(Image::open(&path, Access::ReadOnly).is_err());
+    /// let image = Image::open(&path, ImageOptions::new(Access::ReadOnly).with_boot_sector_geometry())?;
+    /// assert_eq!(image.layout().to_string(), "3.5\", 79x2x19 of 512 bytes at 500 kb/s");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
-    pub const fn with_boot_sector_tiebreak(mut self) -> Self {
-        self.boot_sector_tiebreak = true;
+    pub const fn with_boot_sector_geometry(mut self) -> Self {
+        self.boot_sector_geometry = true;
         self
     }
 
-    /// Returns whether the boot sector decides between formats of the same size.
+    /// Returns whether the boot sector names the layout where the size of the file does not.
     #[must_use]
-    pub const fn boot_sector_tiebreak(&self) -> bool {
-        self.boot_sector_tiebreak
+    pub const fn boot_sector_geometry(&self) -> bool {
+        self.boot_sector_geometry
     }
 
     /// Maps the file into memory instead of reading it into memory of the library. No byte is read before it is used,

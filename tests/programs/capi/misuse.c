@@ -254,8 +254,8 @@ static void bad_numbers(const char *image, const char *directory)
     BAD_OPTION(backing, 2);
     BAD_OPTION(durability, 3);
     BAD_OPTION(length, 4);
-    BAD_OPTION(trust_boot_sector, 2);
-    BAD_OPTION(layout.kind, 3);
+    BAD_OPTION(boot_sector_geometry, 2);
+    BAD_OPTION(layout.kind, 4);
     BAD_OPTION(layout.kind, VM_FDC_LAYOUT_REGULAR); /* of 0 cylinders */
     BAD_OPTION(size, 0);
     BAD_OPTION(size, sizeof options - 1);
@@ -264,7 +264,11 @@ static void bad_numbers(const char *image, const char *directory)
     IS(VM_FDC_E_INVALIDARG, vm_fdc_layout_of(VM_FDC_DRIVE_NONE, 1474560, &found));
     IS(VM_FDC_E_INVALIDARG, vm_fdc_layout_of(6, 1474560, &found));
     IS(VM_FDC_E_INVALIDARG, vm_fdc_layout_of(VM_FDC_DRIVE_1440K, 1474561, &found));
-    IS(VM_FDC_E_INVALIDARG, vm_fdc_layout_of(VM_FDC_DRIVE_1440K, 80 * 2 * 23 * 512, &found)); /* 1.84M and XDF */
+    IS(VM_FDC_E_INVALIDARG, vm_fdc_layout_of(VM_FDC_DRIVE_1200K, 409600, &found)); /* 400K and RX50 */
+    IS(VM_FDC_S_OK, vm_fdc_layout_of(VM_FDC_DRIVE_1440K, 80 * 2 * 23 * 512, &found));
+    TRUE(found.kind == VM_FDC_LAYOUT_XDF);
+    IS(VM_FDC_S_OK, vm_fdc_layout_of(VM_FDC_DRIVE_1200K, 80 * 2 * 19 * 512, &found));
+    TRUE(found.kind == VM_FDC_LAYOUT_XDF_5_25 && found.form_factor == VM_FDC_FORM_5_25);
     IS(VM_FDC_S_OK, vm_fdc_layout_of(VM_FDC_DRIVE_1440K, 1474560, &found));
     TRUE(found.kind == VM_FDC_LAYOUT_REGULAR && found.cylinders == 80 && found.heads == 2 && found.sectors == 18
          && found.size_code == 2 && found.rate == VM_FDC_RATE_500 && found.form_factor == VM_FDC_FORM_3_5);
