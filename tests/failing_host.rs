@@ -7,9 +7,9 @@
 mod kit;
 
 use std::{
-    ffi::{c_int, c_void},
+    ffi::{c_char, c_int, c_void},
     fs::{self, OpenOptions},
-    os::unix::fs::FileExt,
+    os::{fd::FromRawFd, unix::fs::FileExt},
     path::Path,
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -22,7 +22,7 @@ use std::{
 use kit::floppy::{Backing, SECTOR, byte_of, failure, fill, folder, guest, read};
 use vm_fdc::{
     drive::{ReleaseError, SaveError},
-    media::{Access, Durability, IfExists, ImageOptions},
+    media::{Access, CreateError, Durability, IfExists, ImageOptions},
 };
 
 /// What the host does instead of what it is asked for.
@@ -34,9 +34,16 @@ struct Plan {
     syncs: Vec<(u64, bool)>,
     /// How many unlocks fail.
     unlocks: u32,
+    /// The error of all locks; 0 for none.
+    locks: c_int,
+    /// The error with which files cannot be opened to be written; 0 for none.
+    opens: c_int,
+    /// The error of all syncs of folders; 0 for none.
+    folders: c_int,
 }
 
-static PLAN: Mutex<Plan> = Mutex::new(Plan { unreadable: Vec::new(), syncs: Vec::new(), unlocks: 0 });
+static PLAN: Mutex<Plan> =
+    Mutex::new(Plan { unreadable: Vec::new(), syncs: Vec::new(), unlocks: 0, locks: 0, opens: 0, folders: 0 });
 static SYNCS: AtomicU32 = AtomicU32::new(0);
 
 fn plan() -> MutexGuard<'static, Plan> {
@@ -52,8 +59,12 @@ fn host() -> MutexGuard<'static, ()> {
 }
 
 fn fails() -> c_int {
+    fails_with(libc::EIO)
+}
+
+fn fails_with(error: c_int) -> c_int {
     // SAFETY: it is this thread's own.
-    unsafe { *libc::__errno_location() = libc::EIO };
+    unsafe { *libc::__errno_location() = error };
     -1
 }
 
@@ -91,9 +102,37 @@ extern "C" fn flock(file: c_int, operation: c_int) -> c_int {
         plan.unlocks -= 1;
         return fails();
     }
+    if operation != libc::LOCK_UN && plan.locks != 0 {
+        return fails_with(plan.locks);
+    }
     drop(plan);
     // SAFETY: as above.
     unsafe { libc::syscall(libc::SYS_flock, file, operation) as c_int }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn open64(path: *const c_char, flags: c_int, mode: c_int) -> c_int {
+    let error = plan().opens;
+    if error != 0 && flags & libc::O_ACCMODE != libc::O_RDONLY {
+        return fails_with(error);
+    }
+    // SAFETY: as above. A mode that the caller did not pass is not looked at.
+    unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path, flags, mode) as c_int }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn fsync(file: c_int) -> c_int {
+    let error = plan().folders;
+    // SAFETY: as above; the handle is not closed.
+    let is_folder = unsafe {
+        let file = std::mem::ManuallyDrop::new(std::fs::File::from_raw_fd(file));
+        file.metadata().is_ok_and(|file| file.is_dir())
+    };
+    if error != 0 && is_folder {
+        return fails_with(error);
+    }
+    // SAFETY: as above.
+    unsafe { libc::syscall(libc::SYS_fsync, file) as c_int }
 }
 
 fn in_file(path: &Path, sector: usize) -> Vec<u8> {
@@ -242,4 +281,23 @@ fn the_guest_goes_on_while_a_release_waits_for_the_host() {
         release.join().unwrap().unwrap();
         assert_eq!(in_file(&path, 99), [0xEE; SECTOR], "{backing:?}");
     }
+}
+
+#[test]
+fn a_folder_that_cannot_be_synced_is_told() {
+    let _host = host();
+    let (folder, path) = folder();
+    let (_guest, drive) = guest();
+    drive.attach_image(&path, Access::ReadOnly).unwrap();
+    let saved = folder.path().join("saved.img");
+    plan().folders = libc::EIO;
+    let error = drive.save_image(&saved, IfExists::Fail).unwrap_err();
+    let SaveError::Create { source: CreateError::NotDurable { path: said, source }, .. } = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!((said, source.raw_os_error()), (&saved, Some(libc::EIO)));
+    assert_eq!(fs::read(&saved).unwrap(), fs::read(&path).unwrap());
+    // A file system that cannot sync folders does not fail.
+    plan().folders = libc::EINVAL;
+    drive.save_image(&saved, IfExists::Replace).unwrap();
 }

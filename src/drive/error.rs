@@ -290,8 +290,18 @@ pub enum SaveError {
         /// The cause.
         source: MediumError,
     },
+    /// The file is that of the attached image itself, and what the guest wrote could not be saved to it.
+    #[error("drive {drive}: cannot save what the guest wrote{}; save again, or save the disk to another file", To(.path.as_ref()))]
+    Flush {
+        /// The number of the drive.
+        drive: u8,
+        /// The absolute path of the image.
+        path: Option<PathBuf>,
+        /// The error of the host.
+        source: io::Error,
+    },
     /// The file could not be written.
-    #[error("drive {drive}: cannot save the disk")]
+    #[error("drive {drive}: cannot save the disk to another file")]
     Create {
         /// The number of the drive.
         drive: u8,
@@ -310,8 +320,23 @@ impl SaveError {
             Self::Unreadable { source: MediumError::Io(error), .. } if error.kind() == io::ErrorKind::OutOfMemory => {
                 HResult::E_OUTOFMEMORY
             }
+            Self::Flush { .. } => HResult::VM_E_MEDIA_UNMOUNT_FAIL,
             Self::Unreadable { .. } => HResult::DISP_E_EXCEPTION,
             Self::Create { source, .. } => HResult::from(source),
+        }
+    }
+}
+
+/// The error of a flush, when the disk is saved to its own file.
+impl From<ReleaseError> for SaveError {
+    fn from(error: ReleaseError) -> Self {
+        match error {
+            ReleaseError::VmUnknown { drive } => Self::VmUnknown { drive },
+            ReleaseError::NoMediaCaptured { drive } | ReleaseError::WrongMediaType { drive } => {
+                Self::NoMediaCaptured { drive }
+            }
+            ReleaseError::UnmountFailed { drive, path, source }
+            | ReleaseError::UnlockFailed { drive, path, source } => Self::Flush { drive, path, source },
         }
     }
 }

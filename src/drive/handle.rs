@@ -228,12 +228,18 @@ impl FloppyDrive {
 
     /// Saves the disk as it is now to another file, as a raw image: a [private](crate::media::Access::Private) image with what
     /// the guest wrote, or what a failed release could not save. The file is written under another name and then renamed, so
-    /// that it never holds a part of the disk.
+    /// that it never holds a part of the disk. It is on the disk of the host when this returns, and so is its name.
+    ///
+    /// With [`IfExists::Replace`] and the attached image itself, under whatever name, this is a [flush](Self::flush): the
+    /// image stays attached to its file. A private image replaces its file, and stays attached to the old one.
     ///
     /// # Errors
     ///
     /// Returns a [`SaveError`]. What is attached stays attached.
     pub fn save_image(&self, path: impl AsRef<Path>, if_exists: IfExists) -> Result<(), SaveError> {
+        if if_exists == IfExists::Replace && manage::is_attached_file(&self.slot, path.as_ref()) {
+            return Manager::new(&self.slot).flush(None).map_err(SaveError::from);
+        }
         let image = manage::raw_image(&self.slot)?;
         let drive = self.drive_number();
         media::write_file(path.as_ref(), &image, if_exists).map_err(|source| SaveError::Create { drive, source })

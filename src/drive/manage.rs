@@ -17,7 +17,7 @@ use super::{
     slot::MediaSlot,
 };
 use crate::{
-    media::{Flushing, Image, ImageError, ImageOptions, Medium, MediumError, Source},
+    media::{Access, Flushing, Image, ImageError, ImageOptions, Medium, MediumError, Source},
     sync::MutexGuard,
 };
 
@@ -252,6 +252,18 @@ impl<'a> Manager<'a> {
         }
         self.observers.clear();
     }
+}
+
+/// Returns whether `path` leads to the file of the attached image, and the image does not keep its writes to itself.
+pub(super) fn is_attached_file(slot: &MediaSlot, path: &Path) -> bool {
+    let identity = match slot.lock().attached() {
+        Some(Attached::Image(image)) if image.access() != Access::Private => image.file_identity(),
+        Some(Attached::HostDrive(HostDrive { disk: Some(disk), .. })) if disk.access() != Access::Private => {
+            disk.file_identity()
+        }
+        _ => return false,
+    };
+    identity.is_at(path)
 }
 
 /// Returns the bytes of a raw image of the disk in the slot. The guest goes on between two tracks.

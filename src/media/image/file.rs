@@ -197,6 +197,14 @@ pub(crate) struct FileIdentity {
 }
 
 impl FileIdentity {
+    /// Returns whether the path leads to the same file or device, whatever its length is.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        match (self.file.metadata(), fs::metadata(path)) {
+            (Ok(own), Ok(named)) => host::identity(&own).is_some_and(|own| host::identity(&named) == Some(own)),
+            _ => false,
+        }
+    }
+
     /// Returns whether the path leads to what was opened: for a drive of the host, to a disk of the same size.
     pub(crate) fn is_still_at(&self, path: &Path) -> bool {
         let Ok(metadata) = fs::metadata(path) else { return false };

@@ -8,3 +8,4 @@ mod formats;
 mod host;
 mod images;
 mod lengths;
+mod saving;
