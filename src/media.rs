@@ -56,7 +56,7 @@ pub use formats::{BiosParameters, FORMATS, Format, ImageType, Layout};
 pub(crate) use geometry::MAX_IMAGE_BYTES;
 pub use geometry::{FormFactor, Geometry, GeometryError};
 pub(crate) use image::Source;
-pub use image::{Access, Durability, Image, ImageError, ImageOptions, Length};
+pub use image::{Access, Durability, Image, ImageError, ImageOptions, Length, Lock};
 pub use medium::{Flushing, Medium, MediumError};
 pub(crate) use recording::sector_size;
 pub use recording::{DataRate, Encoding, Mark, Sector, SectorId};

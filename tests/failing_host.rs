@@ -21,8 +21,8 @@ use std::{
 
 use kit::floppy::{Backing, SECTOR, byte_of, failure, fill, folder, guest, read};
 use vm_fdc::{
-    drive::{ReleaseError, SaveError},
-    media::{Access, CreateError, Durability, IfExists, ImageOptions},
+    drive::{AttachError, ReleaseError, SaveError},
+    media::{Access, CreateError, Durability, IfExists, ImageError, ImageOptions, Lock},
 };
 
 /// What the host does instead of what it is asked for.
@@ -300,4 +300,80 @@ fn a_folder_that_cannot_be_synced_is_told() {
     // A file system that cannot sync folders does not fail.
     plan().folders = libc::EINVAL;
     drive.save_image(&saved, IfExists::Replace).unwrap();
+}
+
+/// Attaches an image with options to a drive of its own. Returns what the guest can do with it.
+fn attach(path: &Path, options: impl Into<ImageOptions>) -> Result<bool, AttachError> {
+    let (_guest, drive) = guest();
+    drive.attach_image(path, options)?;
+    Ok(!drive.is_write_protected())
+}
+
+#[test]
+fn a_file_system_without_locks_is_told_apart_from_a_file_in_use() {
+    let _host = host();
+    let (_folder, path) = folder();
+    let named = |lock| ImageOptions::new(Access::ReadWrite).with_lock(lock);
+    for error in [libc::ENOLCK, libc::EOPNOTSUPP, libc::ENOSYS, libc::EINVAL, libc::EBADF] {
+        plan().locks = error;
+        let failed = attach(&path, named(Lock::Required)).unwrap_err();
+        let AttachError::CaptureFailed { source: source @ ImageError::LockUnsupported(_), .. } = &failed else {
+            panic!("{failed:?}")
+        };
+        assert!(source.to_string().contains("Lock::IfSupported"), "{source}");
+        assert!(attach(&path, named(Lock::IfSupported)).unwrap());
+        assert!(attach(&path, named(Lock::None)).unwrap());
+    }
+    // A file in use is in use, and any other error is an error.
+    plan().locks = libc::EWOULDBLOCK;
+    for lock in [Lock::Required, Lock::IfSupported] {
+        let failed = attach(&path, named(lock)).unwrap_err();
+        assert!(matches!(failed, AttachError::CaptureFailed { source: ImageError::InUse { .. }, .. }), "{failed:?}");
+    }
+    plan().locks = libc::EIO;
+    for lock in [Lock::Required, Lock::IfSupported] {
+        let failed = attach(&path, named(lock)).unwrap_err();
+        assert!(matches!(failed, AttachError::CaptureFailed { source: ImageError::Lock(_), .. }), "{failed:?}");
+    }
+    assert!(attach(&path, named(Lock::None)).unwrap());
+}
+
+#[test]
+fn a_file_that_is_not_locked_can_be_opened_twice_and_is_not_unlocked() {
+    let _host = host();
+    let (_folder, path) = folder();
+    let unlocked = ImageOptions::new(Access::ReadWrite).with_lock(Lock::None);
+    let (_guest, drive) = guest();
+    drive.attach_image(&path, unlocked).unwrap();
+    assert!(attach(&path, Access::ReadWrite).unwrap());
+    plan().unlocks = 1;
+    drive.release_image().unwrap();
+    assert_eq!(plan().unlocks, 1);
+}
+
+#[test]
+fn the_protection_follows_the_permission_of_the_host_if_that_is_asked_for() {
+    let _host = host();
+    let (_folder, path) = folder();
+    assert!(attach(&path, Access::ReadWriteIfPermitted).unwrap());
+    for error in [libc::EACCES, libc::EPERM, libc::EROFS] {
+        plan().opens = error;
+        let failed = attach(&path, Access::ReadWrite).unwrap_err();
+        let AttachError::CaptureFailed { source, .. } = &failed else { panic!("{failed:?}") };
+        assert!(source.to_string().contains("Access::ReadWriteIfPermitted"), "{source}");
+        assert!(!attach(&path, Access::ReadWriteIfPermitted).unwrap());
+        // Others can read it, too.
+        let (_guest, drive) = guest();
+        drive.attach_image(&path, Access::ReadWriteIfPermitted).unwrap();
+        assert!(!attach(&path, Access::ReadOnly).unwrap());
+        assert!(drive.set_write_protected(false).is_err());
+    }
+    // Another error is no permission.
+    plan().opens = libc::EIO;
+    assert!(attach(&path, Access::ReadWriteIfPermitted).is_err());
+    plan().opens = 0;
+    // A file in use is no matter of permission.
+    let (_guest, drive) = guest();
+    drive.attach_image(&path, Access::ReadOnly).unwrap();
+    assert!(attach(&path, Access::ReadWriteIfPermitted).is_err());
 }

@@ -4,7 +4,7 @@
 use crate::{
     EmptyDrive, InterfaceMode, Timing,
     drive::{DriveType, HResult},
-    media::{Access, DataRate, Durability, FormFactor, IfExists, Length},
+    media::{Access, DataRate, Durability, FormFactor, IfExists, Length, Lock},
 };
 
 use super::Failure;
@@ -137,6 +137,9 @@ pub const VM_FDC_ACCESS_READ_WRITE: u32 = 0;
 pub const VM_FDC_ACCESS_READ_ONLY: u32 = 1;
 /// Writes of the guest are visible to the guest only and never change the file. Others may read the file.
 pub const VM_FDC_ACCESS_PRIVATE: u32 = 2;
+/// As `VM_FDC_ACCESS_READ_WRITE` if the host permits the process to write the file, and as `VM_FDC_ACCESS_READ_ONLY` if
+/// it does not.
+pub const VM_FDC_ACCESS_READ_WRITE_IF_PERMITTED: u32 = 3;
 
 /// The bytes of an attached image are in memory of the library. No use of the file by others can end the process.
 pub const VM_FDC_BACKING_MEMORY: u32 = 0;
@@ -151,6 +154,13 @@ pub const VM_FDC_DURABILITY_AT_RELEASE: u32 = 0;
 pub const VM_FDC_DURABILITY_EVERY_COMMAND: u32 = 1;
 /// Nothing is handed to the host before a flush or the release.
 pub const VM_FDC_DURABILITY_ON_FLUSH: u32 = 2;
+
+/// The file is locked. A file that cannot be locked is refused.
+pub const VM_FDC_LOCK_REQUIRED: u32 = 0;
+/// The file is locked if its file system can lock files.
+pub const VM_FDC_LOCK_IF_SUPPORTED: u32 = 1;
+/// The file is not locked. The caller sees to it that nobody else writes the file.
+pub const VM_FDC_LOCK_NONE: u32 = 2;
 
 /// A file that is shorter or longer than its disk is refused.
 pub const VM_FDC_LENGTH_EXACT: u32 = 0;
@@ -247,6 +257,7 @@ codes! {
         VM_FDC_ACCESS_READ_WRITE => Self::ReadWrite,
         VM_FDC_ACCESS_READ_ONLY => Self::ReadOnly,
         VM_FDC_ACCESS_PRIVATE => Self::Private,
+        VM_FDC_ACCESS_READ_WRITE_IF_PERMITTED => Self::ReadWriteIfPermitted,
     }
     "backing" Backing {
         VM_FDC_BACKING_MEMORY => Self::Memory,
@@ -256,6 +267,11 @@ codes! {
         VM_FDC_DURABILITY_AT_RELEASE => Self::AtRelease,
         VM_FDC_DURABILITY_EVERY_COMMAND => Self::EveryCommand,
         VM_FDC_DURABILITY_ON_FLUSH => Self::OnFlush,
+    }
+    "lock" Lock {
+        VM_FDC_LOCK_REQUIRED => Self::Required,
+        VM_FDC_LOCK_IF_SUPPORTED => Self::IfSupported,
+        VM_FDC_LOCK_NONE => Self::None,
     }
     "length" Length {
         VM_FDC_LENGTH_EXACT => Self::Exact,

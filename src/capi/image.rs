@@ -93,6 +93,8 @@ pub struct vm_fdc_image_options_t {
     /// Treatment of a file that is shorter or longer than its disk: a `VM_FDC_LENGTH_` number. Default:
     /// `VM_FDC_LENGTH_EXACT`.
     pub length: u32,
+    /// Lock of the file: a `VM_FDC_LOCK_` number. Default: `VM_FDC_LOCK_REQUIRED`.
+    pub lock: u32,
     /// 1: if several formats have the size of the file, or none, the numbers of the BIOS parameter block in the first
     /// sector select the layout. Note that a guest can write that sector. 0 (default): such a file is refused without a
     /// `layout`.
@@ -109,6 +111,7 @@ impl vm_fdc_image_options_t {
         backing: codes::VM_FDC_BACKING_MEMORY,
         durability: codes::VM_FDC_DURABILITY_AT_RELEASE,
         length: codes::VM_FDC_LENGTH_EXACT,
+        lock: codes::VM_FDC_LOCK_REQUIRED,
         boot_sector_geometry: 0,
         layout: vm_fdc_layout_t {
             kind: codes::VM_FDC_LAYOUT_BY_SIZE,
@@ -142,7 +145,7 @@ pub(super) unsafe fn options(options: *const vm_fdc_image_options_t) -> Result<I
         unsafe { vm_fdc_image_options_t::copy_from(options, defaults) }?
     };
     let mut options = ImageOptions::new(Code::of_code(given.access)?).with_durability(Code::of_code(given.durability)?);
-    options = options.with_length(Code::of_code(given.length)?);
+    options = options.with_length(Code::of_code(given.length)?).with_lock(Code::of_code(given.lock)?);
     options = match Code::of_code(given.backing)? {
         codes::Backing::Memory => options,
         // SAFETY: the header requires at this code that nobody else writes or truncates the file.

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     attachment::{Attachment, AttachmentInfo},
-    error::{AttachError, DataLoss, NoSuchDrive, ReleaseError, SaveError, SwapError},
+    error::{AttachError, DataLoss, NoSuchDrive, ProtectError, ReleaseError, SaveError, SwapError},
     event::MediaObserver,
     kind::DriveType,
     manage::{self, Manager},
@@ -98,6 +98,41 @@ impl FloppyDrive {
     #[must_use]
     pub fn image_type(&self) -> ImageType {
         self.layout().map_or(ImageType::Unknown, |layout| layout.image_type())
+    }
+
+    /// Returns whether the disk in the drive is write protected: because the image is open for reads only, because
+    /// [`set_write_protected`](Self::set_write_protected) protects it, or because the medium that the VM monitor supplies said
+    /// so when it was attached.
+    #[must_use]
+    pub fn is_write_protected(&self) -> bool {
+        self.slot.is_write_protected()
+    }
+
+    /// Protects the disk in the drive against writes of the guest, or permits them again, as the switch on a disk does. The
+    /// guest sees it at once, in ST3 and in SRA, and the disk stays in. A command that writes in this moment fails at its next
+    /// sector. The next disk is not protected.
+    ///
+    /// ```
+    /// use vm_fdc::{Controller, drive::{DriveType, ProtectError}, media::Access};
+    ///
+    /// let fdc = Controller::builder().drive(0, DriveType::Inch3_5Hd).build()?;
+    /// let a = fdc.drive(0)?;
+    /// a.attach_image("fixtures/dos-1440k.img", Access::Private)?;
+    /// a.set_write_protected(true)?;
+    /// assert!(a.is_write_protected());
+    /// a.set_write_protected(false)?;
+    ///
+    /// a.swap_image("fixtures/dos-1440k.img", Access::ReadOnly)?;
+    /// assert!(matches!(a.set_write_protected(false), Err(ProtectError::ReadOnly { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ProtectError::VmUnknown`], [`ProtectError::NoMediaCaptured`] without a disk, or [`ProtectError::ReadOnly`] if
+    /// the disk is to be written and its medium cannot be.
+    pub fn set_write_protected(&self, write_protected: bool) -> Result<(), ProtectError> {
+        Manager::new(&self.slot).set_write_protected(write_protected)
     }
 
     /// Attaches the raw floppy image in the file `path`. A relative path starts from the current directory.

@@ -11,7 +11,7 @@ use log::warn;
 
 use super::{
     attachment::{Attached, Attachment, HostDrive},
-    error::{AttachError, DataLoss, ReleaseError, SaveError, SwapError, WithCauses},
+    error::{AttachError, DataLoss, ProtectError, ReleaseError, SaveError, SwapError, WithCauses},
     event::{MediaEvent, MediaObserver, Observers},
     kind::DriveType,
     slot::MediaSlot,
@@ -107,6 +107,22 @@ impl<'a> Manager<'a> {
         if was_in {
             self.notify_ejected(path);
         }
+    }
+
+    /// Sets the write-protect switch of the disk that is in.
+    pub fn set_write_protected(&self, write_protected: bool) -> Result<(), ProtectError> {
+        let (mut state, drive) = (self.slot.lock(), self.slot.number());
+        if state.is_closed() {
+            return Err(ProtectError::VmUnknown { drive });
+        }
+        let medium = state.medium().ok_or(ProtectError::NoMediaCaptured { drive })?;
+        if !write_protected && medium.is_write_protected() {
+            let path = state.attached().and_then(Attached::path).map(Path::to_owned);
+            return Err(ProtectError::ReadOnly { drive, path });
+        }
+        state.set_write_protect_switch(write_protected);
+        self.slot.record(&state);
+        Ok(())
     }
 
     /// Saves what was written to the disk of the host while the guest goes on.

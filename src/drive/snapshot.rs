@@ -11,8 +11,8 @@ use super::{
 use crate::saved_state::{optional_image, optional_path, optional_text};
 use crate::{
     media::{
-        Access, Durability, Format, Image, ImageError, ImageOptions, Layout, Length, Medium, MediumError, SectorDisk,
-        Source,
+        Access, Durability, Format, Image, ImageError, ImageOptions, Layout, Length, Lock, Medium, MediumError,
+        SectorDisk, Source,
     },
     saved_state::{InvalidField, MAX_IMAGE_BYTES},
 };
@@ -102,11 +102,16 @@ pub struct MediumStateV1 {
     /// The absolute path of the image or the host drive.
     #[cfg_attr(feature = "serde", serde(with = "optional_path"))]
     pub path: Option<PathBuf>,
-    /// What the guest can do, and what becomes of the file. A medium without a file is `ReadOnly` when it is write protected,
+    /// What the guest can do, and what becomes of the file. Only a host drive has `ReadWriteIfPermitted`, which is what was
+    /// chosen for each disk; of an image it is what the host permitted. A medium without a file is `ReadOnly` when it is write protected,
     /// and `ReadWrite` otherwise.
     pub access: Access,
     /// When what is written lasts.
     pub durability: Durability,
+    /// Whether the file is locked.
+    pub lock: Lock,
+    /// Whether [`FloppyDrive::set_write_protected`](super::FloppyDrive::set_write_protected) protects the disk.
+    pub write_protected: bool,
     /// How the length of the file can differ from that of the disk.
     pub length: Length,
     /// How the sectors lie on the disk.
@@ -262,12 +267,16 @@ impl DriveStateV1 {
 impl MediumStateV1 {
     /// Returns the state of what is attached. What was written is handed over to the host first, so that its file holds what a
     /// restore expects.
-    pub(super) fn save(attached: &mut Attached, options: StateOptions) -> Result<Self, MediumError> {
+    pub(super) fn save(
+        attached: &mut Attached,
+        write_protected: bool,
+        options: StateOptions,
+    ) -> Result<Self, MediumError> {
         if let Some(medium) = attached.medium_mut() {
             // What is handed over need not last: the machine goes on.
             drop(medium.begin_flush()?);
         }
-        let mut state = Self::describe(attached)?;
+        let mut state = Self { write_protected, ..Self::describe(attached)? };
         let only_copy = matches!(attached, Attached::Memory(_)) || state.access == Access::Private;
         let in_file = state.path.is_some();
         let (contents, hash) = (options.contents || only_copy, options.hash && in_file);
@@ -293,6 +302,8 @@ impl MediumStateV1 {
             path: attached.path().map(ToOwned::to_owned),
             access: if protected { Access::ReadOnly } else { Access::ReadWrite },
             durability: Durability::default(),
+            lock: Lock::Required,
+            write_protected: false,
             length: Length::Exact,
             layout: attached.info().layout(),
             named_layout: None,
@@ -302,15 +313,23 @@ impl MediumStateV1 {
         };
         Ok(match attached {
             Attached::Image(image) => {
-                let (access, durability, length) = (image.access(), image.durability(), image.length());
-                Self { access, durability, length, ..empty }
+                let (access, durability) = (image.access(), image.durability());
+                Self { access, durability, lock: image.lock(), length: image.length(), ..empty }
             }
             Attached::Memory(_) => empty,
             Attached::Custom(medium) => Self { name: name_of(&**medium)?, ..empty },
             Attached::HostDrive(HostDrive { options, .. }) => {
                 let (named_layout, boot_sector_geometry) = (options.layout(), options.boot_sector_geometry());
                 let (access, durability) = (options.access(), options.durability());
-                Self { access, durability, length: options.length(), named_layout, boot_sector_geometry, ..empty }
+                Self {
+                    access,
+                    durability,
+                    lock: options.lock(),
+                    length: options.length(),
+                    named_layout,
+                    boot_sector_geometry,
+                    ..empty
+                }
             }
         })
     }
@@ -339,6 +358,9 @@ impl MediumStateV1 {
         }
         if self.boot_sector_geometry && !host_drive {
             return Err(InvalidField::new("boot_sector_geometry", "only a host drive has one"));
+        }
+        if self.access == Access::ReadWriteIfPermitted && !host_drive {
+            return Err(InvalidField::new("access", "an image is read-write or read-only"));
         }
         let size = self.contents.as_ref().map(|contents| contents.len() as u64);
         match (size, self.layout) {
@@ -392,7 +414,8 @@ impl MediumStateV1 {
 
     /// Returns the saved options.
     const fn options(&self) -> ImageOptions {
-        let mut options = ImageOptions::new(self.access).with_durability(self.durability).with_length(self.length);
+        let mut options = ImageOptions::new(self.access).with_durability(self.durability);
+        options = options.with_length(self.length).with_lock(self.lock);
         if let Some(layout) = self.named_layout {
             options = options.with_layout(layout);
         }

@@ -13,7 +13,7 @@ use std::{io, iter, ops::Range, path::Path};
 
 pub use error::ImageError;
 pub(crate) use file::Source;
-pub use options::{Access, Durability, ImageOptions, Length};
+pub use options::{Access, Durability, ImageOptions, Length, Lock};
 
 use super::{
     formats::Layout,
@@ -81,7 +81,7 @@ impl Image {
         source: Source,
         fits: impl Fn(&Layout) -> bool,
     ) -> Result<Self, ImageError> {
-        let file = LockedFile::open(path, options.access(), source)?;
+        let file = LockedFile::open(path, &options, source)?;
         let bytes = file.length();
         if bytes == 0 {
             return Err(ImageError::Empty);
@@ -120,10 +120,15 @@ impl Image {
         }
     }
 
-    /// Returns what the guest can do with the file.
+    /// Returns what the guest can do with the file, which is never [`Access::ReadWriteIfPermitted`].
     #[must_use]
     pub fn access(&self) -> Access {
         self.file().access()
+    }
+
+    /// Returns whether the file was to be locked.
+    pub(crate) fn lock(&self) -> Lock {
+        self.file().policy()
     }
 
     /// Returns when what is written lasts.

@@ -19,6 +19,9 @@ pub enum MediumError {
     /// anything on a disk that is write protected.
     #[error("the medium cannot hold what is to be written")]
     Unsupported,
+    /// The disk has become write protected within the command.
+    #[error("the disk is write protected")]
+    WriteProtected,
     /// The host could not read or write what backs the medium.
     #[error("host I/O error")]
     Io(#[from] io::Error),

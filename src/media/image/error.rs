@@ -10,10 +10,10 @@ use crate::media::formats::{Format, Layout};
 #[non_exhaustive]
 pub enum ImageError {
     /// The file cannot be opened: it does not exist, or the process has no permission.
-    #[error("cannot open the file")]
+    #[error("cannot open the file{}", if_not_permitted(.0))]
     Open(#[source] io::Error),
     /// The path leads to a directory, a pipe, or a device, where a file is required.
-    #[error("not a file that holds a disk image")]
+    #[error("not a file that holds a disk image; give the path of a file, or attach a device as a host drive")]
     WrongFileType,
     /// Another process or another drive of this process has locked the file in a way that excludes this access.
     #[error(
@@ -26,11 +26,18 @@ pub enum ImageError {
     /// The file cannot be locked.
     #[error("cannot lock the file")]
     Lock(#[source] io::Error),
+    /// The file system of the file has no locks, as some network shares and file systems of user programs.
+    /// [`ImageOptions::with_lock`](super::ImageOptions::with_lock) opens the file without.
+    #[error(
+        "the file system cannot lock files; if nobody else uses the file, attach it with the option Lock::IfSupported \
+         or Lock::None, or else copy it to a local disk"
+    )]
+    LockUnsupported(#[source] io::Error),
     /// The size of the file is unknown.
     #[error("cannot get the size of the file")]
     Size(#[source] io::Error),
     /// The file has no bytes, or the device has no disk in it.
-    #[error("the file is empty")]
+    #[error("the file is empty; give an image, or create one")]
     Empty,
     /// No format has an image of this size. [`ImageOptions::with_length`](super::ImageOptions::with_length) attaches an
     /// image that is shorter or longer than its disk.
@@ -47,7 +54,7 @@ pub enum ImageError {
     },
     /// Several formats have an image of this size. [`ImageOptions::with_layout`](super::ImageOptions::with_layout)
     /// selects one.
-    #[error("{bytes} bytes is the size of several floppy formats: {}; choose a layout", list(.candidates))]
+    #[error("{bytes} bytes is the size of several floppy formats: {}; name the layout", list(.candidates))]
     AmbiguousSize {
         /// The size of the file.
         bytes: u64,
@@ -55,7 +62,7 @@ pub enum ImageError {
         candidates: Vec<&'static Format>,
     },
     /// Formats have an image of this size, but the drive takes none of them.
-    #[error("{bytes} bytes is the size of no format that this drive takes, but of {}", list(.candidates))]
+    #[error("{bytes} bytes is the size of no format that this drive takes, but of {}; attach it to another drive", list(.candidates))]
     WrongDrive {
         /// The size of the file.
         bytes: u64,
@@ -63,7 +70,7 @@ pub enum ImageError {
         candidates: Vec<&'static Format>,
     },
     /// The drive does not take disks of the chosen layout.
-    #[error("the drive does not take a disk of {0}")]
+    #[error("the drive does not take a disk of {0}; attach it to another drive, or name another layout")]
     WrongLayout(Layout),
     /// An image of the chosen layout has another size.
     /// [`ImageOptions::with_length`](super::ImageOptions::with_length) attaches it all the same.
@@ -82,6 +89,16 @@ pub enum ImageError {
     /// The file cannot be mapped, or read into memory.
     #[error("cannot load the file into memory")]
     Load(#[source] io::Error),
+}
+
+/// Returns what to do if the host does not permit to open a file.
+fn if_not_permitted(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "; change its permissions, or attach it read-only, private, or with Access::ReadWriteIfPermitted"
+        }
+        _ => "",
+    }
 }
 
 fn list(formats: &[&Format]) -> String {

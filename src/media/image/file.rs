@@ -10,7 +10,11 @@ use std::{
 
 use log::debug;
 
-use super::{error::ImageError, host, options::Access};
+use super::{
+    error::ImageError,
+    host,
+    options::{Access, ImageOptions, Lock},
+};
 use crate::sync::atomic::{AtomicU32, Ordering};
 
 /// What a path must lead to.
@@ -28,12 +32,14 @@ impl Source {
     }
 }
 
-/// A file that is locked for as long as the value lives: against every other use if it is to be written, against
-/// writers otherwise.
+/// A file that is locked for as long as the value lives, if the policy is so: against every other use if it is to be
+/// written, against writers otherwise.
 #[derive(Debug)]
 pub(super) struct LockedFile {
     file: Arc<File>,
+    /// Not `ReadWriteIfPermitted`.
     access: Access,
+    policy: Lock,
     length: u64,
     path: PathBuf,
     /// Whether this is a regular file, whose length and links the host reports. It does not for a device.
@@ -42,7 +48,19 @@ pub(super) struct LockedFile {
 }
 
 impl LockedFile {
-    pub(super) fn open(path: &Path, access: Access, source: Source) -> Result<Self, ImageError> {
+    pub(super) fn open(path: &Path, options: &ImageOptions, source: Source) -> Result<Self, ImageError> {
+        if options.access() != Access::ReadWriteIfPermitted {
+            return Self::open_with(path, options.access(), options.lock(), source);
+        }
+        match Self::open_with(path, Access::ReadWrite, options.lock(), source) {
+            Err(ImageError::Open(error)) if is_not_permitted(&error) => {
+                Self::open_with(path, Access::ReadOnly, options.lock(), source)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn open_with(path: &Path, access: Access, policy: Lock, source: Source) -> Result<Self, ImageError> {
         // Checked before the file is opened, because to open some devices has side effects.
         let before = fs::metadata(path).map_err(ImageError::Open)?.file_type();
         if !source.allows(&before) {
@@ -56,25 +74,23 @@ impl LockedFile {
         if !source.allows(&opened) {
             return Err(ImageError::WrongFileType);
         }
-        Self::lock(file, access, path.to_owned(), opened.is_file())
+        Self::new(file, access, policy, path.to_owned(), opened.is_file())
     }
 
-    fn lock(mut file: File, access: Access, path: PathBuf, regular: bool) -> Result<Self, ImageError> {
-        let locked = match access {
-            Access::ReadWrite => file.try_lock(),
-            Access::ReadOnly | Access::Private => file.try_lock_shared(),
-        };
-        locked.map_err(|error| match error {
-            TryLockError::WouldBlock => ImageError::InUse { path: path.clone() },
-            TryLockError::Error(error) => ImageError::Lock(error),
-        })?;
+    fn new(mut file: File, access: Access, policy: Lock, path: PathBuf, regular: bool) -> Result<Self, ImageError> {
+        let locked = lock(&file, access, policy, &path)?;
         // Not from the metadata, where a block device has no length.
         let length = file.seek(SeekFrom::End(0)).map_err(no_disk_or(ImageError::Size))?;
-        Ok(Self { file: Arc::new(file), access, length, path, regular, locked: true })
+        Ok(Self { file: Arc::new(file), access, policy, length, path, regular, locked })
     }
 
     pub(super) fn access(&self) -> Access {
         self.access
+    }
+
+    /// Returns whether the file was to be locked.
+    pub(super) fn policy(&self) -> Lock {
+        self.policy
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -219,6 +235,32 @@ impl FileIdentity {
         let device = file.metadata().is_ok_and(|metadata| host::is_block_device(&metadata.file_type()));
         device && file.seek(SeekFrom::End(0)).is_ok_and(|length| length == self.length)
     }
+}
+
+/// Locks a file as the policy says. Returns whether it is locked.
+fn lock(file: &File, access: Access, policy: Lock, path: &Path) -> Result<bool, ImageError> {
+    if policy == Lock::None {
+        return Ok(false);
+    }
+    let locked = match access {
+        Access::ReadWrite | Access::ReadWriteIfPermitted => file.try_lock(),
+        Access::ReadOnly | Access::Private => file.try_lock_shared(),
+    };
+    match locked {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Err(ImageError::InUse { path: path.to_owned() }),
+        Err(TryLockError::Error(error)) if !host::is_without_locks(&error) => Err(ImageError::Lock(error)),
+        Err(TryLockError::Error(error)) if policy == Lock::Required => Err(ImageError::LockUnsupported(error)),
+        Err(TryLockError::Error(error)) => {
+            debug!("{} is not locked: {error}", path.display());
+            Ok(false)
+        }
+    }
+}
+
+/// Returns whether the host does not permit to write a file that may be readable.
+fn is_not_permitted(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
 /// Returns a function that turns a host's error into an error of the library: `Empty` if the drive has no disk in it.

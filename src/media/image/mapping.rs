@@ -154,7 +154,7 @@ fn map(file: &LockedFile, length: usize) -> io::Result<MmapRaw> {
     let mut options = MmapOptions::new();
     options.len(length);
     match file.access() {
-        Access::ReadWrite => options.map_raw(file.file()),
+        Access::ReadWrite | Access::ReadWriteIfPermitted => options.map_raw(file.file()),
         Access::ReadOnly => options.map_raw_read_only(file.file()),
         // SAFETY: as in `Mapping::bytes`; what is written to the mapping stays in this process.
         Access::Private => unsafe { options.map_copy(file.file()) }.map(Into::into),

@@ -10,6 +10,10 @@ pub enum Access {
     /// The guest's writes go to the file. The file is locked against every other use.
     #[default]
     ReadWrite,
+    /// As [`ReadWrite`](Self::ReadWrite) if the host permits the process to write the file, and as
+    /// [`ReadOnly`](Self::ReadOnly) if it does not, or if the file system is read-only. [`Image::access`](super::Image::access)
+    /// returns which of the two it is.
+    ReadWriteIfPermitted,
     /// The disk is write protected. Others can read the file.
     ReadOnly,
     /// The guest can write, and reads what it wrote; the file never changes. Others can read the file.
@@ -32,6 +36,23 @@ pub enum Durability {
     /// Nothing is handed to the host before a release or a [`flush`](crate::FloppyDrive::flush). For an image that is
     /// [mapped](ImageOptions::with_mapping) this is the same as [`AtRelease`](Self::AtRelease).
     OnFlush,
+}
+
+/// Whether the file of an image is locked while the image is open.
+///
+/// A lock keeps other machines and other drives from writing to a file that is in use. Some file systems have no locks:
+/// network shares and file systems of user programs (FUSE) among them. Two guests that write to one file destroy it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum Lock {
+    /// The file is locked. A file that cannot be locked is refused.
+    #[default]
+    Required,
+    /// The file is locked if its file system can lock files. A file that another has locked is refused.
+    IfSupported,
+    /// The file is not locked, whatever others do with it. The VM monitor sees to it that nobody else writes the file.
+    None,
 }
 
 /// What happens if a file is shorter or longer than its disk.
@@ -98,6 +119,7 @@ pub struct ImageOptions {
     access: Access,
     layout: Option<Layout>,
     length: Length,
+    lock: Lock,
     boot_sector_geometry: bool,
     mapping: bool,
     durability: Durability,
@@ -112,6 +134,7 @@ impl ImageOptions {
             access,
             layout: None,
             length: Length::Exact,
+            lock: Lock::Required,
             boot_sector_geometry: false,
             mapping: false,
             durability: Durability::AtRelease,
@@ -155,6 +178,19 @@ impl ImageOptions {
     #[must_use]
     pub const fn length(&self) -> Length {
         self.length
+    }
+
+    /// Sets whether the file is locked.
+    #[must_use]
+    pub const fn with_lock(mut self, lock: Lock) -> Self {
+        self.lock = lock;
+        self
+    }
+
+    /// Returns whether the file is locked.
+    #[must_use]
+    pub const fn lock(&self) -> Lock {
+        self.lock
     }
 
     /// Lets the boot sector name the layout where the size of the file does not: the numbers of the BIOS parameter block

@@ -250,10 +250,16 @@ static void bad_numbers(const char *image, const char *directory)
      is(VM_FDC_E_INVALIDARG, vm_fdc_drive_attach_image(drive, image, &options), #member, __LINE__),                    \
      is(VM_FDC_E_INVALIDARG, vm_fdc_drive_attach_host_drive(drive, image, &options), #member, __LINE__),               \
      is(VM_FDC_E_INVALIDARG, vm_fdc_drive_swap_image(drive, image, &options), #member, __LINE__))
-    BAD_OPTION(access, 3);
+    BAD_OPTION(access, 4);
     BAD_OPTION(backing, 2);
     BAD_OPTION(durability, 3);
     BAD_OPTION(length, 4);
+    BAD_OPTION(lock, 3);
+    IS(VM_FDC_E_INVALIDARG, vm_fdc_drive_set_write_protected(drive, 2));
+    IS(VM_FDC_VM_E_NO_MEDIA_CAPTURED, vm_fdc_drive_set_write_protected(drive, 1));
+    IS(VM_FDC_S_FALSE, vm_fdc_drive_is_write_protected(drive));
+    IS(VM_FDC_E_POINTER, vm_fdc_drive_set_write_protected(NULL, 1));
+    IS(VM_FDC_E_POINTER, vm_fdc_drive_is_write_protected(NULL));
     BAD_OPTION(boot_sector_geometry, 2);
     BAD_OPTION(layout.kind, 4);
     BAD_OPTION(layout.kind, VM_FDC_LAYOUT_REGULAR); /* of 0 cylinders */
