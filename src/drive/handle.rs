@@ -1,6 +1,7 @@
 //! The handles with which managers reach the drives of a virtual machine.
 
 use std::{
+    fs::File,
     path::{Path, PathBuf},
     slice,
     sync::Arc,
@@ -15,7 +16,7 @@ use super::{
     manage::{self, Manager},
     slot::MediaSlot,
 };
-use crate::media::{self, IfExists, ImageOptions, ImageType, Layout, Medium};
+use crate::media::{self, IfExists, Image, ImageOptions, ImageType, Layout, Medium};
 
 /// A handle of a drive of a virtual machine, for its manager. It tells what is attached, and changes it.
 ///
@@ -73,7 +74,7 @@ impl FloppyDrive {
     #[must_use]
     pub fn image_file(&self) -> Option<PathBuf> {
         match self.slot.info() {
-            AttachmentInfo::Image { path, .. } => Some(path),
+            AttachmentInfo::Image { path, .. } => path,
             _ => None,
         }
     }
@@ -87,17 +88,24 @@ impl FloppyDrive {
         }
     }
 
-    /// Returns how the sectors lie on the disk of the attached image or host drive; `None` without a disk, and for a medium
-    /// that the VM monitor supplies.
+    /// Returns the name of the medium that is attached; `None` if it has none. An image in a file has a path instead.
+    #[must_use]
+    pub fn medium_name(&self) -> Option<String> {
+        self.slot.info().name().map(ToOwned::to_owned)
+    }
+
+    /// Returns how the sectors lie on the disk; `None` without a disk, and for a medium of the VM monitor that does not
+    /// [say](Medium::layout).
     #[must_use]
     pub fn layout(&self) -> Option<Layout> {
         self.slot.info().layout()
     }
 
-    /// Returns the type of the disk of the attached image or host drive; [`ImageType::Unknown`] without a disk.
+    /// Returns the type of the disk; [`ImageType::Unknown`] without a disk, and for a medium of the VM monitor that does not
+    /// [say](Medium::image_type).
     #[must_use]
     pub fn image_type(&self) -> ImageType {
-        self.layout().map_or(ImageType::Unknown, |layout| layout.image_type())
+        self.slot.info().image_type()
     }
 
     /// Returns whether the disk in the drive is write protected: because the image is open for reads only, because
@@ -145,6 +153,27 @@ impl FloppyDrive {
     /// Returns an [`AttachError`] that says what is wrong with the drive, the path or the file. Nothing changes then.
     pub fn attach_image(&self, path: impl AsRef<Path>, options: impl Into<ImageOptions>) -> Result<(), AttachError> {
         Manager::new(&self.slot).attach_path(path.as_ref(), options.into(), Attachment::Image)
+    }
+
+    /// Attaches the raw floppy image in a file that is open, such as a descriptor from another process (`OwnedFd`). It counts
+    /// as an image without a path; [`Image::from_file`] says what that means.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`attach_image`](Self::attach_image) that are not about the path. The file is closed then.
+    pub fn attach_file(&self, file: impl Into<File>, options: impl Into<ImageOptions>) -> Result<(), AttachError> {
+        Manager::new(&self.slot).attach_file(file.into(), options.into())
+    }
+
+    /// Attaches an image that is open: one of a [`SharedImage`](crate::media::SharedImage), or one from [`Image::open`]. The
+    /// image is closed when this fails.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`AttachError::VmUnknown`], [`AttachError::DriveInUse`], or [`AttachError::UnsuitableMedium`] for a disk that
+    /// the drive does not take.
+    pub fn attach_opened_image(&self, image: Image) -> Result<(), AttachError> {
+        Manager::new(&self.slot).attach_opened_image(image)
     }
 
     /// Attaches the floppy drive of the host at `path`: a block device, or a file in its place. The drive can be empty;

@@ -3,6 +3,7 @@
 //! A [`Manager`] holds the first lock of the slot, so that one change is over before the next begins.
 
 use std::{
+    fs::File,
     io,
     path::{Path, PathBuf, absolute},
 };
@@ -50,6 +51,30 @@ impl<'a> Manager<'a> {
             return Err(AttachError::UnsuitableMedium { drive, drive_type, form_factor, cylinders, suitable });
         }
         self.insert(Attached::Custom(medium))
+    }
+
+    /// Attaches the image in a file that is open.
+    pub fn attach_file(mut self, file: File, options: ImageOptions) -> Result<(), AttachError> {
+        let (drive, drive_type) = (self.slot.number(), self.slot.drive_type());
+        drop(self.slot.lock_empty()?);
+        let image = Image::from_file_for(file, options, |&layout| drive_type.accepts(layout));
+        let image = image.map_err(|source| {
+            AttachError::opening(drive, drive_type, Attachment::Image, "the open file".into(), source, None)
+        })?;
+        self.insert(Attached::Image(Box::new(image)))
+    }
+
+    /// Attaches an image that is open.
+    pub fn attach_opened_image(mut self, image: Image) -> Result<(), AttachError> {
+        let (drive, drive_type) = (self.slot.number(), self.slot.drive_type());
+        drop(self.slot.lock_empty()?);
+        let layout = image.layout();
+        if !drive_type.accepts(layout) {
+            let (form_factor, cylinders) = (layout.form_factor(), layout.cylinders());
+            let suitable = DriveType::suitable(|drive| drive.accepts(layout));
+            return Err(AttachError::UnsuitableMedium { drive, drive_type, form_factor, cylinders, suitable });
+        }
+        self.insert(Attached::Image(Box::new(image)))
     }
 
     /// Opens what is to be attached. No lock but the first is held while the file is opened.

@@ -90,7 +90,7 @@ pub struct DriveStateV1 {
 /// | a host drive with a disk | `HostDrive` | of the drive | of the disk |
 /// | a host drive without a disk | `HostDrive` | of the drive | `None` |
 ///
-/// A medium without a file is one that the VM monitor supplies, or a disk that was restored from the bytes in a state.
+/// A medium without a file is one that the VM monitor supplies, also an image in a file that it gave open, or a disk that was restored from the bytes in a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct MediumStateV1 {
@@ -305,7 +305,8 @@ impl MediumStateV1 {
             lock: Lock::Required,
             write_protected: false,
             length: Length::Exact,
-            layout: attached.info().layout(),
+            // A medium without a file describes itself again when it is restored.
+            layout: attached.path().and_then(|_| attached.info().layout()),
             named_layout: None,
             boot_sector_geometry: false,
             contents: None,
@@ -314,7 +315,8 @@ impl MediumStateV1 {
         Ok(match attached {
             Attached::Image(image) => {
                 let (access, durability) = (image.access(), image.durability());
-                Self { access, durability, lock: image.lock(), length: image.length(), ..empty }
+                let name = if image.path().is_none() { name_of(&**image)? } else { None };
+                Self { access, durability, lock: image.lock(), length: image.length(), name, ..empty }
             }
             Attached::Memory(_) => empty,
             Attached::Custom(medium) => Self { name: name_of(&**medium)?, ..empty },
@@ -388,7 +390,11 @@ impl MediumStateV1 {
                 if image.access() == Access::Private
                     && self.contents.as_ref().is_some_and(|contents| !image.replace(contents))
                 {
-                    return Err(RestoreMediumError::Changed { path: image.path().to_owned() });
+                    let (path, bytes) = (image.path().map(ToOwned::to_owned), self.contents.map_or(0, |it| it.len()));
+                    return Err(match path {
+                        Some(path) => RestoreMediumError::Changed { path },
+                        None => RestoreMediumError::UnusableContents { bytes },
+                    });
                 }
                 Attached::Image(image)
             }

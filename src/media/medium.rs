@@ -3,6 +3,7 @@
 use std::{any::Any, fmt, io, ops::Range};
 
 use super::{
+    formats::{ImageType, Layout},
     geometry::FormFactor,
     recording::Mark,
     track::{Track, TrackFormat},
@@ -54,6 +55,17 @@ pub trait Medium: Any + Send {
     /// name (the default).
     fn name(&self) -> Option<&str> {
         None
+    }
+
+    /// Returns how the sectors are arranged, for managers who ask for the layout of the disk. `None` (the default) if no
+    /// [`Layout`] describes it. Called when the medium is attached.
+    fn layout(&self) -> Option<Layout> {
+        None
+    }
+
+    /// Returns the image type, for managers who ask for it. The default is that of the [layout](Self::layout).
+    fn image_type(&self) -> ImageType {
+        self.layout().map_or(ImageType::Unknown, |layout| layout.image_type())
     }
 
     /// Returns whether the disk is write protected. While it is, the controller calls neither [`write`](Self::write)

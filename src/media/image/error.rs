@@ -20,8 +20,8 @@ pub enum ImageError {
         "the file is in use: another process or another drive of this process has locked it; release it there first"
     )]
     InUse {
-        /// The path as it was given.
-        path: PathBuf,
+        /// The path as it was given, or `None` if an open file was given.
+        path: Option<PathBuf>,
     },
     /// The file cannot be locked.
     #[error("cannot lock the file")]

@@ -2,6 +2,7 @@
 //! and checked for what others do to it.
 
 use std::{
+    fmt::Display,
     fs::{self, File, TryLockError},
     io::{self, Seek, SeekFrom},
     path::{Path, PathBuf},
@@ -41,7 +42,8 @@ pub(super) struct LockedFile {
     access: Access,
     policy: Lock,
     length: u64,
-    path: PathBuf,
+    /// The path by which the file was opened, or `None` if an open file was given.
+    path: Option<PathBuf>,
     /// Whether this is a regular file, whose length and links the host reports. It does not for a device.
     regular: bool,
     locked: bool,
@@ -74,11 +76,34 @@ impl LockedFile {
         if !source.allows(&opened) {
             return Err(ImageError::WrongFileType);
         }
-        Self::new(file, access, policy, path.to_owned(), opened.is_file())
+        Self::new(file, access, policy, Some(path.to_owned()), opened.is_file())
     }
 
-    fn new(mut file: File, access: Access, policy: Lock, path: PathBuf, regular: bool) -> Result<Self, ImageError> {
-        let locked = lock(&file, access, policy, &path)?;
+    /// Takes a file that is open. Returns what it is, too.
+    pub(super) fn from_file(file: File, options: &ImageOptions) -> Result<(Self, Source), ImageError> {
+        let file_type = file.metadata().map_err(ImageError::Open)?.file_type();
+        let source = if file_type.is_file() { Source::File } else { Source::HostDrive };
+        if !source.allows(&file_type) {
+            return Err(ImageError::WrongFileType);
+        }
+        host::check_readable(&file).map_err(ImageError::Open)?;
+        let writable = || host::check_writable(&file);
+        let access = match options.access() {
+            Access::ReadWrite => writable().map(|()| Access::ReadWrite).map_err(ImageError::Open)?,
+            Access::ReadWriteIfPermitted => writable().map_or(Access::ReadOnly, |()| Access::ReadWrite),
+            access => access,
+        };
+        Ok((Self::new(file, access, options.lock(), None, file_type.is_file())?, source))
+    }
+
+    fn new(
+        mut file: File,
+        access: Access,
+        policy: Lock,
+        path: Option<PathBuf>,
+        regular: bool,
+    ) -> Result<Self, ImageError> {
+        let locked = lock(&file, access, policy, path.as_deref())?;
         // Not from the metadata, where a block device has no length.
         let length = file.seek(SeekFrom::End(0)).map_err(no_disk_or(ImageError::Size))?;
         Ok(Self { file: Arc::new(file), access, policy, length, path, regular, locked })
@@ -93,8 +118,13 @@ impl LockedFile {
         self.policy
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Returns what messages call the file.
+    pub(super) fn title(&self) -> impl Display {
+        self.path().unwrap_or(Path::new("the open file")).display()
     }
 
     /// Returns the number of bytes that the file has, as far as the library knows: those that it had when it was opened,
@@ -145,14 +175,12 @@ impl LockedFile {
 
     /// Checks that the file can be found: it has a name, and no other file has taken the name by which it was opened.
     pub(super) fn check_name(&self) -> io::Result<()> {
-        if !self.regular {
-            return Ok(());
-        }
+        let Some(path) = self.path().filter(|_| self.regular) else { return Ok(()) };
         let own = self.file.metadata()?;
         if host::is_unlinked(&own) {
             return Err(io::Error::other("the file was deleted, or replaced by another"));
         }
-        match fs::metadata(&self.path) {
+        match fs::metadata(path) {
             Ok(named) if host::identity(&named) != host::identity(&own) => {
                 Err(io::Error::other("another file has the name of this one"))
             }
@@ -238,7 +266,7 @@ impl FileIdentity {
 }
 
 /// Locks a file as the policy says. Returns whether it is locked.
-fn lock(file: &File, access: Access, policy: Lock, path: &Path) -> Result<bool, ImageError> {
+fn lock(file: &File, access: Access, policy: Lock, path: Option<&Path>) -> Result<bool, ImageError> {
     if policy == Lock::None {
         return Ok(false);
     }
@@ -248,11 +276,11 @@ fn lock(file: &File, access: Access, policy: Lock, path: &Path) -> Result<bool, 
     };
     match locked {
         Ok(()) => Ok(true),
-        Err(TryLockError::WouldBlock) => Err(ImageError::InUse { path: path.to_owned() }),
+        Err(TryLockError::WouldBlock) => Err(ImageError::InUse { path: path.map(ToOwned::to_owned) }),
         Err(TryLockError::Error(error)) if !host::is_without_locks(&error) => Err(ImageError::Lock(error)),
         Err(TryLockError::Error(error)) if policy == Lock::Required => Err(ImageError::LockUnsupported(error)),
         Err(TryLockError::Error(error)) => {
-            debug!("{} is not locked: {error}", path.display());
+            debug!("{} is not locked: {error}", path.unwrap_or(Path::new("the open file")).display());
             Ok(false)
         }
     }
@@ -273,7 +301,7 @@ impl Drop for LockedFile {
     /// file.
     fn drop(&mut self) {
         if let Err(error) = self.unlock() {
-            debug!("cannot unlock {}: {error}", self.path.display());
+            debug!("cannot unlock {}: {error}", self.title());
         }
     }
 }

@@ -2,8 +2,8 @@
 //! all others. `--cfg vm_fdc_plain_host` builds the plain one on any host.
 
 pub(super) use system::{
-    identity, is_block_device, is_no_medium, is_unlinked, is_without_locks, may_have_holes, open_flags, read_at,
-    write_at,
+    check_readable, check_writable, identity, is_block_device, is_no_medium, is_unlinked, is_without_locks,
+    may_have_holes, open_flags, read_at, write_at,
 };
 
 #[cfg(all(unix, not(vm_fdc_plain_host)))]
@@ -37,6 +37,16 @@ mod system {
     pub(in super::super) fn is_no_medium(error: &io::Error) -> bool {
         const ENOMEDIUM: i32 = 123;
         cfg!(target_os = "linux") && error.raw_os_error() == Some(ENOMEDIUM)
+    }
+
+    /// Checks that a file is open for reads.
+    pub(in super::super) fn check_readable(file: &File) -> io::Result<()> {
+        file.read_at(&mut [], 0).map(drop)
+    }
+
+    /// Checks that a file is open for writes.
+    pub(in super::super) fn check_writable(file: &File) -> io::Result<()> {
+        file.write_at(&[], 0).map(drop)
     }
 
     /// Returns whether the error of a lock means that the file system has none.
@@ -92,6 +102,14 @@ mod system {
 
     pub(in super::super) fn is_no_medium(_error: &io::Error) -> bool {
         false
+    }
+
+    pub(in super::super) fn check_readable(_file: &File) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(in super::super) fn check_writable(_file: &File) -> io::Result<()> {
+        Ok(())
     }
 
     pub(in super::super) fn is_without_locks(error: &io::Error) -> bool {

@@ -393,7 +393,7 @@ impl Drop for Memory {
         if !unsaved.is_empty()
             && let Err(error) = self.hand_over(&unsaved, Block::Written)
         {
-            warn!("cannot write to {} what the guest wrote: {error}", self.file.path().display());
+            warn!("cannot write to {} what the guest wrote: {error}", self.file.title());
         }
     }
 }

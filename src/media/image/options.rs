@@ -141,6 +141,13 @@ impl ImageOptions {
         }
     }
 
+    /// Sets what the guest can do with the file.
+    #[must_use]
+    pub const fn with_access(mut self, access: Access) -> Self {
+        self.access = access;
+        self
+    }
+
     /// Returns what the guest can do with the file.
     #[must_use]
     pub const fn access(&self) -> Access {

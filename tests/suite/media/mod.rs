@@ -8,4 +8,7 @@ mod formats;
 mod host;
 mod images;
 mod lengths;
+mod open_files;
+mod overlay;
 mod saving;
+mod shared;
