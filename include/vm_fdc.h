@@ -184,6 +184,10 @@
 // Writes of the guest are visible to the guest only and never change the file. Others may read the file.
 #define VM_FDC_ACCESS_PRIVATE 2
 
+// As `VM_FDC_ACCESS_READ_WRITE` if the host permits the process to write the file, and as `VM_FDC_ACCESS_READ_ONLY` if
+// it does not.
+#define VM_FDC_ACCESS_READ_WRITE_IF_PERMITTED 3
+
 // The bytes of an attached image are in memory of the library. No use of the file by others can end the process.
 #define VM_FDC_BACKING_MEMORY 0
 
@@ -201,6 +205,28 @@
 // Nothing is handed to the host before a flush or the release.
 #define VM_FDC_DURABILITY_ON_FLUSH 2
 
+// The file is locked. A file that cannot be locked is refused.
+#define VM_FDC_LOCK_REQUIRED 0
+
+// The file is locked if its file system can lock files.
+#define VM_FDC_LOCK_IF_SUPPORTED 1
+
+// The file is not locked. The caller sees to it that nobody else writes the file.
+#define VM_FDC_LOCK_NONE 2
+
+// A file that is shorter or longer than its disk is refused.
+#define VM_FDC_LENGTH_EXACT 0
+
+// What a short file does not have reads as zeros. The file becomes longer when the guest writes there.
+#define VM_FDC_LENGTH_PAD 1
+
+// What follows the disk in a long file is ignored, and stays as it is.
+#define VM_FDC_LENGTH_TRUNCATE 2
+
+// As `VM_FDC_LENGTH_TRUNCATE` for a long file, and as `VM_FDC_LENGTH_PAD` for a short one. Without a layout, the disk
+// is the usual one for the drive.
+#define VM_FDC_LENGTH_FIT 3
+
 // If the file exists, nothing is created and the function fails.
 #define VM_FDC_IF_EXISTS_FAIL 0
 
@@ -213,7 +239,10 @@
 // All tracks have the same layout, which the other members of the structure describe.
 #define VM_FDC_LAYOUT_REGULAR 1
 
-// The XDF layout of IBM. The other members of the structure are ignored.
+// The XDF layout of IBM on 5.25" disks. The other members of the structure are ignored.
+#define VM_FDC_LAYOUT_XDF_5_25 3
+
+// The XDF layout of IBM on 3.5" disks. The other members of the structure are ignored.
 #define VM_FDC_LAYOUT_XDF 2
 
 // 500 kb/s: 1.2M and 1.44M disks. The numbers of the rates are those of the controller.
@@ -372,9 +401,15 @@ typedef struct vm_fdc_image_options_t {
   // Time at which writes reach the disk of the host: a `VM_FDC_DURABILITY_` number. Default:
   // `VM_FDC_DURABILITY_AT_RELEASE`.
   uint32_t durability;
-  // 1: if several formats have the size of the file, the BIOS parameter block in the first sector selects one. Note
-  // that a guest can write that sector. 0 (default): such a file is refused without a `layout`.
-  uint32_t trust_boot_sector;
+  // Treatment of a file that is shorter or longer than its disk: a `VM_FDC_LENGTH_` number. Default:
+  // `VM_FDC_LENGTH_EXACT`.
+  uint32_t length;
+  // Lock of the file: a `VM_FDC_LOCK_` number. Default: `VM_FDC_LOCK_REQUIRED`.
+  uint32_t lock;
+  // 1: if several formats have the size of the file, or none, the numbers of the BIOS parameter block in the first
+  // sector select the layout. Note that a guest can write that sector. 0 (default): such a file is refused without a
+  // `layout`.
+  uint32_t boot_sector_geometry;
   // Layout of the disk. Default: the layout that the size of the file determines, `VM_FDC_LAYOUT_BY_SIZE`.
   struct vm_fdc_layout_t layout;
 } vm_fdc_image_options_t;
@@ -530,6 +565,15 @@ vm_fdc_result_t vm_fdc_drive_swap_image(const struct vm_fdc_drive_t *drive,
 // Saves the writes of the guest to the disk of the host, and waits until they are there. The guest continues
 // meanwhile.
 vm_fdc_result_t vm_fdc_drive_flush(const struct vm_fdc_drive_t *drive);
+
+// Protects the disk in the drive against writes of the guest (1), or permits them again (0), as the switch on a disk
+// does. The guest sees it at once, and the disk stays in. Fails if writes are to be permitted to an image that is open
+// for reads only.
+vm_fdc_result_t vm_fdc_drive_set_write_protected(const struct vm_fdc_drive_t *drive, uint32_t write_protected);
+
+// Returns `VM_FDC_S_OK` if the disk in the drive is write protected, and `VM_FDC_S_FALSE` if it is not or if there is
+// none.
+vm_fdc_result_t vm_fdc_drive_is_write_protected(const struct vm_fdc_drive_t *drive);
 
 // Releases what is attached, even if writes of the guest cannot be saved. Returns `VM_FDC_S_FALSE` in that case: the
 // drive is empty, and the message of `vm_fdc_drive_last_error` says what may be lost.

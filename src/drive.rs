@@ -20,7 +20,7 @@ pub use attachment::Attachment;
 pub(crate) use attachment::Attachments;
 #[cfg(feature = "capi")]
 pub(crate) use error::WithCauses;
-pub use error::{AttachError, DataLoss, NoSuchDrive, ReleaseError, SaveError, SwapError};
+pub use error::{AttachError, DataLoss, NoSuchDrive, ProtectError, ReleaseError, SaveError, SwapError};
 pub use event::{MediaEvent, MediaObserver};
 pub use handle::{FloppyDrive, FloppyDrives};
 pub(crate) use head::Head;

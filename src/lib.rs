@@ -111,7 +111,10 @@ struct Readme;
 ///         // A drive prints as its size and the capacity of its disks.
 ///         let drives = DriveType::ALL.map(|drive| drive.accepts(format.layout).then(|| drive.to_string()));
 ///         let names: Vec<_> = drives.iter().flatten().filter_map(|name| name.split(' ').nth(1)).collect();
-///         format!("| {} | {} | {} | {} |\n", format.bytes(), format.name, format.layout, names.join(", "))
+///         let block = format.layout.bios_parameters();
+///         let block = format!("{}, {}, {}", block.total_sectors, block.sectors_per_track, block.heads);
+///         let (bytes, name, layout) = (format.bytes(), format.name, format.layout);
+///         format!("| {bytes} | {name} | {layout} | {block} | {} |\n", names.join(", "))
 ///     })
 ///     .collect();
 /// let guide = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/guide.md"));

@@ -6,6 +6,7 @@
 //! | type | is |
 //! |---|---|
 //! | [`Image`] | a raw image in a file: the usual medium |
+//! | [`SharedImage`] | a raw image in memory once, for many drives that do not write its file |
 //! | [`SectorDisk`] | a disk in memory that can hold what no raw image can, such as deleted marks and CRC errors |
 //! | [`FaultyMedium`] | a medium around another one, on which chosen sectors fail |
 //! | [`BlankImage`] | creates image files |
@@ -13,6 +14,12 @@
 //!
 //! [`Format`] and [`FORMATS`] list the formats that are known by the size of their image; [`Geometry`] describes any
 //! other disk whose tracks are all alike.
+//!
+//! # Media of the VM monitor
+//!
+//! A VM monitor implements [`Medium`] for disks that are neither files nor in memory. The example `overlay` of the
+//! repository has a disk whose changes are in a file of their own, as in an overlay of QCOW2, and a disk from a member of
+//! an archive. With the feature `conformance`, `vm_fdc::conformance::check_medium` tests such a medium.
 //!
 //! # What others can do to the file of an image
 //!
@@ -53,12 +60,12 @@ mod track;
 pub(crate) use create::write_file;
 pub use create::{BlankImage, CreateError, IfExists};
 pub use faulty::{Fault, FaultyMedium};
-pub use formats::{FORMATS, Format, ImageType, Layout};
+pub use formats::{BiosParameters, FORMATS, Format, ImageType, Layout};
 #[allow(unused_imports)] // For the validation of saved states.
 pub(crate) use geometry::MAX_IMAGE_BYTES;
 pub use geometry::{FormFactor, Geometry, GeometryError};
 pub(crate) use image::Source;
-pub use image::{Access, Durability, Image, ImageError, ImageOptions};
+pub use image::{Access, Durability, Image, ImageError, ImageOptions, Length, Lock, SharedImage};
 pub use medium::{Flushing, Medium, MediumError};
 pub(crate) use recording::sector_size;
 pub use recording::{DataRate, Encoding, Mark, Sector, SectorId};

@@ -7,9 +7,9 @@
 mod kit;
 
 use std::{
-    ffi::{c_int, c_void},
+    ffi::{c_char, c_int, c_void},
     fs::{self, OpenOptions},
-    os::unix::fs::FileExt,
+    os::{fd::FromRawFd, unix::fs::FileExt},
     path::Path,
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -21,8 +21,8 @@ use std::{
 
 use kit::floppy::{Backing, SECTOR, attached, byte_of, failure, fill, folder, guest, read};
 use vm_fdc::{
-    drive::{ReleaseError, SaveError},
-    media::{Access, Durability, IfExists, ImageOptions},
+    drive::{AttachError, ReleaseError, SaveError},
+    media::{Access, CreateError, Durability, IfExists, ImageError, ImageOptions, Lock},
 };
 
 /// The planned failures of the host.
@@ -34,9 +34,16 @@ struct Plan {
     syncs: Vec<(u64, bool)>,
     /// The number of unlocks that fail.
     unlocks: u32,
+    /// The error of all locks; 0 for none.
+    locks: c_int,
+    /// The error with which files cannot be opened to be written; 0 for none.
+    opens: c_int,
+    /// The error of all syncs of folders; 0 for none.
+    folders: c_int,
 }
 
-static PLAN: Mutex<Plan> = Mutex::new(Plan { unreadable: Vec::new(), syncs: Vec::new(), unlocks: 0 });
+static PLAN: Mutex<Plan> =
+    Mutex::new(Plan { unreadable: Vec::new(), syncs: Vec::new(), unlocks: 0, locks: 0, opens: 0, folders: 0 });
 static SYNCS: AtomicU32 = AtomicU32::new(0);
 
 fn plan() -> MutexGuard<'static, Plan> {
@@ -52,8 +59,12 @@ fn host() -> MutexGuard<'static, ()> {
 }
 
 fn fails() -> c_int {
+    fails_with(libc::EIO)
+}
+
+fn fails_with(error: c_int) -> c_int {
     // SAFETY: the pointer is to a variable of this thread.
-    unsafe { *libc::__errno_location() = libc::EIO };
+    unsafe { *libc::__errno_location() = error };
     -1
 }
 
@@ -91,9 +102,37 @@ extern "C" fn flock(file: c_int, operation: c_int) -> c_int {
         plan.unlocks -= 1;
         return fails();
     }
+    if operation != libc::LOCK_UN && plan.locks != 0 {
+        return fails_with(plan.locks);
+    }
     drop(plan);
     // SAFETY: as above.
     unsafe { libc::syscall(libc::SYS_flock, file, operation) as c_int }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn open64(path: *const c_char, flags: c_int, mode: c_int) -> c_int {
+    let error = plan().opens;
+    if error != 0 && flags & libc::O_ACCMODE != libc::O_RDONLY {
+        return fails_with(error);
+    }
+    // SAFETY: as above. A mode that the caller did not pass is not looked at.
+    unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path, flags, mode) as c_int }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn fsync(file: c_int) -> c_int {
+    let error = plan().folders;
+    // SAFETY: as above; the handle is not closed.
+    let is_folder = unsafe {
+        let file = std::mem::ManuallyDrop::new(std::fs::File::from_raw_fd(file));
+        file.metadata().is_ok_and(|file| file.is_dir())
+    };
+    if error != 0 && is_folder {
+        return fails_with(error);
+    }
+    // SAFETY: as above.
+    unsafe { libc::syscall(libc::SYS_fsync, file) as c_int }
 }
 
 fn in_file(path: &Path, sector: usize) -> Vec<u8> {
@@ -240,4 +279,99 @@ fn the_guest_continues_while_a_release_waits_for_the_host() {
         release.join().unwrap().unwrap();
         assert_eq!(in_file(&path, 99), [0xEE; SECTOR], "{backing:?}");
     }
+}
+
+#[test]
+fn a_folder_that_cannot_be_synced_is_told() {
+    let _host = host();
+    let (folder, path) = folder();
+    let (_guest, drive) = guest();
+    drive.attach_image(&path, Access::ReadOnly).unwrap();
+    let saved = folder.path().join("saved.img");
+    plan().folders = libc::EIO;
+    let error = drive.save_image(&saved, IfExists::Fail).unwrap_err();
+    let SaveError::Create { source: CreateError::NotDurable { path: said, source }, .. } = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!((said, source.raw_os_error()), (&saved, Some(libc::EIO)));
+    assert_eq!(fs::read(&saved).unwrap(), fs::read(&path).unwrap());
+    // A file system that cannot sync folders does not fail.
+    plan().folders = libc::EINVAL;
+    drive.save_image(&saved, IfExists::Replace).unwrap();
+}
+
+/// Attaches an image with options to a drive of its own. Returns what the guest can do with it.
+fn attach(path: &Path, options: impl Into<ImageOptions>) -> Result<bool, AttachError> {
+    let (_guest, drive) = guest();
+    drive.attach_image(path, options)?;
+    Ok(!drive.is_write_protected())
+}
+
+#[test]
+fn a_file_system_without_locks_is_told_apart_from_a_file_in_use() {
+    let _host = host();
+    let (_folder, path) = folder();
+    let named = |lock| ImageOptions::new(Access::ReadWrite).with_lock(lock);
+    for error in [libc::ENOLCK, libc::EOPNOTSUPP, libc::ENOSYS, libc::EINVAL, libc::EBADF] {
+        plan().locks = error;
+        let failed = attach(&path, named(Lock::Required)).unwrap_err();
+        let AttachError::CaptureFailed { source: source @ ImageError::LockUnsupported(_), .. } = &failed else {
+            panic!("{failed:?}")
+        };
+        assert!(source.to_string().contains("Lock::IfSupported"), "{source}");
+        assert!(attach(&path, named(Lock::IfSupported)).unwrap());
+        assert!(attach(&path, named(Lock::None)).unwrap());
+    }
+    // A file in use is in use, and any other error is an error.
+    plan().locks = libc::EWOULDBLOCK;
+    for lock in [Lock::Required, Lock::IfSupported] {
+        let failed = attach(&path, named(lock)).unwrap_err();
+        assert!(matches!(failed, AttachError::CaptureFailed { source: ImageError::InUse { .. }, .. }), "{failed:?}");
+    }
+    plan().locks = libc::EIO;
+    for lock in [Lock::Required, Lock::IfSupported] {
+        let failed = attach(&path, named(lock)).unwrap_err();
+        assert!(matches!(failed, AttachError::CaptureFailed { source: ImageError::Lock(_), .. }), "{failed:?}");
+    }
+    assert!(attach(&path, named(Lock::None)).unwrap());
+}
+
+#[test]
+fn a_file_that_is_not_locked_can_be_opened_twice_and_is_not_unlocked() {
+    let _host = host();
+    let (_folder, path) = folder();
+    let unlocked = ImageOptions::new(Access::ReadWrite).with_lock(Lock::None);
+    let (_guest, drive) = guest();
+    drive.attach_image(&path, unlocked).unwrap();
+    assert!(attach(&path, Access::ReadWrite).unwrap());
+    plan().unlocks = 1;
+    drive.release_image().unwrap();
+    assert_eq!(plan().unlocks, 1);
+}
+
+#[test]
+fn the_protection_follows_the_permission_of_the_host_if_that_is_asked_for() {
+    let _host = host();
+    let (_folder, path) = folder();
+    assert!(attach(&path, Access::ReadWriteIfPermitted).unwrap());
+    for error in [libc::EACCES, libc::EPERM, libc::EROFS] {
+        plan().opens = error;
+        let failed = attach(&path, Access::ReadWrite).unwrap_err();
+        let AttachError::CaptureFailed { source, .. } = &failed else { panic!("{failed:?}") };
+        assert!(source.to_string().contains("Access::ReadWriteIfPermitted"), "{source}");
+        assert!(!attach(&path, Access::ReadWriteIfPermitted).unwrap());
+        // Others can read it, too.
+        let (_guest, drive) = guest();
+        drive.attach_image(&path, Access::ReadWriteIfPermitted).unwrap();
+        assert!(!attach(&path, Access::ReadOnly).unwrap());
+        assert!(drive.set_write_protected(false).is_err());
+    }
+    // Another error is no permission.
+    plan().opens = libc::EIO;
+    assert!(attach(&path, Access::ReadWriteIfPermitted).is_err());
+    plan().opens = 0;
+    // A file in use is no matter of permission.
+    let (_guest, drive) = guest();
+    drive.attach_image(&path, Access::ReadOnly).unwrap();
+    assert!(attach(&path, Access::ReadWriteIfPermitted).is_err());
 }

@@ -15,7 +15,7 @@ use tempfile::NamedTempFile;
 use vm_fdc::{
     Timing,
     drive::DriveType,
-    media::{Access, Format, Geometry},
+    media::{Access, Format, ImageOptions, Length},
 };
 
 use crate::{
@@ -85,7 +85,13 @@ fn run(options: &Options, kvm: &Kvm, firmware: &[u8]) -> Result<(), Box<dyn Erro
     let timing = if options.authentic { Timing::Authentic } else { Timing::Immediate };
     let mut machine = Machine::new(kvm, firmware, disk.drive_type, timing, options.verbose)?;
     let drive = machine.floppy().drive()?;
-    drive.attach_image(disk.path(), disk.access)?;
+    drive.attach_image(disk.path(), ImageOptions::new(disk.access).with_length(disk.length))?;
+    let (length, layout) = (fs::metadata(disk.path())?.len(), drive.layout());
+    match layout.map_or(length, |layout| layout.bytes()) {
+        bytes if length < bytes => print_line(&format!("{length} of {bytes} bytes; the rest reads as zeros"))?,
+        bytes if length > bytes => print_line(&format!("{length} bytes; those after {bytes} are ignored"))?,
+        _ => {}
+    }
 
     let began = Instant::now();
     let end = machine.run(options.expect.as_deref(), Duration::from_secs(options.time_limit))?;
@@ -130,6 +136,7 @@ fn check_selftest(text: &str, image: &Path) -> Result<(), Box<dyn Error>> {
 struct Disk {
     file: File,
     access: Access,
+    length: Length,
     drive_type: DriveType,
 }
 
@@ -142,20 +149,17 @@ impl Disk {
     fn new(options: &Options) -> Result<Self, Box<dyn Error>> {
         let Some(path) = &options.image else {
             let file = File::Temporary(temporary(&selftest::disk())?);
-            return Ok(Self { file, access: Access::ReadWrite, drive_type: DriveType::Inch3_5Hd });
+            return Ok(Self {
+                file,
+                access: Access::ReadWrite,
+                length: Length::Exact,
+                drive_type: DriveType::Inch3_5Hd,
+            });
         };
         let bytes = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?.len();
-        let file = match drive_for(bytes) {
-            // Images of boot disks are often truncated after the last byte in use.
-            None if bytes < Geometry::HD_1440K.bytes() => {
-                let mut disk = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-                disk.resize(Geometry::HD_1440K.bytes() as usize, 0);
-                File::Temporary(temporary(&disk)?)
-            }
-            // The drive refuses a file that is not an image of a disk.
-            _ => File::Named(path.clone()),
-        };
-        Ok(Self { file, access: Access::Private, drive_type: drive_for(bytes).unwrap_or(DriveType::Inch3_5Hd) })
+        let drive_type = drive_for(bytes).unwrap_or(DriveType::Inch3_5Hd);
+        // Images of boot disks often end after the last byte in use. Nothing can be lost: the file does not change.
+        Ok(Self { file: File::Named(path.clone()), access: Access::Private, length: Length::Fit, drive_type })
     }
 
     fn path(&self) -> &Path {

@@ -27,7 +27,7 @@ use kit::Guest;
 use report::Report;
 use vm_fdc::{
     drive::DriveType,
-    media::{Access, Image, ImageError},
+    media::{Access, Image, ImageError, ImageOptions, Length},
 };
 
 const DEFAULT_IMAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/dos-1440k.img");
@@ -74,7 +74,8 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
     let drive_type = options.drive.unwrap_or_else(|| drive_for(&options.image));
     let (guest, drive) = Guest::with_drive(drive_type);
-    drive.attach_image(&options.image, Access::ReadOnly)?;
+    // Nothing can be lost: the file is only read.
+    drive.attach_image(&options.image, ImageOptions::new(Access::ReadOnly).with_length(Length::Fit))?;
 
     let transfer = if options.pio { Transfer::Programmed } else { Transfer::Dma };
     let mut bios = Bios::new(guest, transfer)?;
@@ -84,8 +85,10 @@ fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
     bar.finish_and_clear();
     drive.release_image()?;
 
-    let file = fs::read(&options.image)?;
-    let report = Report { image: &options.image, drive_type, transfer, disk: &disk, file: &file };
+    let mut file = fs::read(&options.image)?;
+    let length = file.len();
+    file.resize(disk.bytes.len(), 0);
+    let report = Report { image: &options.image, length, drive_type, transfer, disk: &disk, file: &file };
     match write!(io::stdout().lock(), "{report}") {
         // The reader of the report can close the pipe before the end.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),

@@ -20,22 +20,29 @@ const ENTRIES: usize = 20;
 
 pub struct Report<'a> {
     pub image: &'a Path,
+    /// Length of the image, which can differ from that of the disk.
+    pub length: usize,
     pub drive_type: DriveType,
     pub transfer: Transfer,
     /// Contents of guest memory.
     pub disk: &'a Disk,
-    /// Contents of the image.
+    /// Contents of the image, padded or truncated to the length of the disk.
     pub file: &'a [u8],
 }
 
 impl Display for Report<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { image, drive_type, transfer, disk, file } = self;
+        let Self { image, length, drive_type, transfer, disk, file } = self;
         let way = match transfer {
             Transfer::Dma => "by DMA through the 8237A",
             Transfer::Programmed => "byte by byte, without DMA",
         };
         writeln!(f, "Image     {}", printable(&image.to_string_lossy()))?;
+        match file.len() {
+            disk if *length < disk => writeln!(f, "Length    {length} of {disk} bytes; the rest reads as zeros")?,
+            disk if *length > disk => writeln!(f, "Length    {length} bytes; those after {disk} are ignored")?,
+            _ => {}
+        }
         writeln!(f, "Drive     {drive_type}, read {way}")?;
         writeln!(f, "Disk      {}\n", disk.layout)?;
         write_directory(f, &disk.bytes)?;

@@ -4,7 +4,7 @@
 use crate::{
     EmptyDrive, EndDelay, FifoAfterOverrun, InterfaceMode, PowerOn, Timing,
     drive::{DriveType, HResult},
-    media::{Access, DataRate, Durability, FormFactor, IfExists},
+    media::{Access, DataRate, Durability, FormFactor, IfExists, Length, Lock},
 };
 
 use super::Failure;
@@ -154,6 +154,9 @@ pub const VM_FDC_ACCESS_READ_WRITE: u32 = 0;
 pub const VM_FDC_ACCESS_READ_ONLY: u32 = 1;
 /// Writes of the guest are visible to the guest only and never change the file. Others may read the file.
 pub const VM_FDC_ACCESS_PRIVATE: u32 = 2;
+/// As `VM_FDC_ACCESS_READ_WRITE` if the host permits the process to write the file, and as `VM_FDC_ACCESS_READ_ONLY` if
+/// it does not.
+pub const VM_FDC_ACCESS_READ_WRITE_IF_PERMITTED: u32 = 3;
 
 /// The bytes of an attached image are in memory of the library. No use of the file by others can end the process.
 pub const VM_FDC_BACKING_MEMORY: u32 = 0;
@@ -169,6 +172,23 @@ pub const VM_FDC_DURABILITY_EVERY_COMMAND: u32 = 1;
 /// Nothing is handed to the host before a flush or the release.
 pub const VM_FDC_DURABILITY_ON_FLUSH: u32 = 2;
 
+/// The file is locked. A file that cannot be locked is refused.
+pub const VM_FDC_LOCK_REQUIRED: u32 = 0;
+/// The file is locked if its file system can lock files.
+pub const VM_FDC_LOCK_IF_SUPPORTED: u32 = 1;
+/// The file is not locked. The caller sees to it that nobody else writes the file.
+pub const VM_FDC_LOCK_NONE: u32 = 2;
+
+/// A file that is shorter or longer than its disk is refused.
+pub const VM_FDC_LENGTH_EXACT: u32 = 0;
+/// What a short file does not have reads as zeros. The file becomes longer when the guest writes there.
+pub const VM_FDC_LENGTH_PAD: u32 = 1;
+/// What follows the disk in a long file is ignored, and stays as it is.
+pub const VM_FDC_LENGTH_TRUNCATE: u32 = 2;
+/// As `VM_FDC_LENGTH_TRUNCATE` for a long file, and as `VM_FDC_LENGTH_PAD` for a short one. Without a layout, the disk
+/// is the usual one for the drive.
+pub const VM_FDC_LENGTH_FIT: u32 = 3;
+
 /// If the file exists, nothing is created and the function fails.
 pub const VM_FDC_IF_EXISTS_FAIL: u32 = 0;
 /// If the file exists, the new file replaces it.
@@ -178,7 +198,9 @@ pub const VM_FDC_IF_EXISTS_REPLACE: u32 = 1;
 pub const VM_FDC_LAYOUT_BY_SIZE: u32 = 0;
 /// All tracks have the same layout, which the other members of the structure describe.
 pub const VM_FDC_LAYOUT_REGULAR: u32 = 1;
-/// The XDF layout of IBM. The other members of the structure are ignored.
+/// The XDF layout of IBM on 5.25" disks. The other members of the structure are ignored.
+pub const VM_FDC_LAYOUT_XDF_5_25: u32 = 3;
+/// The XDF layout of IBM on 3.5" disks. The other members of the structure are ignored.
 pub const VM_FDC_LAYOUT_XDF: u32 = 2;
 
 /// 500 kb/s: 1.2M and 1.44M disks. The numbers of the rates are those of the controller.
@@ -265,6 +287,7 @@ codes! {
         VM_FDC_ACCESS_READ_WRITE => Self::ReadWrite,
         VM_FDC_ACCESS_READ_ONLY => Self::ReadOnly,
         VM_FDC_ACCESS_PRIVATE => Self::Private,
+        VM_FDC_ACCESS_READ_WRITE_IF_PERMITTED => Self::ReadWriteIfPermitted,
     }
     "backing" Backing {
         VM_FDC_BACKING_MEMORY => Self::Memory,
@@ -274,6 +297,17 @@ codes! {
         VM_FDC_DURABILITY_AT_RELEASE => Self::AtRelease,
         VM_FDC_DURABILITY_EVERY_COMMAND => Self::EveryCommand,
         VM_FDC_DURABILITY_ON_FLUSH => Self::OnFlush,
+    }
+    "lock" Lock {
+        VM_FDC_LOCK_REQUIRED => Self::Required,
+        VM_FDC_LOCK_IF_SUPPORTED => Self::IfSupported,
+        VM_FDC_LOCK_NONE => Self::None,
+    }
+    "length" Length {
+        VM_FDC_LENGTH_EXACT => Self::Exact,
+        VM_FDC_LENGTH_PAD => Self::Pad,
+        VM_FDC_LENGTH_TRUNCATE => Self::Truncate,
+        VM_FDC_LENGTH_FIT => Self::Fit,
     }
     "what to do if the file exists" IfExists {
         VM_FDC_IF_EXISTS_FAIL => Self::Fail,

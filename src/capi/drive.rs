@@ -360,6 +360,26 @@ pub unsafe extern "C" fn vm_fdc_drive_flush(drive: *const vm_fdc_drive_t) -> vm_
     unsafe { change(drive, FloppyDrive::flush) }
 }
 
+/// Protects the disk in the drive against writes of the guest (1), or permits them again (0), as the switch on a disk
+/// does. The guest sees it at once, and the disk stays in. Fails if writes are to be permitted to an image that is open
+/// for reads only.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vm_fdc_drive_set_write_protected(
+    drive: *const vm_fdc_drive_t,
+    write_protected: u32,
+) -> vm_fdc_result_t {
+    // SAFETY: as the header requires.
+    unsafe { change(drive, |drive| drive.set_write_protected(Code::of_code(write_protected)?).map_err(Failure::from)) }
+}
+
+/// Returns `VM_FDC_S_OK` if the disk in the drive is write protected, and `VM_FDC_S_FALSE` if it is not or if there is
+/// none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vm_fdc_drive_is_write_protected(drive: *const vm_fdc_drive_t) -> vm_fdc_result_t {
+    // SAFETY: as the header requires.
+    unsafe { with(drive, may_query, |drive| Ok(yes_or_no(drive.is_write_protected()))) }
+}
+
 /// Releases what is attached, even if writes of the guest cannot be saved. Returns `VM_FDC_S_FALSE` in that case: the
 /// drive is empty, and the message of `vm_fdc_drive_last_error` says what may be lost.
 #[unsafe(no_mangle)]

@@ -44,6 +44,7 @@ impl vm_fdc_layout_t {
                 Ok(Some(Geometry::new(cylinders, heads, sectors, size_code, rate, form_factor)?.into()))
             }
             codes::VM_FDC_LAYOUT_XDF => Ok(Some(Layout::Xdf)),
+            codes::VM_FDC_LAYOUT_XDF_5_25 => Ok(Some(Layout::Xdf5_25)),
             kind => Err(Failure::invalid_argument(format!("kind of layout: there is no number {kind}"))),
         }
     }
@@ -62,8 +63,8 @@ impl From<Layout> for vm_fdc_layout_t {
                 rate,
                 form_factor,
             },
-            Layout::Xdf => Self {
-                kind: codes::VM_FDC_LAYOUT_XDF,
+            Layout::Xdf | Layout::Xdf5_25 => Self {
+                kind: if layout == Layout::Xdf { codes::VM_FDC_LAYOUT_XDF } else { codes::VM_FDC_LAYOUT_XDF_5_25 },
                 cylinders: layout.cylinders(),
                 heads: 2,
                 sectors: 0,
@@ -89,9 +90,15 @@ pub struct vm_fdc_image_options_t {
     /// Time at which writes reach the disk of the host: a `VM_FDC_DURABILITY_` number. Default:
     /// `VM_FDC_DURABILITY_AT_RELEASE`.
     pub durability: u32,
-    /// 1: if several formats have the size of the file, the BIOS parameter block in the first sector selects one. Note
-    /// that a guest can write that sector. 0 (default): such a file is refused without a `layout`.
-    pub trust_boot_sector: u32,
+    /// Treatment of a file that is shorter or longer than its disk: a `VM_FDC_LENGTH_` number. Default:
+    /// `VM_FDC_LENGTH_EXACT`.
+    pub length: u32,
+    /// Lock of the file: a `VM_FDC_LOCK_` number. Default: `VM_FDC_LOCK_REQUIRED`.
+    pub lock: u32,
+    /// 1: if several formats have the size of the file, or none, the numbers of the BIOS parameter block in the first
+    /// sector select the layout. Note that a guest can write that sector. 0 (default): such a file is refused without a
+    /// `layout`.
+    pub boot_sector_geometry: u32,
     /// Layout of the disk. Default: the layout that the size of the file determines, `VM_FDC_LAYOUT_BY_SIZE`.
     pub layout: vm_fdc_layout_t,
 }
@@ -103,7 +110,9 @@ impl vm_fdc_image_options_t {
         access: codes::VM_FDC_ACCESS_READ_WRITE,
         backing: codes::VM_FDC_BACKING_MEMORY,
         durability: codes::VM_FDC_DURABILITY_AT_RELEASE,
-        trust_boot_sector: 0,
+        length: codes::VM_FDC_LENGTH_EXACT,
+        lock: codes::VM_FDC_LOCK_REQUIRED,
+        boot_sector_geometry: 0,
         layout: vm_fdc_layout_t {
             kind: codes::VM_FDC_LAYOUT_BY_SIZE,
             cylinders: 0,
@@ -136,13 +145,14 @@ pub(super) unsafe fn options(options: *const vm_fdc_image_options_t) -> Result<I
         unsafe { vm_fdc_image_options_t::copy_from(options, defaults) }?
     };
     let mut options = ImageOptions::new(Code::of_code(given.access)?).with_durability(Code::of_code(given.durability)?);
+    options = options.with_length(Code::of_code(given.length)?).with_lock(Code::of_code(given.lock)?);
     options = match Code::of_code(given.backing)? {
         codes::Backing::Memory => options,
         // SAFETY: the header requires at this code that nobody else writes or truncates the file.
         codes::Backing::Mapped => unsafe { options.with_mapping() },
     };
-    if Code::of_code(given.trust_boot_sector)? {
-        options = options.with_boot_sector_tiebreak();
+    if Code::of_code(given.boot_sector_geometry)? {
+        options = options.with_boot_sector_geometry();
     }
     Ok(given.layout.layout()?.map_or(options, |layout| options.with_layout(layout)))
 }

@@ -32,7 +32,9 @@ use codes::vm_fdc_result_t;
 
 use crate::{
     BuildError,
-    drive::{AttachError, DataLoss, HResult, NoSuchDrive, ReleaseError, SaveError, SwapError, WithCauses},
+    drive::{
+        AttachError, DataLoss, HResult, NoSuchDrive, ProtectError, ReleaseError, SaveError, SwapError, WithCauses,
+    },
     media::{CreateError, GeometryError},
 };
 
@@ -81,7 +83,7 @@ macro_rules! failure_from {
     )*};
 }
 
-failure_from!(AttachError, ReleaseError, SwapError, SaveError, CreateError, NoSuchDrive);
+failure_from!(AttachError, ReleaseError, SwapError, SaveError, ProtectError, CreateError, NoSuchDrive);
 
 impl From<BuildError> for Failure {
     fn from(error: BuildError) -> Self {

@@ -262,6 +262,7 @@ impl DataCommand {
             (MediumError::Unsupported, _) => (st1::NOT_WRITABLE, 0),
             (MediumError::Absent, _) if matches!(self.operation, Operation::Format(_)) => (st1::NOT_WRITABLE, 0),
             (MediumError::Absent, _) => (st1::NO_DATA, 0),
+            (MediumError::WriteProtected, _) => (st1::NOT_WRITABLE, 0),
             (MediumError::Io(_), true) => (st1::DATA_ERROR, 0),
             (MediumError::Io(_), false) => (st1::DATA_ERROR, st2::DATA_ERROR),
         };

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    media::{Image, ImageOptions, Layout, Medium, SectorDisk},
+    media::{Image, ImageOptions, ImageType, Layout, Medium, SectorDisk},
     sync::{Mutex, MutexGuard},
 };
 
@@ -91,7 +91,7 @@ impl Attached {
     /// Returns the absolute path of the image or the host drive; `None` for a medium without a file.
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Image(image) => Some(image.path()),
+            Self::Image(image) => image.path(),
             Self::Memory(_) | Self::Custom(_) => None,
             Self::HostDrive(host) => Some(&host.path),
         }
@@ -100,8 +100,13 @@ impl Attached {
     /// Returns what managers can ask.
     pub fn info(&self) -> AttachmentInfo {
         match self {
-            Self::Image(image) => AttachmentInfo::Image { path: image.path().to_owned(), layout: image.layout() },
-            Self::Memory(_) | Self::Custom(_) => AttachmentInfo::Custom,
+            Self::Image(image) => AttachmentInfo::Image {
+                path: image.path().map(Path::to_owned),
+                name: image.name().map(ToOwned::to_owned),
+                layout: image.layout(),
+            },
+            Self::Memory(disk) => AttachmentInfo::of_medium(&**disk),
+            Self::Custom(medium) => AttachmentInfo::of_medium(&**medium),
             Self::HostDrive(host) => AttachmentInfo::HostDrive {
                 path: host.path.clone(),
                 layout: host.disk.as_ref().map(|disk| disk.layout()),
@@ -118,13 +123,22 @@ pub(super) enum AttachmentInfo {
     None,
     /// An image in a file.
     Image {
-        /// The absolute path.
-        path: PathBuf,
+        /// The absolute path; `None` for a file that was given open.
+        path: Option<PathBuf>,
+        /// The name of the medium.
+        name: Option<String>,
         /// How the sectors lie.
         layout: Layout,
     },
-    /// A medium without a file.
-    Custom,
+    /// A medium without a file, as it describes itself.
+    Custom {
+        /// The name of the medium.
+        name: Option<String>,
+        /// How the sectors lie.
+        layout: Option<Layout>,
+        /// The type of the disk.
+        image_type: ImageType,
+    },
     /// A floppy drive of the host.
     HostDrive {
         /// The absolute path.
@@ -135,11 +149,20 @@ pub(super) enum AttachmentInfo {
 }
 
 impl AttachmentInfo {
+    /// Returns what a medium without a file says of itself.
+    fn of_medium(medium: &dyn Medium) -> Self {
+        Self::Custom {
+            name: medium.name().map(ToOwned::to_owned),
+            layout: medium.layout(),
+            image_type: medium.image_type(),
+        }
+    }
+
     /// Returns the kind of what is attached.
     pub fn kind(&self) -> Attachment {
         match self {
             Self::None => Attachment::None,
-            Self::Image { .. } | Self::Custom => Attachment::Image,
+            Self::Image { .. } | Self::Custom { .. } => Attachment::Image,
             Self::HostDrive { .. } => Attachment::HostDrive,
         }
     }
@@ -147,16 +170,33 @@ impl AttachmentInfo {
     /// Returns how the sectors lie; `None` where nobody knows.
     pub fn layout(&self) -> Option<Layout> {
         match self {
-            Self::None | Self::Custom => None,
+            Self::None => None,
             Self::Image { layout, .. } => Some(*layout),
-            Self::HostDrive { layout, .. } => *layout,
+            Self::Custom { layout, .. } | Self::HostDrive { layout, .. } => *layout,
+        }
+    }
+
+    /// Returns the type of the disk.
+    pub fn image_type(&self) -> ImageType {
+        match self {
+            Self::Custom { image_type, .. } => *image_type,
+            _ => self.layout().map_or(ImageType::Unknown, |layout| layout.image_type()),
+        }
+    }
+
+    /// Returns the name of the medium.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Image { name, .. } | Self::Custom { name, .. } => name.as_deref(),
+            Self::None | Self::HostDrive { .. } => None,
         }
     }
 
     fn path(&self) -> Option<&Path> {
         match self {
-            Self::None | Self::Custom => None,
-            Self::Image { path, .. } | Self::HostDrive { path, .. } => Some(path),
+            Self::None | Self::Custom { .. } => None,
+            Self::Image { path, .. } => path.as_deref(),
+            Self::HostDrive { path, .. } => Some(path),
         }
     }
 }

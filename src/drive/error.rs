@@ -23,14 +23,14 @@ macro_rules! hresult_of {
     )*};
 }
 
-hresult_of! { AttachError ReleaseError SwapError SaveError NoSuchDrive }
+hresult_of! { AttachError ReleaseError SwapError SaveError ProtectError NoSuchDrive }
 
 /// The reason why a medium was not attached. The drive is as before.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AttachError {
     /// The controller of the drive is gone.
-    #[error("drive {drive}: its virtual machine is gone")]
+    #[error("drive {drive}: its virtual machine is gone; use a drive of another one")]
     VmUnknown {
         /// The number of the drive.
         drive: u8,
@@ -48,7 +48,7 @@ pub enum AttachError {
         drive: u8,
     },
     /// The path has a character that no path of the host has, such as NUL.
-    #[error("drive {drive}: {path:?} has a character that no path of this host has")]
+    #[error("drive {drive}: {path:?} has a character that no path of this host has; give another path")]
     InvalidPath {
         /// The number of the drive.
         drive: u8,
@@ -58,7 +58,7 @@ pub enum AttachError {
         source: io::Error,
     },
     /// The path is longer than the host takes.
-    #[error("drive {drive}: the path of {} bytes, or a name in it, is too long for this host", .path.as_os_str().len())]
+    #[error("drive {drive}: the path of {} bytes, or a name in it, is too long for this host; give a shorter one", .path.as_os_str().len())]
     PathTooLong {
         /// The number of the drive.
         drive: u8,
@@ -66,7 +66,7 @@ pub enum AttachError {
         path: PathBuf,
     },
     /// The host has no memory left to hold the image.
-    #[error("drive {drive}: the host has no memory for {}", .path.display())]
+    #[error("drive {drive}: cannot attach {}, for which the host has no memory; free some, or map the file", .path.display())]
     OutOfMemory {
         /// The number of the drive.
         drive: u8,
@@ -181,7 +181,7 @@ impl AttachError {
 #[non_exhaustive]
 pub enum ReleaseError {
     /// The controller of the drive is gone, and the medium with it.
-    #[error("drive {drive}: its virtual machine is gone")]
+    #[error("drive {drive}: its virtual machine is gone; use a drive of another one")]
     VmUnknown {
         /// The number of the drive.
         drive: u8,
@@ -195,7 +195,7 @@ pub enum ReleaseError {
         drive: u8,
     },
     /// Nothing is attached.
-    #[error("drive {drive}: nothing is attached")]
+    #[error("drive {drive}: nothing is attached; attach an image or a host drive first")]
     NoMediaCaptured {
         /// The number of the drive.
         drive: u8,
@@ -271,27 +271,37 @@ impl SwapError {
 #[non_exhaustive]
 pub enum SaveError {
     /// The controller of the drive is gone, and the medium with it.
-    #[error("drive {drive}: its virtual machine is gone")]
+    #[error("drive {drive}: its virtual machine is gone; use a drive of another one")]
     VmUnknown {
         /// The number of the drive.
         drive: u8,
     },
     /// No medium is attached, or no disk is in the host drive.
-    #[error("drive {drive}: no disk is in the drive, so there is nothing to save")]
+    #[error("drive {drive}: no disk is in the drive, so there is nothing to save; attach one first")]
     NoMediaCaptured {
         /// The number of the drive.
         drive: u8,
     },
     /// The medium does not return all its bytes.
-    #[error("drive {drive}: cannot read the whole disk")]
+    #[error("drive {drive}: cannot save the disk, of which not all can be read as a raw image")]
     Unreadable {
         /// The number of the drive.
         drive: u8,
         /// The cause.
         source: MediumError,
     },
+    /// The file is that of the attached image itself, and what the guest wrote could not be saved to it.
+    #[error("drive {drive}: cannot save what the guest wrote{}; save again, or save the disk to another file", To(.path.as_ref()))]
+    Flush {
+        /// The number of the drive.
+        drive: u8,
+        /// The absolute path of the image.
+        path: Option<PathBuf>,
+        /// The error of the host.
+        source: io::Error,
+    },
     /// The file could not be written.
-    #[error("drive {drive}: cannot save the disk")]
+    #[error("drive {drive}: cannot save the disk to another file")]
     Create {
         /// The number of the drive.
         drive: u8,
@@ -310,8 +320,61 @@ impl SaveError {
             Self::Unreadable { source: MediumError::Io(error), .. } if error.kind() == io::ErrorKind::OutOfMemory => {
                 HResult::E_OUTOFMEMORY
             }
+            Self::Flush { .. } => HResult::VM_E_MEDIA_UNMOUNT_FAIL,
             Self::Unreadable { .. } => HResult::DISP_E_EXCEPTION,
             Self::Create { source, .. } => HResult::from(source),
+        }
+    }
+}
+
+/// The error of a flush, when the disk is saved to its own file.
+impl From<ReleaseError> for SaveError {
+    fn from(error: ReleaseError) -> Self {
+        match error {
+            ReleaseError::VmUnknown { drive } => Self::VmUnknown { drive },
+            ReleaseError::NoMediaCaptured { drive } | ReleaseError::WrongMediaType { drive } => {
+                Self::NoMediaCaptured { drive }
+            }
+            ReleaseError::UnmountFailed { drive, path, source }
+            | ReleaseError::UnlockFailed { drive, path, source } => Self::Flush { drive, path, source },
+        }
+    }
+}
+
+/// The reason why the write protection of a disk was not changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProtectError {
+    /// The controller of the drive is gone, and the medium with it.
+    #[error("drive {drive}: its virtual machine is gone; attach the disk to another one")]
+    VmUnknown {
+        /// The number of the drive.
+        drive: u8,
+    },
+    /// No medium is attached, or no disk is in the host drive.
+    #[error("drive {drive}: no disk is in the drive; attach one first")]
+    NoMediaCaptured {
+        /// The number of the drive.
+        drive: u8,
+    },
+    /// The image is open for reads only, or the medium that the VM monitor supplies is write protected by itself.
+    #[error("drive {drive}: cannot permit writes{}, which is open for reads only; attach it read-write or private", To(.path.as_ref()))]
+    ReadOnly {
+        /// The number of the drive.
+        drive: u8,
+        /// The absolute path of the image; `None` for a medium that the VM monitor supplies.
+        path: Option<PathBuf>,
+    },
+}
+
+impl ProtectError {
+    /// Returns the nearest outcome of `IVMFloppyDrive`, which has no such method.
+    #[must_use]
+    pub const fn hresult(&self) -> HResult {
+        match self {
+            Self::VmUnknown { .. } => HResult::VM_E_VM_UNKNOWN,
+            Self::NoMediaCaptured { .. } => HResult::VM_E_NO_MEDIA_CAPTURED,
+            Self::ReadOnly { .. } => HResult::DISP_E_EXCEPTION,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The handles with which managers reach the drives of a virtual machine.
 
 use std::{
+    fs::File,
     path::{Path, PathBuf},
     slice,
     sync::Arc,
@@ -9,13 +10,13 @@ use std::{
 
 use super::{
     attachment::{Attachment, AttachmentInfo},
-    error::{AttachError, DataLoss, NoSuchDrive, ReleaseError, SaveError, SwapError},
+    error::{AttachError, DataLoss, NoSuchDrive, ProtectError, ReleaseError, SaveError, SwapError},
     event::MediaObserver,
     kind::DriveType,
     manage::{self, Manager},
     slot::MediaSlot,
 };
-use crate::media::{self, IfExists, ImageOptions, ImageType, Layout, Medium};
+use crate::media::{self, IfExists, Image, ImageOptions, ImageType, Layout, Medium};
 
 /// A handle of a drive of a virtual machine, for its manager. It tells what is attached, and changes it.
 ///
@@ -73,7 +74,7 @@ impl FloppyDrive {
     #[must_use]
     pub fn image_file(&self) -> Option<PathBuf> {
         match self.slot.info() {
-            AttachmentInfo::Image { path, .. } => Some(path),
+            AttachmentInfo::Image { path, .. } => path,
             _ => None,
         }
     }
@@ -87,17 +88,59 @@ impl FloppyDrive {
         }
     }
 
-    /// Returns how the sectors lie on the disk of the attached image or host drive; `None` without a disk, and for a medium
-    /// that the VM monitor supplies.
+    /// Returns the name of the medium that is attached; `None` if it has none. An image in a file has a path instead.
+    #[must_use]
+    pub fn medium_name(&self) -> Option<String> {
+        self.slot.info().name().map(ToOwned::to_owned)
+    }
+
+    /// Returns how the sectors lie on the disk; `None` without a disk, and for a medium of the VM monitor that does not
+    /// [say](Medium::layout).
     #[must_use]
     pub fn layout(&self) -> Option<Layout> {
         self.slot.info().layout()
     }
 
-    /// Returns the type of the disk of the attached image or host drive; [`ImageType::Unknown`] without a disk.
+    /// Returns the type of the disk; [`ImageType::Unknown`] without a disk, and for a medium of the VM monitor that does not
+    /// [say](Medium::image_type).
     #[must_use]
     pub fn image_type(&self) -> ImageType {
-        self.layout().map_or(ImageType::Unknown, |layout| layout.image_type())
+        self.slot.info().image_type()
+    }
+
+    /// Returns whether the disk in the drive is write protected: because the image is open for reads only, because
+    /// [`set_write_protected`](Self::set_write_protected) protects it, or because the medium that the VM monitor supplies said
+    /// so when it was attached.
+    #[must_use]
+    pub fn is_write_protected(&self) -> bool {
+        self.slot.is_write_protected()
+    }
+
+    /// Protects the disk in the drive against writes of the guest, or permits them again, as the switch on a disk does. The
+    /// guest sees it at once, in ST3 and in SRA, and the disk stays in. A command that writes in this moment fails at its next
+    /// sector. The next disk is not protected.
+    ///
+    /// ```
+    /// use vm_fdc::{Controller, drive::{DriveType, ProtectError}, media::Access};
+    ///
+    /// let fdc = Controller::builder().drive(0, DriveType::Inch3_5Hd).build()?;
+    /// let a = fdc.drive(0)?;
+    /// a.attach_image("fixtures/dos-1440k.img", Access::Private)?;
+    /// a.set_write_protected(true)?;
+    /// assert!(a.is_write_protected());
+    /// a.set_write_protected(false)?;
+    ///
+    /// a.swap_image("fixtures/dos-1440k.img", Access::ReadOnly)?;
+    /// assert!(matches!(a.set_write_protected(false), Err(ProtectError::ReadOnly { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ProtectError::VmUnknown`], [`ProtectError::NoMediaCaptured`] without a disk, or [`ProtectError::ReadOnly`] if
+    /// the disk is to be written and its medium cannot be.
+    pub fn set_write_protected(&self, write_protected: bool) -> Result<(), ProtectError> {
+        Manager::new(&self.slot).set_write_protected(write_protected)
     }
 
     /// Attaches the raw floppy image in the file `path`. A relative path starts from the current directory.
@@ -110,6 +153,27 @@ impl FloppyDrive {
     /// Returns an [`AttachError`] that says what is wrong with the drive, the path or the file. Nothing changes then.
     pub fn attach_image(&self, path: impl AsRef<Path>, options: impl Into<ImageOptions>) -> Result<(), AttachError> {
         Manager::new(&self.slot).attach_path(path.as_ref(), options.into(), Attachment::Image)
+    }
+
+    /// Attaches the raw floppy image in a file that is open, such as a descriptor from another process (`OwnedFd`). It counts
+    /// as an image without a path; [`Image::from_file`] says what that means.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`attach_image`](Self::attach_image) that are not about the path. The file is closed then.
+    pub fn attach_file(&self, file: impl Into<File>, options: impl Into<ImageOptions>) -> Result<(), AttachError> {
+        Manager::new(&self.slot).attach_file(file.into(), options.into())
+    }
+
+    /// Attaches an image that is open: one of a [`SharedImage`](crate::media::SharedImage), or one from [`Image::open`]. The
+    /// image is closed when this fails.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`AttachError::VmUnknown`], [`AttachError::DriveInUse`], or [`AttachError::UnsuitableMedium`] for a disk that
+    /// the drive does not take.
+    pub fn attach_opened_image(&self, image: Image) -> Result<(), AttachError> {
+        Manager::new(&self.slot).attach_opened_image(image)
     }
 
     /// Attaches the floppy drive of the host at `path`: a block device, or a file in its place. The drive can be empty;
@@ -228,12 +292,18 @@ impl FloppyDrive {
 
     /// Saves the disk as it is now to another file, as a raw image: a [private](crate::media::Access::Private) image with what
     /// the guest wrote, or what a failed release could not save. The file is written under another name and then renamed, so
-    /// that it never holds a part of the disk.
+    /// that it never holds a part of the disk. It is on the disk of the host when this returns, and so is its name.
+    ///
+    /// With [`IfExists::Replace`] and the attached image itself, under whatever name, this is a [flush](Self::flush): the
+    /// image stays attached to its file. A private image replaces its file, and stays attached to the old one.
     ///
     /// # Errors
     ///
     /// Returns a [`SaveError`]. What is attached stays attached.
     pub fn save_image(&self, path: impl AsRef<Path>, if_exists: IfExists) -> Result<(), SaveError> {
+        if if_exists == IfExists::Replace && manage::is_attached_file(&self.slot, path.as_ref()) {
+            return Manager::new(&self.slot).flush(None).map_err(SaveError::from);
+        }
         let image = manage::raw_image(&self.slot)?;
         let drive = self.drive_number();
         media::write_file(path.as_ref(), &image, if_exists).map_err(|source| SaveError::Create { drive, source })

@@ -5,7 +5,7 @@ use super::{
     slot::{MediumId, SlotState},
 };
 use crate::{
-    media::{DataRate, Encoding, Mark, Medium, MediumError, Track, TrackFormat},
+    media::{DataRate, Encoding, Mark, MediumError, Track, TrackFormat},
     sync::MutexGuard,
 };
 
@@ -69,7 +69,7 @@ impl<'a> Head<'a> {
 
     /// Returns whether the disk is write protected.
     pub(crate) fn write_protected(&self) -> bool {
-        self.state.medium().is_some_and(Medium::is_write_protected)
+        self.state.write_protected()
     }
 
     /// Returns the bytes of one to `count` sectors from the place `slot` on.
@@ -84,6 +84,10 @@ impl<'a> Head<'a> {
     /// Returns the same bytes, to be overwritten in data fields with this mark.
     #[inline]
     pub(crate) fn write(&mut self, head: u8, slot: usize, count: usize, mark: Mark) -> Result<&mut [u8], MediumError> {
+        // A manager can protect the disk within a command.
+        if self.state.write_protect_switch() {
+            return Err(MediumError::WriteProtected);
+        }
         match (self.state.medium_mut(), self.cylinder) {
             (Some(medium), Some(cylinder)) => medium.write(cylinder, head, slot, count, mark),
             _ => Err(MediumError::Absent),
@@ -111,6 +115,9 @@ impl<'a> Head<'a> {
 
     /// Writes the track under head `head` anew. `format.rate` is the rate of the controller.
     pub(crate) fn format_track(&mut self, head: u8, format: TrackFormat<'_>) -> Result<(), MediumError> {
+        if self.state.write_protect_switch() {
+            return Err(MediumError::WriteProtected);
+        }
         if !self.writes(format.rate, format.encoding) {
             return Err(MediumError::Unsupported);
         }

@@ -78,7 +78,11 @@ impl From<&CreateError> for HResult {
             CreateError::Io { source, .. } if source.kind() == io::ErrorKind::InvalidFilename => {
                 Self::ERROR_BUFFER_OVERFLOW
             }
-            CreateError::Exists { .. } | CreateError::Io { .. } => Self::DISP_E_EXCEPTION,
+            CreateError::Exists { .. }
+            | CreateError::WrongFileType { .. }
+            | CreateError::InUse { .. }
+            | CreateError::NotDurable { .. }
+            | CreateError::Io { .. } => Self::DISP_E_EXCEPTION,
         }
     }
 }

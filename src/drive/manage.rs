@@ -3,6 +3,7 @@
 //! A [`Manager`] holds the first lock of the slot, so that one change is over before the next begins.
 
 use std::{
+    fs::File,
     io,
     path::{Path, PathBuf, absolute},
 };
@@ -11,13 +12,13 @@ use log::warn;
 
 use super::{
     attachment::{Attached, Attachment, HostDrive},
-    error::{AttachError, DataLoss, ReleaseError, SaveError, SwapError, WithCauses},
+    error::{AttachError, DataLoss, ProtectError, ReleaseError, SaveError, SwapError, WithCauses},
     event::{MediaEvent, MediaObserver, Observers},
     kind::DriveType,
     slot::MediaSlot,
 };
 use crate::{
-    media::{Flushing, Image, ImageError, ImageOptions, Medium, MediumError, Source},
+    media::{Access, Flushing, Image, ImageError, ImageOptions, Medium, MediumError, Source},
     sync::MutexGuard,
 };
 
@@ -50,6 +51,30 @@ impl<'a> Manager<'a> {
             return Err(AttachError::UnsuitableMedium { drive, drive_type, form_factor, cylinders, suitable });
         }
         self.insert(Attached::Custom(medium))
+    }
+
+    /// Attaches the image in a file that is open.
+    pub fn attach_file(mut self, file: File, options: ImageOptions) -> Result<(), AttachError> {
+        let (drive, drive_type) = (self.slot.number(), self.slot.drive_type());
+        drop(self.slot.lock_empty()?);
+        let image = Image::from_file_for(file, options, |&layout| drive_type.accepts(layout));
+        let image = image.map_err(|source| {
+            AttachError::opening(drive, drive_type, Attachment::Image, "the open file".into(), source, None)
+        })?;
+        self.insert(Attached::Image(Box::new(image)))
+    }
+
+    /// Attaches an image that is open.
+    pub fn attach_opened_image(mut self, image: Image) -> Result<(), AttachError> {
+        let (drive, drive_type) = (self.slot.number(), self.slot.drive_type());
+        drop(self.slot.lock_empty()?);
+        let layout = image.layout();
+        if !drive_type.accepts(layout) {
+            let (form_factor, cylinders) = (layout.form_factor(), layout.cylinders());
+            let suitable = DriveType::suitable(|drive| drive.accepts(layout));
+            return Err(AttachError::UnsuitableMedium { drive, drive_type, form_factor, cylinders, suitable });
+        }
+        self.insert(Attached::Image(Box::new(image)))
     }
 
     /// Opens what is to be attached. No lock but the first is held while the file is opened.
@@ -107,6 +132,22 @@ impl<'a> Manager<'a> {
         if was_in {
             self.notify_ejected(path);
         }
+    }
+
+    /// Sets the write-protect switch of the disk that is in.
+    pub fn set_write_protected(&self, write_protected: bool) -> Result<(), ProtectError> {
+        let (mut state, drive) = (self.slot.lock(), self.slot.number());
+        if state.is_closed() {
+            return Err(ProtectError::VmUnknown { drive });
+        }
+        let medium = state.medium().ok_or(ProtectError::NoMediaCaptured { drive })?;
+        if !write_protected && medium.is_write_protected() {
+            let path = state.attached().and_then(Attached::path).map(Path::to_owned);
+            return Err(ProtectError::ReadOnly { drive, path });
+        }
+        state.set_write_protect_switch(write_protected);
+        self.slot.record(&state);
+        Ok(())
     }
 
     /// Saves what was written to the disk of the host while the guest goes on.
@@ -252,6 +293,18 @@ impl<'a> Manager<'a> {
         }
         self.observers.clear();
     }
+}
+
+/// Returns whether `path` leads to the file of the attached image, and the image does not keep its writes to itself.
+pub(super) fn is_attached_file(slot: &MediaSlot, path: &Path) -> bool {
+    let identity = match slot.lock().attached() {
+        Some(Attached::Image(image)) if image.access() != Access::Private => image.file_identity(),
+        Some(Attached::HostDrive(HostDrive { disk: Some(disk), .. })) if disk.access() != Access::Private => {
+            disk.file_identity()
+        }
+        _ => return false,
+    };
+    identity.is_at(path)
 }
 
 /// Returns the bytes of a raw image of the disk in the slot. The guest goes on between two tracks.

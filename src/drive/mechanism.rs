@@ -54,7 +54,9 @@ impl Drive {
         let Self { kind, cylinder, next_slot, slot } = self;
         let mut state = slot.lock();
         let (disk_changed, media_count) = (slot.disk_changed(), state.medium_id().count());
-        let medium = state.attached_mut().map(|attached| MediumStateV1::save(attached, options)).transpose()?;
+        let protected = state.write_protect_switch();
+        let medium =
+            state.attached_mut().map(|attached| MediumStateV1::save(attached, protected, options)).transpose()?;
         let next_slot = u16::try_from(*next_slot).unwrap_or(0);
         Ok(DriveStateV1 { drive_type: *kind, cylinder: *cylinder, next_slot, disk_changed, media_count, medium })
     }
@@ -73,15 +75,18 @@ impl Drive {
     ) -> Result<Self, RestoreDriveError> {
         state.validate()?;
         let DriveStateV1 { drive_type, cylinder, next_slot, mut disk_changed, media_count, medium } = state;
+        let mut protected = false;
         let attached = match medium {
             None => None,
             Some(medium) => {
+                protected = medium.write_protected;
                 let choice = choose(&medium);
                 disk_changed |= matches!(choice, RestoreMedium::Eject);
                 medium.restore(drive_type, choice)?
             }
         };
-        let slot = MediaSlot::restore(number, drive_type, attachments, disk_changed, media_count, attached);
+        let content = attached.map(|attached| (attached, protected));
+        let slot = MediaSlot::restore(number, drive_type, attachments, disk_changed, media_count, content);
         Ok(Self { kind: drive_type, cylinder, next_slot: next_slot.into(), slot: Arc::new(slot) })
     }
 
@@ -131,7 +136,7 @@ impl Drive {
 
     /// Returns the write-protect sensor. An empty drive does not read as protected (not established).
     pub(crate) fn write_protected(&self) -> bool {
-        self.slot.lock().medium().is_some_and(|medium| medium.is_write_protected())
+        self.slot.lock().write_protected()
     }
 
     /// Returns the head over the disk; `None` when there is no disk. Managers wait while the head exists.

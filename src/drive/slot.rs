@@ -59,6 +59,8 @@ pub(crate) struct MediaSlot {
     drive_type: DriveType,
     /// The latch behind the disk-change line. It changes with the state locked, and is read without.
     disk_changed: AtomicBool,
+    /// Whether the disk is write protected, for those who only ask.
+    write_protected: AtomicBool,
     observers: Mutex<Observers>,
     state: Mutex<SlotState>,
     attachments: Attachments,
@@ -67,6 +69,8 @@ pub(crate) struct MediaSlot {
 /// What is in the slot.
 pub(crate) struct SlotState {
     content: Content,
+    /// The write-protect switch of the disk that is in, whatever its medium says.
+    protected: bool,
     medium_id: MediumId,
 }
 
@@ -80,7 +84,7 @@ enum Content {
 
 impl fmt::Debug for MediaSlot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { number, drive_type, disk_changed, state, attachments: _, observers: _ } = self;
+        let Self { number, drive_type, disk_changed, state, .. } = self;
         f.debug_struct("MediaSlot")
             .field("number", number)
             .field("drive_type", drive_type)
@@ -108,6 +112,23 @@ impl SlotState {
     #[inline]
     pub(super) fn medium_mut(&mut self) -> Option<&mut (dyn Medium + 'static)> {
         self.attached_mut()?.medium_mut()
+    }
+
+    /// Returns whether the disk in the drive is write protected: by the switch, or by its medium.
+    #[inline]
+    pub(super) fn write_protected(&self) -> bool {
+        self.medium().is_some_and(|medium| self.protected || medium.is_write_protected())
+    }
+
+    /// Returns the write-protect switch.
+    #[inline]
+    pub(super) fn write_protect_switch(&self) -> bool {
+        self.protected
+    }
+
+    /// Sets the write-protect switch.
+    pub(super) fn set_write_protect_switch(&mut self, protected: bool) {
+        self.protected = protected;
     }
 
     /// Returns the identity of the medium in the drive, or of the last that was.
@@ -158,26 +179,33 @@ impl MediaSlot {
             number,
             drive_type,
             disk_changed: AtomicBool::new(true),
+            write_protected: AtomicBool::new(false),
             observers: Mutex::default(),
-            state: Mutex::new(SlotState { content: Content::Empty, medium_id: MediumId::new(number, 0) }),
+            state: Mutex::new(SlotState {
+                content: Content::Empty,
+                protected: false,
+                medium_id: MediumId::new(number, 0),
+            }),
             attachments: attachments.clone(),
         };
         slot.attachments.set(number, AttachmentInfo::None);
         slot
     }
 
-    /// Creates the slot of a drive as it was saved: with the latch, what is attached, and how many media the drive has had.
+    /// Creates the slot of a drive as it was saved: with the latch, what is attached and its write-protect switch, and how
+    /// many media the drive has had.
     pub(super) fn restore(
         number: u8,
         drive_type: DriveType,
         attachments: &Attachments,
         disk_changed: bool,
         media_count: u64,
-        attached: Option<Attached>,
+        attached: Option<(Attached, bool)>,
     ) -> Self {
         let mut slot = Self::new(number, drive_type, attachments);
-        let content = attached.map_or(Content::Empty, Content::Attached);
-        let state = SlotState { content, medium_id: MediumId::new(number, media_count) };
+        let (content, protected) =
+            attached.map_or((Content::Empty, false), |(attached, protected)| (Content::Attached(attached), protected));
+        let state = SlotState { content, protected, medium_id: MediumId::new(number, media_count) };
         slot.record(&state);
         (slot.state, slot.disk_changed) = (Mutex::new(state), AtomicBool::new(disk_changed));
         slot
@@ -240,6 +268,12 @@ impl MediaSlot {
     /// Records what is attached, for those who only ask.
     pub(super) fn record(&self, state: &SlotState) {
         self.attachments.set(self.number, state.attached().map(Attached::info).unwrap_or_default());
+        self.write_protected.store(state.write_protected(), Ordering::Release);
+    }
+
+    /// Returns whether the disk was write protected at the last change. Takes no lock.
+    pub(super) fn is_write_protected(&self) -> bool {
+        self.write_protected.load(Ordering::Acquire)
     }
 
     /// Returns the latch behind the disk-change line (§9.5).
@@ -258,6 +292,7 @@ impl MediaSlot {
     /// Inserts what is attached into the empty slot. The change latch stays as it is, which is set.
     pub(super) fn insert(&self, mut state: MutexGuard<'_, SlotState>, attached: Attached) {
         state.content = Content::Attached(attached);
+        state.protected = false;
         state.medium_id = state.medium_id.next();
         self.record(&state);
     }

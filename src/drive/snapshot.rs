@@ -11,7 +11,8 @@ use super::{
 use crate::saved_state::{optional_image, optional_path, optional_text};
 use crate::{
     media::{
-        Access, Durability, Format, Image, ImageError, ImageOptions, Layout, Medium, MediumError, SectorDisk, Source,
+        Access, Durability, Format, Image, ImageError, ImageOptions, Layout, Length, Lock, Medium, MediumError,
+        SectorDisk, Source,
     },
     saved_state::{InvalidField, MAX_IMAGE_BYTES},
 };
@@ -89,7 +90,7 @@ pub struct DriveStateV1 {
 /// | a host drive with a disk | `HostDrive` | of the drive | of the disk |
 /// | a host drive without a disk | `HostDrive` | of the drive | `None` |
 ///
-/// A medium without a file is one that the VM monitor supplies, or a disk that was restored from the bytes in a state.
+/// A medium without a file is one that the VM monitor supplies, also an image in a file that it gave open, or a disk that was restored from the bytes in a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct MediumStateV1 {
@@ -101,17 +102,24 @@ pub struct MediumStateV1 {
     /// The absolute path of the image or the host drive.
     #[cfg_attr(feature = "serde", serde(with = "optional_path"))]
     pub path: Option<PathBuf>,
-    /// What the guest can do, and what becomes of the file. A medium without a file is `ReadOnly` when it is write protected,
+    /// What the guest can do, and what becomes of the file. Only a host drive has `ReadWriteIfPermitted`, which is what was
+    /// chosen for each disk; of an image it is what the host permitted. A medium without a file is `ReadOnly` when it is write protected,
     /// and `ReadWrite` otherwise.
     pub access: Access,
     /// When what is written lasts.
     pub durability: Durability,
+    /// Whether the file is locked.
+    pub lock: Lock,
+    /// Whether [`FloppyDrive::set_write_protected`](super::FloppyDrive::set_write_protected) protects the disk.
+    pub write_protected: bool,
+    /// How the length of the file can differ from that of the disk.
+    pub length: Length,
     /// How the sectors lie on the disk.
     pub layout: Option<Layout>,
     /// For a host drive: the layout that was named for each disk that is put in.
     pub named_layout: Option<Layout>,
-    /// For a host drive: the boot sector decides between layouts of the same size.
-    pub boot_sector_tiebreak: bool,
+    /// For a host drive: the boot sector names the layout where the size of the disk does not.
+    pub boot_sector_geometry: bool,
     /// The bytes of the raw image, if they are inside the state.
     #[cfg_attr(feature = "serde", serde(with = "optional_image"))]
     pub contents: Option<Vec<u8>>,
@@ -259,12 +267,16 @@ impl DriveStateV1 {
 impl MediumStateV1 {
     /// Returns the state of what is attached. What was written is handed over to the host first, so that its file holds what a
     /// restore expects.
-    pub(super) fn save(attached: &mut Attached, options: StateOptions) -> Result<Self, MediumError> {
+    pub(super) fn save(
+        attached: &mut Attached,
+        write_protected: bool,
+        options: StateOptions,
+    ) -> Result<Self, MediumError> {
         if let Some(medium) = attached.medium_mut() {
             // What is handed over need not last: the machine goes on.
             drop(medium.begin_flush()?);
         }
-        let mut state = Self::describe(attached)?;
+        let mut state = Self { write_protected, ..Self::describe(attached)? };
         let only_copy = matches!(attached, Attached::Memory(_)) || state.access == Access::Private;
         let in_file = state.path.is_some();
         let (contents, hash) = (options.contents || only_copy, options.hash && in_file);
@@ -290,20 +302,36 @@ impl MediumStateV1 {
             path: attached.path().map(ToOwned::to_owned),
             access: if protected { Access::ReadOnly } else { Access::ReadWrite },
             durability: Durability::default(),
-            layout: attached.info().layout(),
+            lock: Lock::Required,
+            write_protected: false,
+            length: Length::Exact,
+            // A medium without a file describes itself again when it is restored.
+            layout: attached.path().and_then(|_| attached.info().layout()),
             named_layout: None,
-            boot_sector_tiebreak: false,
+            boot_sector_geometry: false,
             contents: None,
             hash: None,
         };
         Ok(match attached {
-            Attached::Image(image) => Self { access: image.access(), durability: image.durability(), ..empty },
+            Attached::Image(image) => {
+                let (access, durability) = (image.access(), image.durability());
+                let name = if image.path().is_none() { name_of(&**image)? } else { None };
+                Self { access, durability, lock: image.lock(), length: image.length(), name, ..empty }
+            }
             Attached::Memory(_) => empty,
             Attached::Custom(medium) => Self { name: name_of(&**medium)?, ..empty },
             Attached::HostDrive(HostDrive { options, .. }) => {
-                let (named_layout, boot_sector_tiebreak) = (options.layout(), options.boot_sector_tiebreak());
+                let (named_layout, boot_sector_geometry) = (options.layout(), options.boot_sector_geometry());
                 let (access, durability) = (options.access(), options.durability());
-                Self { access, durability, named_layout, boot_sector_tiebreak, ..empty }
+                Self {
+                    access,
+                    durability,
+                    lock: options.lock(),
+                    length: options.length(),
+                    named_layout,
+                    boot_sector_geometry,
+                    ..empty
+                }
             }
         })
     }
@@ -330,8 +358,11 @@ impl MediumStateV1 {
         if self.named_layout.is_some() && !host_drive {
             return Err(InvalidField::new("named_layout", "only a host drive has one"));
         }
-        if self.boot_sector_tiebreak && !host_drive {
-            return Err(InvalidField::new("boot_sector_tiebreak", "only a host drive has one"));
+        if self.boot_sector_geometry && !host_drive {
+            return Err(InvalidField::new("boot_sector_geometry", "only a host drive has one"));
+        }
+        if self.access == Access::ReadWriteIfPermitted && !host_drive {
+            return Err(InvalidField::new("access", "an image is read-write or read-only"));
         }
         let size = self.contents.as_ref().map(|contents| contents.len() as u64);
         match (size, self.layout) {
@@ -359,7 +390,11 @@ impl MediumStateV1 {
                 if image.access() == Access::Private
                     && self.contents.as_ref().is_some_and(|contents| !image.replace(contents))
                 {
-                    return Err(RestoreMediumError::Changed { path: image.path().to_owned() });
+                    let (path, bytes) = (image.path().map(ToOwned::to_owned), self.contents.map_or(0, |it| it.len()));
+                    return Err(match path {
+                        Some(path) => RestoreMediumError::Changed { path },
+                        None => RestoreMediumError::UnusableContents { bytes },
+                    });
                 }
                 Attached::Image(image)
             }
@@ -386,10 +421,11 @@ impl MediumStateV1 {
     /// Returns the saved options.
     const fn options(&self) -> ImageOptions {
         let mut options = ImageOptions::new(self.access).with_durability(self.durability);
+        options = options.with_length(self.length).with_lock(self.lock);
         if let Some(layout) = self.named_layout {
             options = options.with_layout(layout);
         }
-        if self.boot_sector_tiebreak { options.with_boot_sector_tiebreak() } else { options }
+        if self.boot_sector_geometry { options.with_boot_sector_geometry() } else { options }
     }
 
     /// Opens the saved image, and checks that it is the one that was saved.

@@ -3,7 +3,7 @@
 //! A file is written under another name and then renamed, so that the file of the requested name is always complete.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, Permissions, TryLockError},
     io::{self, ErrorKind, Write},
     path::{Path, PathBuf, absolute},
     process,
@@ -20,22 +20,24 @@ pub enum IfExists {
     #[default]
     Fail,
     /// The new file replaces it, with its permissions. Programs that have the old file open keep that. A symbolic link
-    /// is itself replaced.
+    /// is itself replaced. The call fails for what is no file, and for a file that is attached read-write or that another
+    /// program has locked so.
     Replace,
 }
 
-/// Why a file was not created. A file of the requested name exists only if it existed before, unchanged.
+/// Why a file was not created. A file of the requested name exists only if it existed before, unchanged, except after
+/// [`NotDurable`](Self::NotDurable).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CreateError {
     /// The path is empty, or does not end with a file name.
-    #[error("{path:?} names no file")]
+    #[error("{path:?} names no file; give the path of the file to be created")]
     NoName {
         /// The path as it was given.
         path: PathBuf,
     },
     /// The file exists, and was not to be replaced.
-    #[error("{} exists already", .path.display())]
+    #[error("{} exists already; choose another name, or replace it", .path.display())]
     Exists {
         /// The absolute path.
         path: PathBuf,
@@ -48,8 +50,29 @@ pub enum CreateError {
         /// The host's error.
         source: io::Error,
     },
+    /// The path leads to a directory, a pipe or a device, which is not replaced.
+    #[error("cannot replace {}, which is not a file; choose another name", .path.display())]
+    WrongFileType {
+        /// The absolute path.
+        path: PathBuf,
+    },
+    /// The file that was to be replaced is locked by a program that writes to it.
+    #[error("cannot replace {}, which is in use; release it first, or choose another name", .path.display())]
+    InUse {
+        /// The absolute path.
+        path: PathBuf,
+    },
+    /// The file was created and is complete, but the host failed to store its name: the name can be gone, or be that of
+    /// the old file, if the host fails now.
+    #[error("created {}, but the host could not save its folder; create it again, or sync the folder", .path.display())]
+    NotDurable {
+        /// The absolute path.
+        path: PathBuf,
+        /// The host's error.
+        source: io::Error,
+    },
     /// There is no memory for the image.
-    #[error("out of memory for the image")]
+    #[error("cannot create the image: the host has no memory for it")]
     OutOfMemory,
     /// No FAT volume can have this label.
     #[error("{label:?} is no FAT volume label: at most 11 letters, digits, spaces and some signs of ASCII")]
@@ -176,43 +199,77 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8], if_exists: IfExists) -> Resu
         ErrorKind::AlreadyExists => CreateError::Exists { path: path.clone() },
         _ => CreateError::Io { path: path.clone(), source },
     };
-    // Checked first to save the work, and again when the file gets its name.
-    match path.symlink_metadata() {
-        Ok(_) if if_exists == IfExists::Fail => return Err(failed(ErrorKind::AlreadyExists.into())),
-        // The host cannot have a file of this name.
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
-        _ => {}
-    }
-    let (temporary, file) = create_temporary(directory).map_err(failed)?;
-    // From the start, nobody can read the new file who cannot read the old one.
-    let old = fs::metadata(&path).ok().filter(|_| if_exists == IfExists::Replace);
-    let permitted = old.map_or(Ok(()), |old| file.set_permissions(old.permissions()));
+    let permissions = replaceable(&path, if_exists)?;
+    let (temporary, file) = create_temporary(directory, permissions.is_some()).map_err(failed)?;
+    let permitted = permissions.map_or(Ok(()), |permissions| file.set_permissions(permissions));
     let written = permitted.and_then(|()| fill(file, bytes)).and_then(|()| match if_exists {
         IfExists::Replace => fs::rename(&temporary, &path),
         IfExists::Fail => name_new(&temporary, &path),
     });
-    match written {
-        Ok(()) => {
-            // The name must be durable, too, where the host can sync a directory.
-            if let Ok(directory) = File::open(directory) {
-                _ = directory.sync_all();
-            }
-            Ok(())
-        }
-        Err(source) => {
-            _ = fs::remove_file(&temporary);
-            Err(failed(source))
-        }
+    if let Err(source) = written {
+        _ = fs::remove_file(&temporary);
+        return Err(failed(source));
+    }
+    sync_directory(directory).map_err(|source| CreateError::NotDurable { path: path.clone(), source })
+}
+
+/// Checks that a file can be created at `path`, which is absolute. Returns the permissions of the file that it replaces.
+///
+/// This is checked first to save the work. That there is no file is checked again when the new one gets its name.
+fn replaceable(path: &Path, if_exists: IfExists) -> Result<Option<Permissions>, CreateError> {
+    let failed = |source: io::Error| Err(CreateError::Io { path: path.to_owned(), source });
+    let old = match path.symlink_metadata() {
+        Ok(_) if if_exists == IfExists::Fail => return Err(CreateError::Exists { path: path.to_owned() }),
+        Ok(old) => old,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        // The host cannot have a file of this name.
+        Err(error) => return failed(error),
+    };
+    // A link is itself replaced. What it leads to tells nothing of the new file.
+    if old.is_symlink() {
+        return Ok(None);
+    }
+    if !old.is_file() {
+        return Err(CreateError::WrongFileType { path: path.to_owned() });
+    }
+    // Whoever has locked the file against every other use would write to a file without a name. A file that cannot be
+    // opened is locked by nobody that the library can ask.
+    if let Ok(file) = File::open(path)
+        && matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    {
+        return Err(CreateError::InUse { path: path.to_owned() });
+    }
+    Ok(Some(old.permissions()))
+}
+
+/// Waits until the names in a directory are on the host's disk, on hosts that can.
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    if cfg!(not(unix)) {
+        return Ok(());
+    }
+    let synced = File::open(directory).and_then(|directory| directory.sync_all());
+    match synced {
+        // A directory that can be written and not read, or a file system that cannot sync a directory.
+        Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(()),
+        outcome => outcome,
     }
 }
 
-/// Creates a file under a name that is not in use.
-fn create_temporary(directory: &Path) -> io::Result<(PathBuf, File)> {
+/// Creates a file under a name that is not in use. A `secret` one can be read by its owner alone.
+fn create_temporary(directory: &Path, secret: bool) -> io::Result<(PathBuf, File)> {
+    let mut options = File::options();
+    options.read(true).write(true).create_new(true);
+    #[cfg(unix)]
+    if secret {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    let _ = secret;
     static COUNT: AtomicU32 = AtomicU32::new(0);
     loop {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = directory.join(format!(".vm-fdc-{}-{count}.new", process::id()));
-        match File::create_new(&path) {
+        match options.open(&path) {
             // The name of a file that another process left behind or is writing.
             Err(error) if error.kind() == ErrorKind::AlreadyExists && count < u32::MAX => {}
             outcome => return outcome.map(|file| (path, file)),

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, io, ops::Range};
 
 use super::{
+    formats::{ImageType, Layout},
     geometry::FormFactor,
     medium::{Flushing, Medium, MediumError},
     recording::{Mark, Sector, SectorId},
@@ -109,6 +110,14 @@ impl<M: Medium> Medium for FaultyMedium<M> {
 
     fn name(&self) -> Option<&str> {
         self.medium.name()
+    }
+
+    fn layout(&self) -> Option<Layout> {
+        self.medium.layout()
+    }
+
+    fn image_type(&self) -> ImageType {
+        self.medium.image_type()
     }
 
     fn is_write_protected(&self) -> bool {

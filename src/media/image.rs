@@ -7,13 +7,15 @@ mod host;
 mod mapping;
 mod memory;
 mod options;
+mod shared;
 mod xdf;
 
-use std::{io, iter, ops::Range, path::Path};
+use std::{fs::File, io, iter, ops::Range, path::Path, sync::Arc};
 
 pub use error::ImageError;
 pub(crate) use file::Source;
-pub use options::{Access, Durability, ImageOptions};
+pub use options::{Access, Durability, ImageOptions, Length, Lock};
+pub use shared::SharedImage;
 
 use super::{
     formats::Layout,
@@ -25,6 +27,7 @@ use super::{
 use file::{FileIdentity, LockedFile};
 use mapping::Mapping;
 use memory::Memory;
+use shared::CopyOnWrite;
 use xdf::MixedTrack;
 
 /// A raw image in a file: `.img`, `.vfd`, `.ima`, `.flp`.
@@ -45,6 +48,9 @@ use xdf::MixedTrack;
 pub struct Image {
     store: Store,
     tracks: Tracks,
+    /// How the length of the file was allowed to differ from that of the disk.
+    length: Length,
+    name: Option<String>,
 }
 
 /// Where the bytes of the image are.
@@ -52,13 +58,32 @@ pub struct Image {
 enum Store {
     Memory(Memory),
     Mapped(Mapping),
+    Shared(CopyOnWrite),
 }
 
 /// Where the sectors are in those bytes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Tracks {
     Regular(Geometry),
-    Xdf(Vec<MixedTrack>),
+    Mixed(Layout, Arc<[MixedTrack]>),
+}
+
+impl Tracks {
+    fn of(layout: Layout) -> Self {
+        match layout {
+            Layout::Regular(geometry) => Self::Regular(geometry),
+            Layout::Xdf => Self::Mixed(layout, xdf::tracks_3_5().into()),
+            Layout::Xdf5_25 => Self::Mixed(layout, xdf::tracks_5_25().into()),
+        }
+    }
+
+    /// Returns the binary logarithm of the number of bytes that divides the size and the offset of every sector.
+    const fn block_shift(&self) -> u32 {
+        match self {
+            Self::Regular(geometry) => geometry.size_shift(),
+            Self::Mixed(..) => xdf::BLOCK_SHIFT,
+        }
+    }
 }
 
 impl Image {
@@ -72,6 +97,41 @@ impl Image {
         Self::open_for(path.as_ref(), options.into(), Source::File, |_| true)
     }
 
+    /// Opens the image in a file that is open, such as a descriptor from another process (`OwnedFd`), an anonymous file, or
+    /// a file in a folder that this process cannot reach. [`attach_file`](crate::FloppyDrive::attach_file) opens it for one
+    /// drive.
+    ///
+    /// The file is open for reads, and for writes if the access is [`Access::ReadWrite`]. It has no path: the library does
+    /// not notice when its name is deleted or given to another file. [`with_name`](Self::with_name) names it for a saved
+    /// state. The lock belongs to the open file, and all its duplicates share it.
+    ///
+    /// ```
+    /// use std::fs::File;
+    /// use vm_fdc::media::{Access, Geometry, Image, ImageOptions};
+    ///
+    /// let file = File::open("fixtures/dos-1440k.img")?;
+    /// let options = ImageOptions::new(Access::Private).with_geometry(Geometry::HD_1440K);
+    /// let image = Image::from_file(file, options)?.with_name("the first disk");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Self::open), and [`ImageError::Open`] if the file is not open for what the access needs.
+    pub fn from_file(file: impl Into<File>, options: impl Into<ImageOptions>) -> Result<Self, ImageError> {
+        Self::from_file_for(file.into(), options.into(), |_| true)
+    }
+
+    /// Opens the image in an open file, for a drive that takes the layouts for which `fits` is true.
+    pub(crate) fn from_file_for(
+        file: File,
+        options: ImageOptions,
+        fits: impl Fn(&Layout) -> bool,
+    ) -> Result<Self, ImageError> {
+        let (file, source) = LockedFile::from_file(file, &options)?;
+        Self::of_file(file, options, source, fits)
+    }
+
     /// Opens the image in the file or host drive `path`, for a drive that takes the layouts for which `fits` is true.
     pub(crate) fn open_for(
         path: &Path,
@@ -79,30 +139,38 @@ impl Image {
         source: Source,
         fits: impl Fn(&Layout) -> bool,
     ) -> Result<Self, ImageError> {
-        let file = LockedFile::open(path, options.access(), source)?;
-        let bytes = file.length();
-        if bytes == 0 {
-            return Err(ImageError::Empty);
-        }
-        detection::refuse_container(&file, options.layout())?;
-        let layout = match options.layout() {
-            Some(layout) if layout.bytes() != bytes => return Err(ImageError::WrongSize { bytes, layout }),
-            Some(layout) if !fits(&layout) => return Err(ImageError::WrongLayout(layout)),
-            Some(layout) => layout,
-            None => detection::layout_of(&file, options.boot_sector_tiebreak(), fits)?,
-        };
-        let (tracks, shift) = match layout {
-            Layout::Regular(geometry) => (Tracks::Regular(geometry), geometry.size_shift()),
-            Layout::Xdf => (Tracks::Xdf(xdf::tracks()), xdf::BLOCK_SHIFT),
-        };
-        let store = if options.mapping() {
-            Mapping::new(file, options.durability()).map(Store::Mapped)
+        Self::of_file(LockedFile::open(path, &options, source)?, options, source, fits)
+    }
+
+    fn of_file(
+        file: LockedFile,
+        options: ImageOptions,
+        source: Source,
+        fits: impl Fn(&Layout) -> bool,
+    ) -> Result<Self, ImageError> {
+        let layout = layout_of(&file, &options, fits)?;
+        let tracks = Tracks::of(layout);
+        let length = layout.bytes() as usize; // At most `MAX_IMAGE_BYTES`.
+        // A mapping ends with its file.
+        let store = if options.mapping() && file.length() >= layout.bytes() {
+            Mapping::new(file, length, options.durability()).map(Store::Mapped)
         } else {
             // A host drive is slow, and the guest may read only a part of its disk, or only a part may be readable.
             let load_now = source == Source::File;
-            Memory::new(file, shift, options.durability(), load_now).map(Store::Memory)
+            Memory::new(file, length, tracks.block_shift(), options.durability(), load_now).map(Store::Memory)
         };
-        Ok(Self { store: store.map_err(ImageError::Load)?, tracks })
+        Ok(Self { store: store.map_err(ImageError::Load)?, tracks, length: options.length(), name: None })
+    }
+
+    /// Returns an image of bytes that others share.
+    fn of_shared(bytes: CopyOnWrite, tracks: Tracks, length: Length) -> Self {
+        Self { store: Store::Shared(bytes), tracks, length, name: None }
+    }
+
+    /// Names the image: see [`Medium::name`]. A saved state has the name of an image only if that has no path.
+    #[must_use]
+    pub fn with_name(self, name: impl Into<String>) -> Self {
+        Self { name: Some(name.into()), ..self }
     }
 
     /// Returns how the sectors of the disk are arranged.
@@ -110,14 +178,22 @@ impl Image {
     pub const fn layout(&self) -> Layout {
         match &self.tracks {
             Tracks::Regular(geometry) => Layout::Regular(*geometry),
-            Tracks::Xdf(_) => Layout::Xdf,
+            Tracks::Mixed(layout, _) => *layout,
         }
     }
 
-    /// Returns what the guest can do with the file.
+    /// Returns what the guest can do with the file, which is never [`Access::ReadWriteIfPermitted`].
     #[must_use]
     pub fn access(&self) -> Access {
-        self.file().access()
+        match &self.store {
+            Store::Shared(shared) => shared.access(),
+            Store::Memory(_) | Store::Mapped(_) => self.file().access(),
+        }
+    }
+
+    /// Returns whether the file was to be locked.
+    pub(crate) fn lock(&self) -> Lock {
+        self.file().policy()
     }
 
     /// Returns when what is written lasts.
@@ -125,11 +201,18 @@ impl Image {
         match &self.store {
             Store::Memory(memory) => memory.durability(),
             Store::Mapped(mapping) => mapping.durability(),
+            Store::Shared(_) => Durability::default(),
         }
     }
 
-    /// Returns the path by which the image was opened.
-    pub(crate) fn path(&self) -> &Path {
+    /// Returns how the length of the file was allowed to differ from that of the disk.
+    pub(crate) const fn length(&self) -> Length {
+        self.length
+    }
+
+    /// Returns the path by which the image was opened, or `None` if an open file was given.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
         self.file().path()
     }
 
@@ -148,6 +231,7 @@ impl Image {
     pub(crate) fn replace(&mut self, bytes: &[u8]) -> bool {
         match &mut self.store {
             Store::Memory(memory) => memory.replace(bytes),
+            Store::Shared(shared) => shared.replace(bytes),
             Store::Mapped(_) => false,
         }
     }
@@ -164,12 +248,28 @@ impl Image {
         match &self.store {
             Store::Memory(memory) => memory.file(),
             Store::Mapped(mapping) => mapping.file(),
+            Store::Shared(shared) => shared.file(),
         }
     }
 
     /// Returns what it takes to check whether the disk is still in the host's drive.
     pub(crate) fn file_identity(&self) -> FileIdentity {
         self.file().identity()
+    }
+}
+
+/// Returns the layout of the disk in a file, for a drive that takes what `fits`.
+fn layout_of(file: &LockedFile, options: &ImageOptions, fits: impl Fn(&Layout) -> bool) -> Result<Layout, ImageError> {
+    let bytes = file.length();
+    if bytes == 0 {
+        return Err(ImageError::Empty);
+    }
+    detection::refuse_container(file, options)?;
+    match options.layout() {
+        Some(layout) if !options.length().allows(bytes, layout.bytes()) => Err(ImageError::WrongSize { bytes, layout }),
+        Some(layout) if !fits(&layout) => Err(ImageError::WrongLayout(layout)),
+        Some(layout) => Ok(layout),
+        None => detection::layout_of(file, options, fits),
     }
 }
 
@@ -184,7 +284,7 @@ fn range(tracks: &Tracks, cylinder: u8, head: u8, slot: usize, count: usize) -> 
             let count = count.min(heads * usize::from(geometry.sectors()) - slot);
             Some((start..start + (count << geometry.size_shift()), geometry.sector_size()))
         }
-        Tracks::Xdf(tracks) => {
+        Tracks::Mixed(_, tracks) => {
             let track = mixed_track(tracks, cylinder, head)?;
             let (start, size) = (*track.offsets.get(slot)?, track.sectors.get(slot)?.id.size()?);
             Some((start..start + size, size))
@@ -213,6 +313,14 @@ impl Medium for Image {
         self.layout().cylinders()
     }
 
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn layout(&self) -> Option<Layout> {
+        Some(Self::layout(self))
+    }
+
     fn is_write_protected(&self) -> bool {
         self.access() == Access::ReadOnly
     }
@@ -226,9 +334,9 @@ impl Medium for Image {
                 let track = Track::regular(geometry.rate(), first, geometry.sectors());
                 Some(if head == 0 && geometry.heads() == 2 { track.on_both_heads() } else { track })
             }
-            Tracks::Xdf(tracks) => {
+            Tracks::Mixed(layout, tracks) => {
                 let sectors = &mixed_track(tracks, cylinder, head)?.sectors;
-                Some(Track::listed(Layout::Xdf.rate(), Encoding::Mfm, sectors))
+                Some(Track::listed(layout.rate(), Encoding::Mfm, sectors))
             }
         }
     }
@@ -238,6 +346,7 @@ impl Medium for Image {
         match &mut self.store {
             Store::Memory(memory) => memory.read(range, sector),
             Store::Mapped(mapping) => mapping.bytes().get(range).ok_or(MediumError::Absent),
+            Store::Shared(shared) => shared.read(range),
         }
     }
 
@@ -256,6 +365,7 @@ impl Medium for Image {
         match &mut self.store {
             Store::Memory(memory) => memory.write(range, sector),
             Store::Mapped(mapping) => mapping.bytes_mut()?.get_mut(range).ok_or(MediumError::Absent),
+            Store::Shared(shared) => shared.write(range),
         }
     }
 
@@ -293,6 +403,10 @@ impl Medium for Image {
                 mapping.bytes_mut()?.get_mut(range).ok_or(MediumError::Absent)?.fill(format.filler);
                 Ok(())
             }
+            Store::Shared(shared) => {
+                shared.write(range)?.fill(format.filler);
+                Ok(())
+            }
         }
     }
 
@@ -300,6 +414,7 @@ impl Medium for Image {
         match &mut self.store {
             Store::Memory(memory) => memory.commit(),
             Store::Mapped(mapping) => mapping.commit(),
+            Store::Shared(_) => Ok(()),
         }
     }
 
@@ -311,14 +426,15 @@ impl Medium for Image {
         match &mut self.store {
             Store::Memory(memory) => memory.begin_flush(),
             Store::Mapped(mapping) => mapping.begin_flush(),
+            Store::Shared(_) => Ok(Flushing::done()),
         }
     }
 
     fn unsaved(&self) -> Vec<Range<u64>> {
         match &self.store {
             Store::Memory(memory) => memory.unsaved(),
-            Store::Mapped(mapping) if mapping.is_written() => iter::once(0..mapping.file().length()).collect(),
-            Store::Mapped(_) => Vec::new(),
+            Store::Mapped(mapping) if mapping.is_written() => iter::once(0..self.layout().bytes()).collect(),
+            Store::Mapped(_) | Store::Shared(_) => Vec::new(),
         }
     }
 
@@ -329,6 +445,7 @@ impl Medium for Image {
                 mapping.file().check_length()?;
                 Ok(copy_of(mapping.bytes())?)
             }
+            Store::Shared(shared) => shared.whole(),
         }
     }
 
@@ -336,6 +453,8 @@ impl Medium for Image {
         match &mut self.store {
             Store::Memory(memory) => memory.unlock(),
             Store::Mapped(mapping) => mapping.unlock(),
+            // Others share the file.
+            Store::Shared(_) => Ok(()),
         }
     }
 }

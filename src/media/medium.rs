@@ -3,6 +3,7 @@
 use std::{any::Any, fmt, io, ops::Range};
 
 use super::{
+    formats::{ImageType, Layout},
     geometry::FormFactor,
     recording::Mark,
     track::{Track, TrackFormat},
@@ -19,6 +20,9 @@ pub enum MediumError {
     /// anything on a disk that is write protected.
     #[error("the medium cannot hold what is to be written")]
     Unsupported,
+    /// The disk has become write protected within the command.
+    #[error("the disk is write protected")]
+    WriteProtected,
     /// The host could not read or write what backs the medium.
     #[error("host I/O error")]
     Io(#[from] io::Error),
@@ -51,6 +55,17 @@ pub trait Medium: Any + Send {
     /// name (the default).
     fn name(&self) -> Option<&str> {
         None
+    }
+
+    /// Returns how the sectors are arranged, for managers who ask for the layout of the disk. `None` (the default) if no
+    /// [`Layout`] describes it. Called when the medium is attached.
+    fn layout(&self) -> Option<Layout> {
+        None
+    }
+
+    /// Returns the image type, for managers who ask for it. The default is that of the [layout](Self::layout).
+    fn image_type(&self) -> ImageType {
+        self.layout().map_or(ImageType::Unknown, |layout| layout.image_type())
     }
 
     /// Returns whether the disk is write protected. While it is, the controller calls neither [`write`](Self::write)

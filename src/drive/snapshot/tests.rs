@@ -13,9 +13,12 @@ fn medium() -> MediumStateV1 {
         path: Some("/nowhere/a.img".into()),
         access: Access::ReadOnly,
         durability: Durability::AtRelease,
+        lock: Lock::Required,
+        write_protected: false,
+        length: Length::Exact,
         layout: Some(Geometry::HD_1440K.into()),
         named_layout: None,
-        boot_sector_tiebreak: false,
+        boot_sector_geometry: false,
         contents: None,
         hash: None,
     }
@@ -46,7 +49,8 @@ fn the_field_that_no_drive_can_have_is_named() {
         ("medium.path", MediumStateV1 { path: None, ..host_drive() }),
         ("medium.name", MediumStateV1 { name: Some("a".into()), ..medium() }),
         ("medium.named_layout", MediumStateV1 { named_layout: Some(Layout::Xdf), ..medium() }),
-        ("medium.boot_sector_tiebreak", MediumStateV1 { boot_sector_tiebreak: true, ..medium() }),
+        ("medium.boot_sector_geometry", MediumStateV1 { boot_sector_geometry: true, ..medium() }),
+        ("medium.access", MediumStateV1 { access: Access::ReadWriteIfPermitted, ..medium() }),
         ("medium.contents", MediumStateV1 { contents: Some(vec![0; 512]), ..medium() }),
         ("medium.contents", MediumStateV1 { contents: Some(vec![0; 512]), layout: None, ..host_drive() }),
     ];
@@ -62,7 +66,8 @@ fn the_field_that_no_drive_can_have_is_named() {
 #[test]
 fn good_media_of_every_kind_pass() {
     let custom = MediumStateV1 { path: None, layout: None, name: Some("a".into()), ..medium() };
-    let host = MediumStateV1 { attachment: Attachment::HostDrive, boot_sector_tiebreak: true, ..medium() };
+    let host = MediumStateV1 { attachment: Attachment::HostDrive, boot_sector_geometry: true, ..medium() };
+    let host = MediumStateV1 { access: Access::ReadWriteIfPermitted, ..host };
     let empty_host = MediumStateV1 { layout: None, named_layout: Some(Layout::Xdf), ..host.clone() };
     for medium in [medium(), custom, host, empty_host] {
         restore(DriveStateV1 { medium: Some(medium), ..drive() }).unwrap();

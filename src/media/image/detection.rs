@@ -1,26 +1,61 @@
 //! Which layout a raw image has: by its size, by what the drive takes, and by its boot sector where the caller allows
 //! it.
 
-use super::{error::ImageError, file::LockedFile};
-use crate::media::container::Container;
-use crate::media::formats::{Format, Layout};
+use super::{
+    error::ImageError,
+    file::LockedFile,
+    options::{ImageOptions, Length},
+};
+use crate::media::{
+    container::Container,
+    formats::{BiosParameters, Format, Layout},
+    geometry::Geometry,
+};
+
+/// The disks of which a file can be shorter or longer without a layout that is named, the most usual one first.
+const USUAL: [Layout; 5] = [
+    Layout::Regular(Geometry::HD_1440K),
+    Layout::Regular(Geometry::HD_1200K),
+    Layout::Regular(Geometry::ED_2880K),
+    Layout::Regular(Geometry::DD_720K),
+    Layout::Regular(Geometry::DD_360K),
+];
+
+/// The most bytes behind a disk whose layout is not named.
+const MOST_BEHIND: u64 = 0x1_0000;
+
+/// Returns the layout of a file that is longer or shorter than its disk, or `None` if no disk is near enough.
+fn near(bytes: u64, length: Length, fits: impl Fn(&Layout) -> bool) -> Option<Layout> {
+    let usual = || USUAL.into_iter().filter(&fits);
+    let shorter = usual().filter(|disk| (1..=MOST_BEHIND).contains(&bytes.saturating_sub(disk.bytes())));
+    let shorter = shorter.max_by_key(Layout::bytes).filter(|_| length.truncates());
+    shorter.or_else(|| usual().find(|disk| disk.bytes() > bytes).filter(|_| length.pads()))
+}
 
 /// Returns the one layout that an image of this size can have in a drive that takes what `fits`.
 pub(super) fn layout_of(
     file: &LockedFile,
-    boot_sector_tiebreak: bool,
+    options: &ImageOptions,
     fits: impl Fn(&Layout) -> bool,
 ) -> Result<Layout, ImageError> {
     let bytes = file.length();
     let candidates: Vec<_> = Format::of_size(bytes).collect();
+    let parameters = options.boot_sector_geometry().then(|| boot_sector(file)).flatten();
     if candidates.is_empty() {
-        return Err(ImageError::UnknownSize { bytes, candidates: Format::nearest(bytes, fits) });
+        let by_boot_sector = parameters.and_then(|parameters| parameters.layout(&fits));
+        let by_boot_sector = by_boot_sector.filter(|layout| options.length().allows(bytes, layout.bytes()));
+        return by_boot_sector.or_else(|| near(bytes, options.length(), &fits)).ok_or_else(|| {
+            let candidates = Format::nearest(bytes, fits);
+            ImageError::UnknownSize { bytes, candidates }
+        });
     }
     let mut suitable: Vec<_> = candidates.iter().map(|format| format.layout).filter(|layout| fits(layout)).collect();
-    // The boot sector of an XDF disk is that of a disk of 23 sectors per track.
-    if suitable.len() > 1 && boot_sector_tiebreak && !suitable.contains(&Layout::Xdf) {
-        let parameters = BiosParameters::read(file);
-        suitable.retain(|layout| parameters.is_some_and(|parameters| parameters.match_layout(layout)));
+    if suitable.len() > 1 && options.boot_sector_geometry() {
+        suitable.retain(|layout| parameters.is_some_and(|parameters| parameters.match_tracks(layout)));
+        if suitable.is_empty() {
+            let other = parameters.and_then(|parameters| parameters.layout(&fits));
+            suitable.extend(other.filter(|layout| layout.bytes() == bytes));
+        }
     }
     match suitable[..] {
         [layout] => Ok(layout),
@@ -35,10 +70,13 @@ pub(super) fn layout_of(
 /// the file is comes before any talk of sizes.
 ///
 /// A file of the right size is a raw image, whatever it begins with: a guest can write any bytes to its disk, and must
-/// not be able to make its image one that does not attach again.
-pub(super) fn refuse_container(file: &LockedFile, layout: Option<Layout>) -> Result<(), ImageError> {
+/// not be able to make its image one that does not attach again. For the same reason a file that the caller wants shorter or
+/// longer than its disk is not checked.
+pub(super) fn refuse_container(file: &LockedFile, options: &ImageOptions) -> Result<(), ImageError> {
     let bytes = file.length();
-    if layout.map_or_else(|| Format::of_size(bytes).next().is_some(), |layout| layout.bytes() == bytes) {
+    let by_layout = |layout: Layout| layout.bytes() == bytes;
+    let right_size = options.layout().map_or_else(|| Format::of_size(bytes).next().is_some(), by_layout);
+    if right_size || options.length() != Length::Exact {
         return Ok(());
     }
     match Container::recognize_at(bytes, |part, offset| file.read_at(part, offset)) {
@@ -47,27 +85,9 @@ pub(super) fn refuse_container(file: &LockedFile, layout: Option<Layout>) -> Res
     }
 }
 
-/// The layout in the BIOS parameter block of the first sector.
-#[derive(Clone, Copy)]
-struct BiosParameters {
-    bytes_per_sector: u16,
-    sectors_per_track: u16,
-    heads: u16,
-}
-
-impl BiosParameters {
-    fn read(file: &LockedFile) -> Option<Self> {
-        let mut sector = [0; 512];
-        file.read_at(&mut sector, 0).ok()?;
-        let word = |at: usize| u16::from_le_bytes([sector[at], sector[at + 1]]);
-        Some(Self { bytes_per_sector: word(0x0B), sectors_per_track: word(0x18), heads: word(0x1A) })
-    }
-
-    fn match_layout(self, layout: &Layout) -> bool {
-        layout.geometry().is_some_and(|geometry| {
-            usize::from(self.bytes_per_sector) == geometry.sector_size()
-                && self.sectors_per_track == u16::from(geometry.sectors())
-                && self.heads == u16::from(geometry.heads())
-        })
-    }
+/// Returns the BIOS parameter block in the first sector, or `None` if the file has no first sector.
+fn boot_sector(file: &LockedFile) -> Option<BiosParameters> {
+    let mut sector = [0; 512];
+    file.read_at(&mut sector, 0).ok()?;
+    Some(BiosParameters::from_boot_sector(&sector))
 }

@@ -11,27 +11,34 @@ use crate::media::formats::{Format, Layout};
 #[non_exhaustive]
 pub enum ImageError {
     /// The file cannot be opened: it does not exist, or the process has no permission.
-    #[error("cannot open the file")]
+    #[error("cannot open the file{}", if_not_permitted(.0))]
     Open(#[source] io::Error),
     /// The path leads to a directory, a pipe, or a device, where a file is required.
-    #[error("not a file that holds a disk image")]
+    #[error("not a file that holds a disk image; give the path of a file, or attach a device as a host drive")]
     WrongFileType,
     /// Another process or another drive of this process has locked the file in a way that excludes this access.
     #[error(
         "the file is in use: another process or another drive of this process has locked it; release it there first"
     )]
     InUse {
-        /// The path as it was given.
-        path: PathBuf,
+        /// The path as it was given, or `None` if an open file was given.
+        path: Option<PathBuf>,
     },
     /// The file cannot be locked.
     #[error("cannot lock the file")]
     Lock(#[source] io::Error),
+    /// The file system of the file has no locks, as some network shares and file systems of user programs.
+    /// [`ImageOptions::with_lock`](super::ImageOptions::with_lock) opens the file without.
+    #[error(
+        "the file system cannot lock files; if nobody else uses the file, attach it with the option Lock::IfSupported \
+         or Lock::None, or else copy it to a local disk"
+    )]
+    LockUnsupported(#[source] io::Error),
     /// The size of the file is unknown.
     #[error("cannot get the size of the file")]
     Size(#[source] io::Error),
     /// The file has no bytes, or the device has no disk in it.
-    #[error("the file is empty")]
+    #[error("the file is empty; give an image, or create one")]
     Empty,
     /// The file does not have the size of the layout, or of any format if no layout was chosen, because it is no raw
     /// image. A file of that size is a raw image, whatever it begins with: a guest can write any bytes to its disk.
@@ -40,8 +47,13 @@ pub enum ImageError {
         /// What the file is.
         container: Container,
     },
-    /// No format has an image of this size.
-    #[error("{bytes} bytes is the size of no floppy format; nearest: {}", list(.candidates))]
+    /// No format has an image of this size. [`ImageOptions::with_length`](super::ImageOptions::with_length) attaches an
+    /// image that is shorter or longer than its disk.
+    #[error(
+        "{bytes} bytes is the size of no floppy format; nearest: {}; if the file is shorter or longer than its disk, \
+         attach it with the option Length::Pad or Length::Truncate",
+        list(.candidates)
+    )]
     UnknownSize {
         /// The size of the file.
         bytes: u64,
@@ -50,7 +62,7 @@ pub enum ImageError {
     },
     /// Several formats have an image of this size. [`ImageOptions::with_layout`](super::ImageOptions::with_layout)
     /// selects one.
-    #[error("{bytes} bytes is the size of several floppy formats: {}; choose a layout", list(.candidates))]
+    #[error("{bytes} bytes is the size of several floppy formats: {}; name the layout", list(.candidates))]
     AmbiguousSize {
         /// The size of the file.
         bytes: u64,
@@ -58,7 +70,7 @@ pub enum ImageError {
         candidates: Vec<&'static Format>,
     },
     /// Formats have an image of this size, but the drive takes none of them.
-    #[error("{bytes} bytes is the size of no format that this drive takes, but of {}", list(.candidates))]
+    #[error("{bytes} bytes is the size of no format that this drive takes, but of {}; attach it to another drive", list(.candidates))]
     WrongDrive {
         /// The size of the file.
         bytes: u64,
@@ -66,10 +78,16 @@ pub enum ImageError {
         candidates: Vec<&'static Format>,
     },
     /// The drive does not take disks of the chosen layout.
-    #[error("the drive does not take a disk of {0}")]
+    #[error("the drive does not take a disk of {0}; attach it to another drive, or name another layout")]
     WrongLayout(Layout),
     /// An image of the chosen layout has another size.
-    #[error("the file has {bytes} bytes; a disk of {layout} has {}", .layout.bytes())]
+    /// [`ImageOptions::with_length`](super::ImageOptions::with_length) attaches it all the same.
+    #[error(
+        "the file has {bytes} bytes; a disk of {layout} has {}; correct the layout, or attach the file with the option \
+         {}",
+        .layout.bytes(),
+        if *bytes < .layout.bytes() { "Length::Pad" } else { "Length::Truncate" }
+    )]
     WrongSize {
         /// The size of the file.
         bytes: u64,
@@ -79,6 +97,16 @@ pub enum ImageError {
     /// The file cannot be mapped, or read into memory.
     #[error("cannot load the file into memory")]
     Load(#[source] io::Error),
+}
+
+/// Returns what to do if the host does not permit to open a file.
+fn if_not_permitted(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "; change its permissions, or attach it read-only, private, or with Access::ReadWriteIfPermitted"
+        }
+        _ => "",
+    }
 }
 
 fn list(formats: &[&Format]) -> String {

@@ -2,7 +2,8 @@
 //! all others. `--cfg vm_fdc_plain_host` builds the plain one on any host.
 
 pub(super) use system::{
-    identity, is_block_device, is_no_medium, is_unlinked, may_have_holes, open_flags, read_at, write_at,
+    check_readable, check_writable, identity, is_block_device, is_no_medium, is_unlinked, is_without_locks,
+    may_have_holes, open_flags, read_at, write_at,
 };
 
 #[cfg(all(unix, not(vm_fdc_plain_host)))]
@@ -36,6 +37,30 @@ mod system {
     pub(in super::super) fn is_no_medium(error: &io::Error) -> bool {
         const ENOMEDIUM: i32 = 123;
         cfg!(target_os = "linux") && error.raw_os_error() == Some(ENOMEDIUM)
+    }
+
+    /// Checks that a file is open for reads.
+    pub(in super::super) fn check_readable(file: &File) -> io::Result<()> {
+        file.read_at(&mut [], 0).map(drop)
+    }
+
+    /// Checks that a file is open for writes.
+    pub(in super::super) fn check_writable(file: &File) -> io::Result<()> {
+        file.write_at(&[], 0).map(drop)
+    }
+
+    /// Returns whether the error of a lock means that the file system has none.
+    pub(in super::super) fn is_without_locks(error: &io::Error) -> bool {
+        const EBADF: i32 = 9;
+        const EINVAL: i32 = 22;
+        // These have other numbers on other hosts.
+        const ENOLCK: i32 = 37;
+        const ENOSYS: i32 = 38;
+        const EOPNOTSUPP: i32 = 95;
+        let code = error.raw_os_error();
+        error.kind() == io::ErrorKind::Unsupported
+            || matches!(code, Some(EBADF | EINVAL))
+            || cfg!(target_os = "linux") && matches!(code, Some(ENOLCK | ENOSYS | EOPNOTSUPP))
     }
 
     /// Returns which file this is, for as long as it exists.
@@ -77,6 +102,18 @@ mod system {
 
     pub(in super::super) fn is_no_medium(_error: &io::Error) -> bool {
         false
+    }
+
+    pub(in super::super) fn check_readable(_file: &File) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(in super::super) fn check_writable(_file: &File) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(in super::super) fn is_without_locks(error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::Unsupported
     }
 
     pub(in super::super) fn identity(_metadata: &Metadata) -> Option<(u64, u64)> {

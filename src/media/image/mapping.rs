@@ -20,12 +20,14 @@ use crate::{
 /// No host has smaller pages.
 const SMALLEST_PAGE: usize = 4096;
 
-/// The whole of a locked file as memory.
+/// The disk in a locked file as memory: all of the file, or its first bytes.
 #[derive(Debug)]
 pub(super) struct Mapping {
     // Declared first, so dropped first: the file is unmapped before it is unlocked. None after the file was unlocked.
     map: Option<MmapRaw>,
     file: LockedFile,
+    /// The number of bytes that are mapped, at most as many as the file has.
+    length: usize,
     durability: Durability,
     /// Whether the guest has written to the file since the last flush began.
     written: bool,
@@ -39,14 +41,24 @@ pub(super) struct Mapping {
 }
 
 impl Mapping {
-    /// Maps the whole of a file.
-    pub(super) fn new(file: LockedFile, durability: Durability) -> io::Result<Self> {
+    /// Maps the first `length` bytes of a file, which has as many or more.
+    pub(super) fn new(file: LockedFile, length: usize, durability: Durability) -> io::Result<Self> {
         if file.access() == Access::ReadWrite && host::may_have_holes(&file.file().metadata()?) {
-            fill_holes(&file)?;
+            fill_holes(&file, length)?;
         }
         let flushing = Arc::new(AtomicBool::new(false));
-        let (map, failures) = (Some(map(&file)?), SyncFailures::new());
-        Ok(Self { map, file, durability, written: false, dirty: false, flushing, failures, failures_handled: 0 })
+        let (map, failures) = (Some(map(&file, length)?), SyncFailures::new());
+        Ok(Self {
+            map,
+            file,
+            length,
+            durability,
+            written: false,
+            dirty: false,
+            flushing,
+            failures,
+            failures_handled: 0,
+        })
     }
 
     pub(super) fn durability(&self) -> Durability {
@@ -131,34 +143,32 @@ impl Mapping {
         let unlocked = self.file.unlock();
         match &unlocked {
             Ok(()) => self.map = None,
-            Err(_) if shared => self.map = map(&self.file).ok(),
+            Err(_) if shared => self.map = map(&self.file, self.length).ok(),
             Err(_) => {}
         }
         unlocked
     }
 }
 
-fn map(file: &LockedFile) -> io::Result<MmapRaw> {
-    let length = usize::try_from(file.length()).map_err(|_| io::ErrorKind::FileTooLarge)?;
+fn map(file: &LockedFile, length: usize) -> io::Result<MmapRaw> {
     let mut options = MmapOptions::new();
     options.len(length);
     match file.access() {
-        Access::ReadWrite => options.map_raw(file.file()),
+        Access::ReadWrite | Access::ReadWriteIfPermitted => options.map_raw(file.file()),
         Access::ReadOnly => options.map_raw_read_only(file.file()),
         // SAFETY: as in `Mapping::bytes`; what is written to the mapping stays in this process.
         Access::Private => unsafe { options.map_copy(file.file()) }.map(Into::into),
     }
 }
 
-/// Writes a file to itself, so that the host allocates room for all of its bytes now. Once the file is mapped, the host
+/// Writes the first `length` bytes of a file to themselves, so that the host allocates room for all of them now. Once the file is mapped, the host
 /// could report a lack of room only by a signal.
-fn fill_holes(file: &LockedFile) -> io::Result<()> {
+fn fill_holes(file: &LockedFile, length: usize) -> io::Result<()> {
     let mut bytes = [0; 0x1_0000];
-    for offset in (0..file.length()).step_by(bytes.len()) {
-        let left = usize::try_from(file.length() - offset).unwrap_or(usize::MAX);
-        let piece = &mut bytes[..left.min(0x1_0000)];
-        file.read_at(piece, offset)?;
-        file.write_at(piece, offset)?;
+    for offset in (0..length).step_by(bytes.len()) {
+        let piece = &mut bytes[..(length - offset).min(0x1_0000)];
+        file.read_at(piece, offset as u64)?;
+        file.write_at(piece, offset as u64)?;
     }
     Ok(())
 }

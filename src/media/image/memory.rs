@@ -22,6 +22,8 @@ enum Block {
     Absent,
     /// The same as in the file.
     Clean,
+    /// Not written, and behind the end of a file that is shorter than its disk.
+    Beyond,
     /// Written, and on the host's disk since a flush.
     Saved,
     /// Not written, and no longer known to be in the file: another program has changed its length.
@@ -64,17 +66,25 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Loads the bytes of a file, in blocks of `1 << shift` bytes, which divides its length: all of them if `load_now`,
-    /// or else each block when it is used.
-    pub(super) fn new(file: LockedFile, shift: u32, durability: Durability, load_now: bool) -> io::Result<Self> {
-        let length = usize::try_from(file.length()).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    /// Loads the first `length` bytes of a file, in blocks of `1 << shift` bytes, which divides the length: all of them
+    /// if `load_now`, or else each block when it is used. What the file does not have is zeros.
+    pub(super) fn new(
+        file: LockedFile,
+        length: usize,
+        shift: u32,
+        durability: Durability,
+        load_now: bool,
+    ) -> io::Result<Self> {
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(length).map_err(|_| io::ErrorKind::OutOfMemory)?;
         bytes.resize(length, 0);
-        let blocks = vec![Block::Absent; length >> shift];
+        let in_file = usize::try_from(file.length()).map_or(length, |file| file.min(length));
+        let absent = in_file.div_ceil(1 << shift);
+        let mut blocks = vec![Block::Beyond; length >> shift];
+        blocks[..absent].fill(Block::Absent);
         let mut memory = Self {
             bytes,
-            absent: blocks.len(),
+            absent,
             blocks,
             dirty: 0..0,
             deferred: false,
@@ -108,6 +118,12 @@ impl Memory {
 
     fn bytes_of(&self, blocks: &Range<usize>) -> Range<usize> {
         blocks.start << self.shift..blocks.end << self.shift
+    }
+
+    /// Returns the bytes of blocks that begin in the file, as far as the file has them.
+    fn bytes_in_file(&self, blocks: &Range<usize>) -> Range<usize> {
+        let bytes = self.bytes_of(blocks);
+        bytes.start..usize::try_from(self.file.length()).map_or(bytes.end, |length| bytes.end.min(length))
     }
 
     /// Returns the runs of blocks in `within` for which `is` is true.
@@ -146,7 +162,7 @@ impl Memory {
     }
 
     fn load_blocks(&mut self, blocks: Range<usize>) -> io::Result<()> {
-        let bytes = self.bytes_of(&blocks);
+        let bytes = self.bytes_in_file(&blocks);
         self.file.read_at(&mut self.bytes[bytes.clone()], bytes.start as u64)?;
         self.absent -= blocks.len();
         self.blocks[blocks].fill(Block::Clean);
@@ -289,8 +305,10 @@ impl Memory {
     fn write_out(&mut self, runs: &[Range<usize>], state: Block) -> io::Result<()> {
         let mut outcome = Ok(());
         for run in runs {
-            let bytes = self.bytes_of(run);
-            match self.file.write_at(&self.bytes[bytes.clone()], bytes.start as u64) {
+            // Only the guest makes a short file longer, not the restoration of its last block.
+            let restored = run.end.checked_sub(1).is_some_and(|last| self.blocks[last] == Block::Cut);
+            let bytes = if restored { self.bytes_in_file(run) } else { self.bytes_of(run) };
+            match self.file.write_and_extend(&self.bytes[bytes.clone()], bytes.start as u64) {
                 Ok(()) => self.blocks[run.clone()].fill(state),
                 Err(error) => outcome = outcome.and(Err(error)),
             }
@@ -328,7 +346,7 @@ impl Memory {
         if self.unsaved_blocks().is_empty() && !self.unsynced {
             return Ok(Flushing::done());
         }
-        let all = self.all(|block| !matches!(block, Block::Absent | Block::Clean | Block::Saved));
+        let all = self.all(|block| !matches!(block, Block::Absent | Block::Clean | Block::Beyond | Block::Saved));
         let before = self.failures.count();
         self.write_out(&all, Block::Flushing)?;
         (self.dirty, self.deferred) = (0..0, false);
@@ -375,7 +393,7 @@ impl Drop for Memory {
         if !unsaved.is_empty()
             && let Err(error) = self.hand_over(&unsaved, Block::Written)
         {
-            warn!("cannot write to {} what the guest wrote: {error}", self.file.path().display());
+            warn!("cannot write to {} what the guest wrote: {error}", self.file.title());
         }
     }
 }

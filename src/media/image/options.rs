@@ -10,6 +10,10 @@ pub enum Access {
     /// The guest's writes go to the file. The file is locked against every other use.
     #[default]
     ReadWrite,
+    /// As [`ReadWrite`](Self::ReadWrite) if the host permits the process to write the file, and as
+    /// [`ReadOnly`](Self::ReadOnly) if it does not, or if the file system is read-only. [`Image::access`](super::Image::access)
+    /// returns which of the two it is.
+    ReadWriteIfPermitted,
     /// The disk is write protected. Others can read the file.
     ReadOnly,
     /// The guest can write, and reads what it wrote; the file never changes. Others can read the file.
@@ -34,12 +38,89 @@ pub enum Durability {
     OnFlush,
 }
 
+/// Whether the file of an image is locked while the image is open.
+///
+/// A lock keeps other machines and other drives from writing to a file that is in use. Some file systems have no locks:
+/// network shares and file systems of user programs (FUSE) among them. Two guests that write to one file destroy it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum Lock {
+    /// The file is locked. A file that cannot be locked is refused.
+    #[default]
+    Required,
+    /// The file is locked if its file system can lock files. A file that another has locked is refused.
+    IfSupported,
+    /// The file is not locked, whatever others do with it. The VM monitor sees to it that nobody else writes the file.
+    None,
+}
+
+/// What happens if a file is shorter or longer than its disk.
+///
+/// Programs that create images often stop after the last sector in use, or add a few bytes. Such a file has the bytes of
+/// a disk, but its size does not tell of which one. Without a [layout](ImageOptions::with_layout), the disk is the usual
+/// one for the drive: of 1.44M, 1.2M, 2.88M, 720K and 360K the first that the drive takes and that is large enough to be
+/// padded; or else the largest of them from which the file differs by at most 64 KiB, to be truncated. A file of the
+/// size of a [`Format`](crate::media::Format) that the drive takes is a disk of this format.
+///
+/// Neither option changes the file at the attach. A mapped image that is shorter than its disk is kept in memory of the
+/// library.
+///
+/// ```
+/// use vm_fdc::media::{Access, Geometry, Image, ImageOptions, Length};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("rescue.img");
+/// std::fs::File::create(&path)?.set_len(1_296_384)?;
+/// let options = ImageOptions::new(Access::ReadOnly).with_geometry(Geometry::HD_1440K);
+/// let error = Image::open(&path, options).unwrap_err();
+/// assert!(error.to_string().contains("Length::Pad"));
+/// let image = Image::open(&path, options.with_length(Length::Pad))?;
+/// assert_eq!(image.layout().bytes(), 1_474_560);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum Length {
+    /// The file is refused.
+    #[default]
+    Exact,
+    /// What a short file does not have reads as zeros. The file becomes longer when the guest writes there, up to the end
+    /// of what it writes. A longer file is refused.
+    Pad,
+    /// The guest does not see what follows the disk in a long file, and it stays as it is. A shorter file is refused.
+    Truncate,
+    /// As [`Truncate`](Self::Truncate) for a file that is longer than its disk, and as [`Pad`](Self::Pad) for a shorter
+    /// one.
+    Fit,
+}
+
+impl Length {
+    /// Returns whether a file can be shorter than its disk.
+    pub(in crate::media) const fn pads(self) -> bool {
+        matches!(self, Self::Pad | Self::Fit)
+    }
+
+    /// Returns whether a file can be longer than its disk.
+    pub(in crate::media) const fn truncates(self) -> bool {
+        matches!(self, Self::Truncate | Self::Fit)
+    }
+
+    /// Returns whether a file of `file` bytes can hold a disk of `disk` bytes.
+    pub(in crate::media) const fn allows(self, file: u64, disk: u64) -> bool {
+        file == disk || file < disk && self.pads() || file > disk && self.truncates()
+    }
+}
+
 /// How an image is opened. An [`Access`] converts into the options with this access and the defaults for the rest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ImageOptions {
     access: Access,
     layout: Option<Layout>,
-    boot_sector_tiebreak: bool,
+    length: Length,
+    lock: Lock,
+    boot_sector_geometry: bool,
     mapping: bool,
     durability: Durability,
 }
@@ -49,7 +130,22 @@ impl ImageOptions {
     /// and what is written is durable at the release.
     #[must_use]
     pub const fn new(access: Access) -> Self {
-        Self { access, layout: None, boot_sector_tiebreak: false, mapping: false, durability: Durability::AtRelease }
+        Self {
+            access,
+            layout: None,
+            length: Length::Exact,
+            lock: Lock::Required,
+            boot_sector_geometry: false,
+            mapping: false,
+            durability: Durability::AtRelease,
+        }
+    }
+
+    /// Sets what the guest can do with the file.
+    #[must_use]
+    pub const fn with_access(mut self, access: Access) -> Self {
+        self.access = access;
+        self
     }
 
     /// Returns what the guest can do with the file.
@@ -64,7 +160,8 @@ impl ImageOptions {
         self.with_layout(Layout::Regular(geometry))
     }
 
-    /// Sets the layout. The file must have exactly its size. Without a layout, the size of the file tells it.
+    /// Sets the layout. The file must have its size, unless a [length](Self::with_length) allows another. Without a
+    /// layout, the size of the file tells it.
     #[must_use]
     pub const fn with_layout(mut self, layout: Layout) -> Self {
         self.layout = Some(layout);
@@ -77,19 +174,63 @@ impl ImageOptions {
         self.layout
     }
 
-    /// Lets the boot sector decide if several formats have the size of the file: the format with the sectors per track,
-    /// heads and bytes per sector of the BIOS parameter block in the first sector is chosen. A guest can have written
-    /// that block.
+    /// Sets what happens if the file is shorter or longer than its disk.
     #[must_use]
-    pub const fn with_boot_sector_tiebreak(mut self) -> Self {
-        self.boot_sector_tiebreak = true;
+    pub const fn with_length(mut self, length: Length) -> Self {
+        self.length = length;
         self
     }
 
-    /// Returns whether the boot sector decides between formats of the same size.
+    /// Returns what happens if the file is shorter or longer than its disk.
     #[must_use]
-    pub const fn boot_sector_tiebreak(&self) -> bool {
-        self.boot_sector_tiebreak
+    pub const fn length(&self) -> Length {
+        self.length
+    }
+
+    /// Sets whether the file is locked.
+    #[must_use]
+    pub const fn with_lock(mut self, lock: Lock) -> Self {
+        self.lock = lock;
+        self
+    }
+
+    /// Returns whether the file is locked.
+    #[must_use]
+    pub const fn lock(&self) -> Lock {
+        self.lock
+    }
+
+    /// Lets the boot sector name the layout where the size of the file does not: the numbers of the BIOS parameter block
+    /// in the first sector choose between several formats of that size, or make a geometry if no format has it. The
+    /// geometry gets the lowest data rate at which its tracks fit and that the drive takes. The numbers must agree with
+    /// the size of the file, unless a [length](Self::with_length) allows another. A guest can have written that block.
+    ///
+    /// ```
+    /// use vm_fdc::media::{Access, Image, ImageOptions};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("a.img");
+    /// // 79 cylinders by 2 heads by 19 sectors of 512 bytes.
+    /// let mut disk = vec![0; 79 * 2 * 19 * 512];
+    /// disk[0x0B..0x0D].copy_from_slice(&512_u16.to_le_bytes());
+    /// disk[0x13..0x15].copy_from_slice(&(79_u16 * 2 * 19).to_le_bytes());
+    /// disk[0x18..0x1C].copy_from_slice(&[19, 0, 2, 0]);
+    /// std::fs::write(&path, disk)?;
+    /// assert!(Image::open(&path, Access::ReadOnly).is_err());
+    /// let image = Image::open(&path, ImageOptions::new(Access::ReadOnly).with_boot_sector_geometry())?;
+    /// assert_eq!(image.layout().to_string(), "3.5\", 79x2x19 of 512 bytes at 500 kb/s");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub const fn with_boot_sector_geometry(mut self) -> Self {
+        self.boot_sector_geometry = true;
+        self
+    }
+
+    /// Returns whether the boot sector names the layout where the size of the file does not.
+    #[must_use]
+    pub const fn boot_sector_geometry(&self) -> bool {
+        self.boot_sector_geometry
     }
 
     /// Maps the file into memory instead of reading it into memory of the library. No byte is read before it is used,

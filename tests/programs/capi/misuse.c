@@ -253,11 +253,18 @@ static void bad_numbers(const char *image, const char *directory)
      is(VM_FDC_E_INVALIDARG, vm_fdc_drive_attach_image(drive, image, &options), #member, __LINE__),                    \
      is(VM_FDC_E_INVALIDARG, vm_fdc_drive_attach_host_drive(drive, image, &options), #member, __LINE__),               \
      is(VM_FDC_E_INVALIDARG, vm_fdc_drive_swap_image(drive, image, &options), #member, __LINE__))
-    BAD_OPTION(access, 3);
+    BAD_OPTION(access, 4);
     BAD_OPTION(backing, 2);
     BAD_OPTION(durability, 3);
-    BAD_OPTION(trust_boot_sector, 2);
-    BAD_OPTION(layout.kind, 3);
+    BAD_OPTION(length, 4);
+    BAD_OPTION(lock, 3);
+    IS(VM_FDC_E_INVALIDARG, vm_fdc_drive_set_write_protected(drive, 2));
+    IS(VM_FDC_VM_E_NO_MEDIA_CAPTURED, vm_fdc_drive_set_write_protected(drive, 1));
+    IS(VM_FDC_S_FALSE, vm_fdc_drive_is_write_protected(drive));
+    IS(VM_FDC_E_POINTER, vm_fdc_drive_set_write_protected(NULL, 1));
+    IS(VM_FDC_E_POINTER, vm_fdc_drive_is_write_protected(NULL));
+    BAD_OPTION(boot_sector_geometry, 2);
+    BAD_OPTION(layout.kind, 4);
     BAD_OPTION(layout.kind, VM_FDC_LAYOUT_REGULAR); /* of 0 cylinders */
     BAD_OPTION(size, 0);
     BAD_OPTION(size, sizeof options - 1);
@@ -266,7 +273,11 @@ static void bad_numbers(const char *image, const char *directory)
     IS(VM_FDC_E_INVALIDARG, vm_fdc_layout_of(VM_FDC_DRIVE_NONE, 1474560, &found));
     IS(VM_FDC_E_INVALIDARG, vm_fdc_layout_of(6, 1474560, &found));
     IS(VM_FDC_E_INVALIDARG, vm_fdc_layout_of(VM_FDC_DRIVE_1440K, 1474561, &found));
-    IS(VM_FDC_E_INVALIDARG, vm_fdc_layout_of(VM_FDC_DRIVE_1440K, 80 * 2 * 23 * 512, &found)); /* 1.84M and XDF */
+    IS(VM_FDC_E_INVALIDARG, vm_fdc_layout_of(VM_FDC_DRIVE_1200K, 409600, &found)); /* 400K and RX50 */
+    IS(VM_FDC_S_OK, vm_fdc_layout_of(VM_FDC_DRIVE_1440K, 80 * 2 * 23 * 512, &found));
+    TRUE(found.kind == VM_FDC_LAYOUT_XDF);
+    IS(VM_FDC_S_OK, vm_fdc_layout_of(VM_FDC_DRIVE_1200K, 80 * 2 * 19 * 512, &found));
+    TRUE(found.kind == VM_FDC_LAYOUT_XDF_5_25 && found.form_factor == VM_FDC_FORM_5_25);
     IS(VM_FDC_S_OK, vm_fdc_layout_of(VM_FDC_DRIVE_1440K, 1474560, &found));
     TRUE(found.kind == VM_FDC_LAYOUT_REGULAR && found.cylinders == 80 && found.heads == 2 && found.sectors == 18
          && found.size_code == 2 && found.rate == VM_FDC_RATE_500 && found.form_factor == VM_FDC_FORM_3_5);

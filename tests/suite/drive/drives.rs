@@ -21,7 +21,9 @@ use vm_fdc::{
         DriveType::{self, Inch3_5Dd, Inch3_5Ed, Inch3_5Hd, Inch5_25Dd, Inch5_25Hd},
         HResult, ReleaseError,
     },
-    media::{Access, DataRate, FormFactor, Format, Image, ImageError, Mark, Medium, MediumError, SectorId, Track},
+    media::{
+        Access, DataRate, FormFactor, Format, Image, ImageError, Layout, Mark, Medium, MediumError, SectorId, Track,
+    },
 };
 
 /// Returns a file filled with one value.
@@ -596,13 +598,28 @@ fn a_5_25_inch_drive_refuses_images_of_the_size_of_xdf() {
 }
 
 #[test]
-fn no_drive_distinguishes_xdf_from_1_84m() {
-    // §9.7
-    for drive_type in [Inch3_5Hd, Inch3_5Ed] {
+fn a_file_of_the_size_of_xdf_is_xdf() {
+    // §9.7: 23 sectors of 512 bytes do not fit on a real track
+    for (drive_type, bytes, layout) in [
+        (Inch3_5Hd, 1_884_160, Layout::Xdf),
+        (Inch3_5Ed, 1_884_160, Layout::Xdf),
+        (Inch5_25Hd, 1_556_480, Layout::Xdf5_25),
+    ] {
         let (_guest, a) = Guest::with_drive(drive_type);
-        let error = a.attach_image(filled(1_884_160, 0).path(), Access::ReadOnly).unwrap_err();
-        assert!(matches!(error, AttachError::CaptureFailed { source: ImageError::AmbiguousSize { .. }, .. }));
+        a.attach_image(filled(bytes, 0).path(), Access::ReadOnly).unwrap();
+        assert_eq!(a.layout(), Some(layout));
     }
+}
+
+#[test]
+fn a_1200k_drive_does_not_distinguish_400k_from_rx50() {
+    // §9.7
+    let (_guest, a) = Guest::with_drive(Inch5_25Hd);
+    let error = a.attach_image(filled(409_600, 0).path(), Access::ReadOnly).unwrap_err();
+    assert!(matches!(error, AttachError::CaptureFailed { source: ImageError::AmbiguousSize { .. }, .. }));
+    // The head of a 360K drive does not reach all cylinders of RX50.
+    let (_guest, a) = Guest::with_drive(Inch5_25Dd);
+    a.attach_image(filled(409_600, 0).path(), Access::ReadOnly).unwrap();
 }
 
 #[test]

@@ -4,4 +4,5 @@ use super::kit;
 
 mod drives;
 mod manager;
+mod protection;
 mod threads;

@@ -133,7 +133,7 @@ mod fat {
         for format in FORMATS {
             let image = BlankImage::new(format.layout).with_fat("My disk").unwrap().to_bytes();
             let Some(geometry) = format.layout.geometry() else {
-                assert!(matches!(image, Err(CreateError::NoFat { layout: Layout::Xdf, .. })));
+                assert!(matches!(image, Err(CreateError::NoFat { layout: Layout::Xdf | Layout::Xdf5_25, .. })));
                 continue;
             };
             let image = image.unwrap();

@@ -65,7 +65,25 @@ fn places(geometry: &Geometry) -> Vec<Place> {
         .collect()
 }
 
-/// Returns the sectors of an XDF disk according to its description: for each cylinder in the order of the image.
+/// Returns the sectors of a 5.25" XDF disk in the same way.
+fn xdf_5_25_places() -> Vec<Place> {
+    let mut places = Vec::new();
+    let mut at = |place: Place| places.push(place);
+    (0..8).for_each(|n| at((0, 0, 0x81 + n, 2, usize::from(n) * 512)));
+    (0..2).for_each(|n| at((0, 1, 0x81 + n, 2, (8 + usize::from(n)) * 512)));
+    (0..8).for_each(|n| at((0, 0, 1 + n, 2, (10 + usize::from(n)) * 512)));
+    (0..14).for_each(|n| at((0, 1, 0x83 + n, 2, (19 + usize::from(n)) * 512)));
+    for cylinder in 1..80 {
+        let mut offset = usize::from(cylinder) * 2 * 19 * 512;
+        for (head, size_code) in [(0, 3), (0, 6), (1, 2), (0, 2), (1, 6), (1, 3)] {
+            at((cylinder, head, 0x80 | size_code, size_code, offset));
+            offset += 128 << size_code;
+        }
+    }
+    places
+}
+
+/// Returns the sectors of a 3.5" XDF disk according to its description: for each cylinder in the order of the image.
 fn xdf_places() -> Vec<Place> {
     let mut places = Vec::new();
     let mut at = |place: Place| places.push(place);
@@ -98,9 +116,13 @@ fn a_guest_reads_and_writes_the_sectors_of_every_format_at_their_offsets() {
             && format.layout.cylinders() < 50
             && format.layout.form_factor() == FormFactor::Inch5_25;
         let step = if double_step { 2 } else { 1 };
-        let places = format.layout.geometry().map_or_else(xdf_places, places);
+        let places = match &format.layout {
+            Layout::Xdf => xdf_places(),
+            Layout::Xdf5_25 => xdf_5_25_places(),
+            layout => places(layout.geometry().unwrap()),
+        };
         // Of regular disks a selection with every cylinder, head and sector number; of XDF all sectors.
-        let stride = if format.layout == Layout::Xdf { 1 } else { 7 };
+        let stride = if format.layout.geometry().is_none() { 1 } else { 7 };
         for &place in places.iter().step_by(stride).chain(places.last()) {
             let (bytes, offset) = (128 << place.3, place.4);
             assert_eq!(transfer(&mut guest, 0x46, place, step), [0; 3], "{format}: {place:?}");
@@ -123,6 +145,15 @@ fn the_sectors_of_xdf_are_distinct_and_use_all_but_eight_sectors_of_the_image() 
     let places = xdf_places();
     let bytes: usize = places.iter().map(|place| 128 << place.3).sum();
     assert_eq!(bytes + 8 * 512, 1_884_160);
+    assert_eq!(places.iter().map(|place| place.4).collect::<HashSet<_>>().len(), places.len());
+}
+
+#[test]
+fn six_places_of_the_image_of_5_25_inch_xdf_are_on_no_track() {
+    // §9.8
+    let places = xdf_5_25_places();
+    let bytes: usize = places.iter().map(|place| 128 << place.3).sum();
+    assert_eq!(bytes + 6 * 512, 1_556_480);
     assert_eq!(places.iter().map(|place| place.4).collect::<HashSet<_>>().len(), places.len());
 }
 
@@ -186,7 +217,7 @@ fn the_boot_sector_decides_between_formats_only_if_it_is_trusted() {
         with_parameters(&path, 368_640, sectors, heads);
         let untrusted = vm_fdc::media::Image::open(&path, plain);
         assert!(matches!(untrusted, Err(ImageError::AmbiguousSize { .. })));
-        let trusted = vm_fdc::media::Image::open(&path, plain.with_boot_sector_tiebreak());
+        let trusted = vm_fdc::media::Image::open(&path, plain.with_boot_sector_geometry());
         assert_eq!(trusted.ok().map(|image| image.layout().cylinders()), cylinders, "{sectors}, {heads}");
     }
 }
@@ -197,11 +228,11 @@ fn the_boot_sector_is_ignored_if_the_size_has_one_format() {
     let (_folder, path) = folder();
     with_parameters(&path, 1_474_560, 21, 2);
     let (_guest, drive) = Guest::with_drive(DriveType::Inch3_5Hd);
-    drive.attach_image(&path, ImageOptions::new(Access::ReadOnly).with_boot_sector_tiebreak()).unwrap();
+    drive.attach_image(&path, ImageOptions::new(Access::ReadOnly).with_boot_sector_geometry()).unwrap();
     assert_eq!(drive.layout(), Some(Geometry::HD_1440K.into()));
     with_parameters(&path, 1_474_561, 18, 2);
     drive.release_image().unwrap();
-    drive.attach_image(&path, ImageOptions::new(Access::ReadOnly).with_boot_sector_tiebreak()).unwrap_err();
+    drive.attach_image(&path, ImageOptions::new(Access::ReadOnly).with_boot_sector_geometry()).unwrap_err();
 }
 
 // The wrong drive

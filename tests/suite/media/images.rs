@@ -9,7 +9,8 @@ use vm_fdc::{
     media::{
         Access, DataRate, Durability,
         FormFactor::{self, Inch3_5, Inch5_25},
-        Format, Geometry, GeometryError, Image, ImageError, ImageOptions, Layout, Mark, Medium, MediumError, SectorId,
+        Format, Geometry, GeometryError, Image, ImageError, ImageOptions, Layout, Length, Mark, Medium, MediumError,
+        SectorId,
     },
 };
 
@@ -50,26 +51,29 @@ fn layouts(formats: &[&Format]) -> HashSet<Numbers> {
 
 /// The sizes of one format.
 #[rustfmt::skip]
-const SIZES: [(u64, Numbers); 25] = [
+const SIZES: [(u64, Numbers); 28] = [
     (  163_840, (40, 1,  8, 512,  250, Inch5_25)),
     (  184_320, (40, 1,  9, 512,  250, Inch5_25)),
     (  327_680, (40, 2,  8, 512,  250, Inch5_25)),
-    (  409_600, (40, 2, 10, 512,  250, Inch5_25)),
     (  419_840, (41, 2, 10, 512,  250, Inch5_25)),
     (  430_080, (42, 2, 10, 512,  250, Inch5_25)),
-    (  819_200, (80, 2, 10, 512,  250, Inch3_5)),
-    (  839_680, (82, 2, 10, 512,  250, Inch3_5)),
-    (  849_920, (83, 2, 10, 512,  250, Inch3_5)),
     (1_064_960, (80, 2, 13, 512,  300, Inch3_5)), // The tracks of these two formats fit only
     (1_146_880, (80, 2, 14, 512,  300, Inch3_5)), // at the data rate of Linux.
     (1_228_800, (80, 2, 15, 512,  500, Inch5_25)),
+    (1_392_640, (80, 2, 17, 512,  500, Inch3_5)),
     (1_492_992, (81, 2, 18, 512,  500, Inch3_5)),
     (1_511_424, (82, 2, 18, 512,  500, Inch3_5)),
     (1_529_856, (83, 2, 18, 512,  500, Inch3_5)),
+    (1_548_288, (84, 2, 18, 512,  500, Inch3_5)),
+    (1_566_720, (85, 2, 18, 512,  500, Inch3_5)),
+    (1_679_360, (82, 2, 20, 512,  500, Inch3_5)),
+    (1_699_840, (83, 2, 20, 512,  500, Inch3_5)),
     (1_720_320, (80, 2, 21, 512,  500, Inch3_5)),
     (1_763_328, (82, 2, 21, 512,  500, Inch3_5)),
     (1_784_832, (83, 2, 21, 512,  500, Inch3_5)),
     (1_802_240, (80, 2, 22, 512,  500, Inch3_5)),
+    (1_806_336, (84, 2, 21, 512,  500, Inch3_5)),
+    (1_827_840, (85, 2, 21, 512,  500, Inch3_5)),
     (1_966_080, (80, 2, 24, 512,  500, Inch3_5)),
     (2_949_120, (80, 2, 36, 512, 1000, Inch3_5)),
     (3_194_880, (80, 2, 39, 512, 1000, Inch3_5)),
@@ -80,9 +84,14 @@ const SIZES: [(u64, Numbers); 25] = [
 
 /// The sizes of two formats.
 #[rustfmt::skip]
-const SHARED_SIZES: [(u64, [Numbers; 2]); 7] = [
+const SHARED_SIZES: [(u64, [Numbers; 2]); 12] = [
     (  368_640, [(40, 2,  9,  512, 250, Inch5_25), (80, 1,  9,  512, 250, Inch3_5)]),
+    (  409_600, [(40, 2, 10,  512, 250, Inch5_25), (80, 1, 10,  512, 250, Inch5_25)]),
+    (  655_360, [(80, 2,  8,  512, 250, Inch5_25), (80, 2,  8,  512, 250, Inch3_5)]),
     (  737_280, [(80, 2,  9,  512, 250, Inch5_25), (80, 2,  9,  512, 250, Inch3_5)]),
+    (  819_200, [(80, 2, 10,  512, 250, Inch5_25), (80, 2, 10,  512, 250, Inch3_5)]),
+    (  839_680, [(82, 2, 10,  512, 250, Inch5_25), (82, 2, 10,  512, 250, Inch3_5)]),
+    (  849_920, [(83, 2, 10,  512, 250, Inch5_25), (83, 2, 10,  512, 250, Inch3_5)]),
     (  901_120, [(80, 2, 11,  512, 250, Inch5_25), (80, 2, 11,  512, 250, Inch3_5)]),
     (1_261_568, [(77, 2,  8, 1024, 500, Inch5_25), (77, 2,  8, 1024, 500, Inch3_5)]),
     (1_310_720, [(80, 2, 16,  512, 500, Inch5_25), (80, 2, 16,  512, 500, Inch3_5)]),
@@ -113,12 +122,101 @@ fn a_size_of_two_formats_is_an_error_that_lists_both() {
 }
 
 #[test]
-fn the_size_of_xdf_is_that_of_1_84m_too() {
-    // §9.7, §9.8
-    let error = open_blank(XDF, Access::ReadOnly).unwrap_err();
-    let ImageError::AmbiguousSize { candidates, .. } = &error else { panic!("{error}") };
-    assert_eq!(layouts(candidates), HashSet::from([(80, 2, 23, 512, 500, Inch3_5)]));
-    assert!(candidates.iter().any(|format| format.name == "XDF" && format.layout == Layout::Xdf));
+fn the_sizes_of_xdf_are_xdf_without_a_layout() {
+    // §9.7: 23 sectors of 512 bytes do not fit on a real track
+    assert_eq!(open_blank(XDF, Access::ReadOnly).unwrap().layout(), Layout::Xdf);
+    assert_eq!(open_blank(1_556_480, Access::ReadOnly).unwrap().layout(), Layout::Xdf5_25);
+    // A layout that is named is taken.
+    let named = ImageOptions::new(Access::ReadOnly).with_geometry(high_density(80, 23));
+    assert_eq!(open_blank(XDF, named).unwrap().layout(), high_density(80, 23).into());
+}
+
+/// An image whose boot sector has these numbers: bytes a sector, sectors, sectors a track, heads.
+fn with_boot_sector(bytes: u64, (size, total, sectors, heads): (u16, u32, u16, u16)) -> NamedTempFile {
+    let file = blank(bytes);
+    let mut sector = [0; 512];
+    sector[0x0B..0x0D].copy_from_slice(&size.to_le_bytes());
+    match u16::try_from(total) {
+        Ok(total) => sector[0x13..0x15].copy_from_slice(&total.to_le_bytes()),
+        Err(_) => sector[0x20..0x24].copy_from_slice(&total.to_le_bytes()),
+    }
+    sector[0x18..0x1A].copy_from_slice(&sectors.to_le_bytes());
+    sector[0x1A..0x1C].copy_from_slice(&heads.to_le_bytes());
+    std::io::Write::write_all(&mut file.as_file(), &sector[..sector.len().min(bytes as usize)]).unwrap();
+    file
+}
+
+#[test]
+fn the_boot_sector_makes_a_geometry_of_any_size() {
+    let boot_sector = ImageOptions::new(Access::ReadOnly).with_boot_sector_geometry();
+    let cases: [((u16, u32, u16, u16), Numbers); 6] = [
+        ((512, 86 * 2 * 21, 21, 2), (86, 2, 21, 512, 500, Inch3_5)),
+        ((512, 70 * 2 * 9, 9, 2), (70, 2, 9, 512, 250, Inch3_5)),
+        ((512, 80 * 2 * 12, 12, 2), (80, 2, 12, 512, 300, Inch3_5)),
+        ((512, 35 * 8, 8, 1), (35, 1, 8, 512, 250, Inch5_25)),
+        ((1024, 80 * 2 * 10, 10, 2), (80, 2, 10, 1024, 500, Inch3_5)),
+        ((128, 86 * 2 * 48, 48, 2), (86, 2, 48, 128, 300, Inch3_5)),
+    ];
+    for (parameters, expected) in cases {
+        let bytes = u64::from(parameters.0) * u64::from(parameters.1);
+        let file = with_boot_sector(bytes, parameters);
+        assert!(Image::open(file.path(), Access::ReadOnly).is_err(), "without the option");
+        let image = Image::open(file.path(), boot_sector).unwrap();
+        assert_eq!(numbers(&image.layout()), expected, "{parameters:?}");
+        let block = image.layout().bios_parameters();
+        let block = (block.bytes_per_sector, block.total_sectors, block.sectors_per_track, block.heads);
+        assert_eq!(block, parameters);
+    }
+}
+
+#[test]
+fn the_boot_sector_must_agree_with_the_size_of_the_file() {
+    let boot_sector = ImageOptions::new(Access::ReadOnly).with_boot_sector_geometry();
+    let parameters = (512, 70 * 2 * 9, 9, 2);
+    for bytes in [70 * 2 * 9 * 512 - 1, 70 * 2 * 9 * 512 + 1] {
+        let file = with_boot_sector(bytes, parameters);
+        assert!(matches!(Image::open(file.path(), boot_sector), Err(ImageError::UnknownSize { .. })), "{bytes}");
+        let image = Image::open(file.path(), boot_sector.with_length(Length::Fit)).unwrap();
+        assert_eq!(image.layout().bytes(), 70 * 2 * 9 * 512);
+    }
+}
+
+#[test]
+fn a_boot_sector_of_no_disk_makes_no_geometry() {
+    let boot_sector = ImageOptions::new(Access::ReadOnly).with_boot_sector_geometry();
+    let cases: [(u16, u32, u16, u16); 13] = [
+        (0, 0, 0, 0),
+        (0xFFFF, u32::MAX, 0xFFFF, 0xFFFF),
+        (512, 1260, 0, 2),
+        (512, 1260, 9, 0),
+        (512, 1260, 9, 3),
+        (512, 1261, 9, 2),
+        (512, 0, 9, 2),
+        (513, 1260, 9, 2),
+        (512, 87 * 2 * 9, 9, 2),
+        (512, 300 * 2 * 9, 9, 2),
+        (512, 80 * 2 * 64, 64, 2),
+        (512, 80 * 2 * 60, 60, 2),
+        (512, 65_536 + 1260, 9, 2),
+    ];
+    for parameters in cases {
+        for bytes in [1, 511, 512, 70 * 2 * 9 * 512, u64::from(parameters.0) * u64::from(parameters.1) % (1 << 40)] {
+            let file = with_boot_sector(bytes, parameters);
+            assert!(Image::open(file.path(), boot_sector).is_err(), "{parameters:?}");
+        }
+    }
+}
+
+#[test]
+fn the_boot_sector_chooses_between_formats_of_one_size() {
+    let boot_sector = ImageOptions::new(Access::ReadOnly).with_boot_sector_geometry();
+    for (heads, cylinders) in [(1, 80), (2, 40)] {
+        let file = with_boot_sector(409_600, (512, 800, 10, heads));
+        let image = Image::open(file.path(), boot_sector).unwrap();
+        assert_eq!(image.layout().cylinders(), cylinders);
+    }
+    let file = with_boot_sector(409_600, (512, 800, 9, 2));
+    assert!(matches!(Image::open(file.path(), boot_sector), Err(ImageError::AmbiguousSize { .. })));
 }
 
 #[test]
@@ -126,7 +224,7 @@ fn an_unknown_size_names_the_nearest_formats() {
     // §9.7: exact size match or error
     let cases: [(u64, &[u64]); 5] = [
         (1, &[163_840]),
-        (BYTES - 1, &[1_310_720, BYTES]),
+        (BYTES - 1, &[1_392_640, BYTES]),
         (BYTES + 1, &[BYTES, 1_492_992]),
         (BYTES + 512, &[BYTES, 1_492_992]),
         (3_932_161, &[3_932_160]),
@@ -411,7 +509,7 @@ fn a_file_in_use_is_reported_with_its_path_and_possible_owners() {
     let error = Image::open(file.path(), Access::ReadWrite).unwrap_err();
     assert!(error.to_string().contains("another process or another drive of this process"), "{error}");
     let ImageError::InUse { path } = error else { panic!("{error}") };
-    assert_eq!(path, file.path());
+    assert_eq!(path.as_deref(), Some(file.path()));
 }
 
 #[test]
@@ -419,11 +517,13 @@ fn options_return_what_was_set() {
     // ImageOptions
     let plain = ImageOptions::default();
     assert_eq!((plain.access(), plain.durability()), (Access::ReadWrite, Durability::AtRelease));
-    assert_eq!((plain.layout(), plain.boot_sector_tiebreak(), plain.mapping()), (None, false, false));
-    let options = ImageOptions::new(Access::Private).with_geometry(Geometry::HD_1440K).with_boot_sector_tiebreak();
-    let options = options.with_durability(Durability::OnFlush);
+    assert_eq!((plain.layout(), plain.boot_sector_geometry(), plain.mapping()), (None, false, false));
+    let options = ImageOptions::new(Access::Private).with_geometry(Geometry::HD_1440K).with_boot_sector_geometry();
+    assert_eq!((plain.length(), options.length()), (Length::Exact, Length::Exact));
+    let options = options.with_durability(Durability::OnFlush).with_length(Length::Fit);
+    assert_eq!(options.length(), Length::Fit);
     assert_eq!((options.access(), options.durability()), (Access::Private, Durability::OnFlush));
-    assert_eq!((options.layout(), options.boot_sector_tiebreak()), (Some(Geometry::HD_1440K.into()), true));
+    assert_eq!((options.layout(), options.boot_sector_geometry()), (Some(Geometry::HD_1440K.into()), true));
 }
 
 #[test]

@@ -8,3 +8,8 @@ mod durability;
 mod formats;
 mod host;
 mod images;
+mod lengths;
+mod open_files;
+mod overlay;
+mod saving;
+mod shared;
