@@ -18,9 +18,15 @@ use tempfile::{NamedTempFile, TempDir};
 
 /// The exit status of the example if the host lacks something.
 const SKIPPED: i32 = 77;
+/// The status with which the example says that SeaBIOS found no disk to boot from.
+const NO_BOOT_DISK: i32 = 3;
 
 /// The image of the Debian package `grub-rescue-pc`.
 const GRUB: &str = "/usr/lib/grub-rescue/grub-rescue-floppy.img";
+/// Of Debian's package `memtest86+`: the file is also the image of a floppy.
+const MEMTEST: &str = "/boot/memtest86+ia32.bin";
+/// Of Debian's package `ipxe`.
+const IPXE: &str = "/boot/ipxe.lkrn";
 
 /// The outcome of the example.
 struct Run {
@@ -64,17 +70,55 @@ fn path(path: &Path) -> &str {
     path.to_str().expect("a path in UTF-8")
 }
 
+/// Checks that a file is there; if not, says that it is missing.
+fn is_there(file: &Path) -> bool {
+    let there = file.exists();
+    if !there {
+        say(&format!("kvm: skipped: {} is missing\n", file.display()));
+    }
+    there
+}
+
 /// Boots `image` until it has printed `expected`.
 #[track_caller]
 fn assert_boots(image: &Path, expected: &str, limit: &str) {
-    if !image.exists() {
-        say(&format!("kvm: skipped: {} is missing\n", image.display()));
+    if !is_there(image) {
         return;
     }
     let arguments = ["--image", path(image), "--expect", expected, "--time-limit", limit];
     let Some(run) = run_guest(&arguments) else { return };
     assert_eq!((run.status, run.err.as_str()), (Some(0), ""), "{}", run.out);
     assert!(run.out.contains(expected), "{}", run.out);
+}
+
+/// Makes a 1.44M disk with the FAT file system and SYSLINUX, and puts `files` on it. `None`, with a message, without
+/// Debian's packages `mtools` and `syslinux`.
+fn syslinux_disk(folder: &Path, files: &[&Path]) -> Option<PathBuf> {
+    let disk = folder.join("disk.img");
+    let files: Vec<_> = files.iter().map(|file| path(file)).collect();
+    for (program, before, after) in [
+        ("mformat", &["-C", "-f", "1440", "-i"][..], &["::"][..]),
+        ("mcopy", &["-i"], &[&files[..], &["::"]].concat()),
+        ("syslinux", &["--install"], &[]),
+    ] {
+        let Ok(Output { status, stderr, .. }) = Command::new(program).args(before).arg(&disk).args(after).output()
+        else {
+            say(&format!("kvm: skipped: {program} is missing\n"));
+            return None;
+        };
+        assert!(status.success(), "{program}: {}", String::from_utf8_lossy(&stderr));
+    }
+    Some(disk)
+}
+
+/// An image of a boot sector that begins with `program`.
+fn boot_sector(program: &[u8]) -> NamedTempFile {
+    let mut sector = [0; 512];
+    sector[..program.len()].copy_from_slice(program);
+    sector[510..].copy_from_slice(&[0x55, 0xAA]);
+    let mut file = NamedTempFile::new().expect("a temporary file");
+    file.write_all(&sector).expect("an image");
+    file
 }
 
 /// Checks the output of the self-test. Returns its duration in seconds.
@@ -132,6 +176,9 @@ fn a_720k_disk_boots_in_its_drive() {
     assert_boots(&fixture("dos-720k.img"), "This is not a bootable disk.", "120");
 }
 
+// Firmware and systems of Debian. What stands beside a test in `ignore` is why it does not run everywhere. Debian has no
+// floppy image of iPXE, so SYSLINUX loads it.
+
 #[test]
 fn grub_loads_itself() {
     assert_boots(Path::new(GRUB), "Welcome to GRUB!", "300");
@@ -141,6 +188,71 @@ fn grub_loads_itself() {
 #[ignore = "takes more than a minute where KVM has no help of the processor"]
 fn grub_reads_all_of_its_disk() {
     assert_boots(Path::new(GRUB), "GNU GRUB", "900");
+}
+
+/// Its boot sector finds out how many sectors a track has by reading sectors that may not exist. Where KVM has no help of
+/// the processor, memtest86+ ends soon after this line, at its first floating-point instruction: KVM has none then.
+#[test]
+fn memtest86_loads_itself_and_counts_the_memory() {
+    assert_boots(Path::new(MEMTEST), "Memory  :   64MB", "300");
+}
+
+/// SYSLINUX takes its line from a file behind a megabyte of others.
+#[test]
+fn syslinux_reads_its_file_system() {
+    const LINE: &str = "SYSLINUX read the last file of vm-fdc";
+    let folder = TempDir::new().expect("a temporary folder");
+    let [filler, config, last] = ["filler.bin", "syslinux.cfg", "last.cfg"].map(|name| folder.path().join(name));
+    fs::write(&filler, vec![0xF6; 1 << 20]).expect("a file");
+    fs::write(&config, "INCLUDE last.cfg\n").expect("a file");
+    fs::write(&last, format!("SAY {LINE}\n")).expect("a file");
+    let Some(disk) = syslinux_disk(folder.path(), &[&filler, &config, &last]) else { return };
+    assert_boots(&disk, LINE, "300");
+}
+
+#[test]
+#[ignore = "takes three minutes where KVM has no help of the processor"]
+fn syslinux_loads_ipxe() {
+    if !is_there(Path::new(IPXE)) {
+        return;
+    }
+    let folder = TempDir::new().expect("a temporary folder");
+    let config = folder.path().join("syslinux.cfg");
+    fs::write(&config, "DEFAULT ipxe.lkrn\n").expect("a file");
+    let Some(disk) = syslinux_disk(folder.path(), &[&config, Path::new(IPXE)]) else { return };
+    assert_boots(&disk, "Open Source Network Boot Firmware", "900");
+}
+
+#[test]
+fn a_disk_that_does_not_boot_ends_the_run_with_a_status_of_its_own() {
+    let mut file = NamedTempFile::new().expect("a temporary file");
+    file.write_all(&[0; 1_474_560]).expect("an image");
+    let Some(run) = run_guest(&["--image", path(file.path()), "--expect", "anything else"]) else { return };
+    assert_eq!((run.status, run.err.lines().count()), (Some(NO_BOOT_DISK), 1), "{}", run.err);
+    assert!(run.out.contains("Boot failed: not a bootable disk"), "{}", run.out);
+    assert!(run.err.contains("no disk to boot from"), "{}", run.err);
+}
+
+#[test]
+fn a_reset_of_the_guest_ends_the_run_and_a_short_image_is_padded() {
+    let sector = boot_sector(&[0xB0, 0x01, 0xE6, 0x92]); // mov al, 1; out 92h, al
+    let Some(run) = run_guest(&["--image", path(sector.path())]) else { return };
+    assert_eq!((run.status, run.err.lines().count()), (Some(1), 1), "{}", run.err);
+    assert!(run.err.contains("requested a reset, which ends the run"), "{}", run.err);
+    assert!(run.out.contains("padded with zeros from 512 bytes to 1474560"), "{}", run.out);
+}
+
+#[test]
+fn the_help_explains_the_exit_codes() {
+    let run = run(&["--help"]);
+    let listed: Vec<_> = run.out.lines().skip_while(|line| *line != "Exit codes:").skip(1).collect();
+    for code in [0, 1, 2, NO_BOOT_DISK, SKIPPED] {
+        assert!(
+            listed.iter().any(|line| line.starts_with(&format!("{code:>4}  "))),
+            "{code} is missing in {}",
+            run.out
+        );
+    }
 }
 
 #[test]

@@ -26,17 +26,30 @@ use crate::{
 /// Firmware of the Debian package `seabios`.
 const BIOS: &str = "/usr/share/seabios/bios.bin";
 
-/// Exit status if the host lacks something: the status by which test harnesses recognize a skipped test.
+/// Exit code if the firmware finds no disk to boot from.
+const NO_BOOT_DISK: u8 = 3;
+/// Exit code if the host lacks something: the code by which test harnesses recognize a skipped test.
 const SKIPPED: u8 = 77;
 
+const EXIT_CODES: &str = "\
+Exit codes:
+   0  The self-test passed, or the guest printed the text of --expect, or it halted without --expect
+   1  The guest failed: it halted too early, requested a reset (which ends the run), or reached the time limit;
+      or the example failed
+   2  The options are wrong
+   3  The firmware found no disk to boot from
+  77  Skipped: the host has no KVM or no SeaBIOS";
+
 /// Boots SeaBIOS from a floppy image, in a VM monitor on KVM with an emulated 82077AA.
+///
+/// The guest prints on COM1, and on a text screen, which is shown at the end. A reset of the guest ends the run.
 #[derive(Parser)]
-#[command(name = "kvm")]
+#[command(name = "kvm", after_help = EXIT_CODES)]
 struct Options {
     /// Image to boot from, which is not changed [default: a disk that tests the drive]
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
-    /// With --image: text that the guest must print [default: the guest must halt]
+    /// With --image: text that the guest must print in a line [default: the guest must halt]
     #[arg(long, value_name = "TEXT", requires = "image")]
     expect: Option<String>,
     /// Firmware: SeaBIOS as built for QEMU
@@ -66,10 +79,15 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("kvm: {}", one_line(&*error));
-            ExitCode::FAILURE
+            if error.is::<NoBootDisk>() { ExitCode::from(NO_BOOT_DISK) } else { ExitCode::FAILURE }
         }
     }
 }
+
+/// The firmware found no disk to boot from.
+#[derive(Debug, thiserror::Error)]
+#[error("the firmware found no disk to boot from")]
+struct NoBootDisk;
 
 /// Opens KVM and reads the firmware. The error says what the host lacks.
 fn host(options: &Options) -> Result<(Kvm, Vec<u8>), String> {
@@ -94,17 +112,21 @@ fn run(options: &Options, kvm: &Kvm, firmware: &[u8]) -> Result<(), Box<dyn Erro
     }
 
     let began = Instant::now();
-    let end = machine.run(options.expect.as_deref(), Duration::from_secs(options.time_limit))?;
+    let end = machine.run(options.expect.as_deref(), Duration::from_secs(options.time_limit));
     let time = began.elapsed().as_secs_f64();
     drive.release_image()?;
 
     let (exits, accesses) = (machine.exits(), machine.floppy().accesses());
     let newline = if machine.text().ends_with('\n') { "" } else { "\n" };
-    print_line(&format!("{newline}{time:.3} s, {exits} exits, {accesses} of them for the floppy drive"))?;
-    match (end, &options.expect) {
+    print_line(&format!(
+        "{newline}{}{time:.3} s, {exits} exits, {accesses} of them for the floppy drive",
+        screen(&machine)
+    ))?;
+    match (end?, &options.expect) {
         (End::Printed, _) | (End::Halted, None) => {}
         (End::Halted, Some(text)) => return Err(format!("the guest halted before it printed {text:?}").into()),
-        (End::Reset, _) => return Err("the guest requested a reset".into()),
+        (End::NoBootDisk, _) => return Err(NoBootDisk.into()),
+        (End::Reset, _) => return Err("the guest requested a reset, which ends the run".into()),
         (End::TimeLimit, _) => return Err(format!("the guest was not done after {} s", options.time_limit).into()),
     }
     if options.image.is_none() {
@@ -112,6 +134,15 @@ fn run(options: &Options, kvm: &Kvm, firmware: &[u8]) -> Result<(), Box<dyn Erro
         print_line("the sector that the guest wrote is in the image, and the others are as they were")?;
     }
     Ok(())
+}
+
+/// Returns what is on the screen, as lines. A guest that prints through the firmware leaves it blank.
+fn screen(machine: &Machine) -> String {
+    let mut rows = machine.screen().rows();
+    while rows.last().is_some_and(String::is_empty) {
+        rows.pop();
+    }
+    rows.iter().map(|row| format!("|{row}\n")).collect()
 }
 
 /// Prints a line. Ignores a reader that closed the pipe.

@@ -1,5 +1,10 @@
 //! All that a VM monitor does for a floppy drive: it gives guest memory and an interrupt line to the library, forwards
-//! the port accesses of the guest, advances the time, and asks for the time of the next event.
+//! the port accesses of the guest, advances the time, and arms a timer for the next event.
+//!
+//! The timer is not optional: the interrupt of a command can come after the access that started the command, when the
+//! guest makes no more accesses because it waits for it. A guest of a VM monitor without the timer waits until its own
+//! time-out. So the loop of the VM monitor calls [`advance`](Floppy::advance) and then asks for the
+//! [`deadline`](Floppy::deadline) again after each access, after each `advance`, and after a restore.
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
@@ -97,7 +102,8 @@ impl Floppy {
         self.advanced_to = self.advanced_to.max(now);
     }
 
-    /// Returns the time of the next event: the latest time for a call of [`advance`](Self::advance).
+    /// Returns the time of the next event, at which [`advance`](Self::advance) is due; `None` if no event is due.
+    /// Each access and each `advance` can change it.
     pub fn deadline(&self) -> Option<Duration> {
         Some(self.advanced_to + self.pc.next_event()?)
     }

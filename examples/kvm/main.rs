@@ -4,10 +4,12 @@
 //! cargo run --release --example kvm                # a disk that tests the drive through INT 13h
 //! cargo run --release --example kvm -- --authentic # the same with the timing of a real drive
 //! cargo run --release --example kvm -- --image /usr/lib/grub-rescue/grub-rescue-floppy.img --expect "GNU GRUB"
+//! cargo run --release --example kvm -- --help      # with the exit codes
 //! ```
 //!
 //! The module [`floppy`] has all that a VM monitor does for a floppy drive. The other modules are the machine around
-//! it, with only what SeaBIOS requires.
+//! it, with only what SeaBIOS and the systems of `tests/kvm.rs` require: no keyboard, no APIC, no video adapter but
+//! the memory of a text screen. A reset of the guest ends the run.
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod app;

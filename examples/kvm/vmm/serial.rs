@@ -35,6 +35,16 @@ impl Serial {
         &self.text
     }
 
+    /// Checks that the output has this text, and that its end came after the first `before` bytes of the output.
+    pub fn printed(&self, text: &str, before: usize) -> bool {
+        if self.text.len() == before {
+            return false;
+        }
+        // The output is ASCII, so each byte is a boundary of characters.
+        let from = (before + 1).saturating_sub(text.len());
+        self.text[from..].contains(text)
+    }
+
     /// Reads a register, 0 to 7.
     pub fn read(&self, register: u16) -> u8 {
         match register {

@@ -3,9 +3,13 @@
 
 use std::{error::Error, os::fd::AsRawFd};
 
-use kvm_bindings::{KVM_MAX_CPUID_ENTRIES, KVM_MEM_READONLY, kvm_interrupt, kvm_userspace_memory_region};
+use kvm_bindings::{
+    KVM_INTERNAL_ERROR_EMULATION, KVM_MAX_CPUID_ENTRIES, KVM_MEM_READONLY, kvm_interrupt, kvm_userspace_memory_region,
+};
 use kvm_ioctls::{Kvm, VcpuExit, VcpuFd, VmFd};
 use vm_memory::{GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion};
+
+use super::instruction;
 
 /// `_IOW(KVMIO, 0x86, struct kvm_interrupt)`, which kvm-ioctls does not define.
 const KVM_INTERRUPT: libc::c_ulong = 0x4004_AE86;
@@ -24,7 +28,7 @@ pub enum Exit<'a> {
     Halt { interrupts_on: bool },
     /// The processor stopped (triple fault). Only a reset starts it again.
     Shutdown,
-    /// Nothing to do: a signal arrived, or the guest can take an interrupt now.
+    /// Nothing to do: a signal arrived, the guest can take an interrupt now, or an instruction was executed for it.
     None,
 }
 
@@ -32,7 +36,7 @@ pub struct Vcpu {
     // The order of drops: the processor, the machine, then its memory.
     vcpu: VcpuFd,
     _vm: VmFd,
-    _memory: GuestMemoryMmap,
+    memory: GuestMemoryMmap,
 }
 
 impl Vcpu {
@@ -57,7 +61,7 @@ impl Vcpu {
         }
         let vcpu = vm.create_vcpu(0)?;
         hide_apic(kvm, &vcpu)?;
-        Ok(Self { vcpu, _vm: vm, _memory: memory })
+        Ok(Self { vcpu, _vm: vm, memory })
     }
 
     /// Runs the guest until the next exit.
@@ -76,6 +80,16 @@ impl Vcpu {
                 return Ok(Exit::None);
             }
             Ok(VcpuExit::MmioWrite(..)) => return Ok(Exit::None),
+            Ok(VcpuExit::InternalError) => {
+                // SAFETY: the exit was for an internal error, so `internal` is the valid member of the union. It
+                // consists of integers in any case.
+                let reason = unsafe { self.vcpu.get_kvm_run().__bindgen_anon_1.internal }.suberror;
+                if reason != KVM_INTERNAL_ERROR_EMULATION {
+                    return Err(format!("the processor stopped: internal error {reason} of KVM").into());
+                }
+                instruction::execute(&self.vcpu, &self.memory)?;
+                return Ok(Exit::None);
+            }
             Ok(exit) => return Err(format!("the processor stopped: {exit:?}").into()),
             Err(error) if [libc::EINTR, libc::EAGAIN].contains(&error.errno()) => return Ok(Exit::None),
             Err(error) => return Err(error.into()),
