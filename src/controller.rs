@@ -20,7 +20,7 @@ mod snapshot;
 mod time;
 mod track_layout;
 
-use chip::Chip;
+use chip::{Chip, clock, data_port};
 pub use config::{BuildError, EmptyDrive, EndDelay, FifoAfterOverrun, InterfaceMode, PowerOn, Timing};
 use config::{Config, Delays};
 pub use interrupt::{Interrupt, NoInterrupt, OnRise};
@@ -261,7 +261,7 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
 
     #[inline(never)]
     fn read_fifo(&mut self) -> u8 {
-        let (value, effect) = self.chip.read_fifo(&mut self.dma);
+        let (value, effect) = data_port::read_fifo(&mut self.chip, &mut self.dma);
         self.apply(effect);
         value
     }
@@ -269,7 +269,7 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     #[inline(never)]
     fn write_any(&mut self, register: WriteRegister, value: u8) {
         let effect = match register {
-            WriteRegister::Fifo => self.chip.write_fifo(value, &mut self.dma),
+            WriteRegister::Fifo => data_port::write_fifo(&mut self.chip, value, &mut self.dma),
             _ => {
                 self.chip.write_register(register, value, &mut self.dma);
                 Effect::Outputs
@@ -324,7 +324,7 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn read_string(&mut self, data: &mut [u8]) -> usize {
-        let bytes = self.chip.read_string(data, &mut self.dma);
+        let bytes = data_port::read_string(&mut self.chip, data, &mut self.dma);
         self.sync_outputs();
         bytes
     }
@@ -332,7 +332,7 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     /// Writes the FIFO for a string instruction of the guest (`rep outsb`), in the execution phase of a transfer without
     /// DMA. Returns how many bytes of `data` were taken, as [`read_string`](Self::read_string) does.
     pub fn write_string(&mut self, data: &[u8]) -> usize {
-        let bytes = self.chip.write_string(data, &mut self.dma);
+        let bytes = data_port::write_string(&mut self.chip, data, &mut self.dma);
         self.sync_outputs();
         bytes
     }
@@ -347,11 +347,11 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     pub fn advance(&mut self, elapsed: Duration) {
         let mut left = elapsed;
         while let Some(event) = self.next_event().filter(|&event| event <= left) {
-            self.chip.advance(event, &mut self.dma);
+            clock::advance(&mut self.chip, event, &mut self.dma);
             self.sync_outputs();
             left -= event;
         }
-        self.chip.advance(left, &mut self.dma);
+        clock::advance(&mut self.chip, left, &mut self.dma);
         self.sync_outputs();
     }
 
@@ -363,7 +363,7 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     /// `advance` chooses [`EndDelay::None`] and [`Timing::Immediate`].
     #[must_use]
     pub fn next_event(&self) -> Option<Duration> {
-        self.chip.next_event()
+        clock::next_event(&self.chip)
     }
 
     /// Continues a command that waits for its DMA channel or its disk. Call it after each guest access to the DMA

@@ -1,24 +1,24 @@
 //! The 82077AA itself: the phases of a command, byte in and byte out, and the resets. It knows no bus and drives no pin; its
 //! [`Controller`](super::Controller) does.
 
-mod clock;
-mod execution;
-mod programmed_io;
+pub(super) mod clock;
+pub(super) mod data_port;
 
 use super::{
-    command::{self, Action, Command, Direction, HeadUnit, LOCK, STEP_IN},
-    config::{Config, EndDelay},
-    data::Counts,
+    command::{self, Action, Command, DataAction, Direction, HeadUnit, LOCK, STEP_IN},
+    config::{Config, EmptyDrive, EndDelay, FifoAfterOverrun},
+    data::{Counts, DataCommand, RunOutcome},
     data_path::DataPath,
     drive_interface::DriveInterface,
+    fifo::{FifoSize, GuestString, Pacing},
     metrics::Tracer,
     outputs::{Effect, Outputs},
-    phase::{Dialogue, Phase, Received},
+    phase::{Dialogue, Ending, Phase},
     register_file::RegisterFile,
-    registers::{ReadRegister, WriteRegister, configure, dor, dsr, msr, st0},
+    registers::{ReadRegister, WriteRegister, configure, dor, dsr, msr, st0, st1},
     seek::{Ended, SeekControl, Stepper},
     settings::{Settings, Specify},
-    time::Nanoseconds,
+    time::{Nanoseconds, REVOLUTION},
 };
 use crate::{
     dma::DmaChannel,
@@ -194,39 +194,12 @@ impl Chip {
         self.dialogue.take_parameter(value)
     }
 
-    /// Takes any other byte: the first or the last of a command, or one of the data without DMA.
-    #[inline]
-    pub(super) fn write_fifo(&mut self, value: u8, dma: &mut impl DmaChannel) -> Effect {
-        let scan_commands = self.config.scan_commands;
-        match self.dialogue.take(value, |opcode| command::decode(opcode, scan_commands)) {
-            Received::Begun => {
-                self.outputs.main_status |= msr::BUSY;
-                Effect::None
-            }
-            Received::Complete(command) => self.execute(command, dma),
-            Received::NotWanted => self.write_data(value, dma),
-        }
-    }
-
     /// Returns the next byte of a result, if one is left that is not the first: an access that changes no pin.
     #[inline]
     pub(super) fn next_result(&mut self) -> Option<u8> {
         let byte = self.dialogue.next_result(false)?;
         self.update_status_after_result();
         Some(byte)
-    }
-
-    /// Returns any other byte: the first of a result, or one of the data without DMA; 0 when there is none.
-    #[inline]
-    pub(super) fn read_fifo(&mut self, dma: &mut impl DmaChannel) -> (u8, Effect) {
-        let effect = if self.dialogue.interrupts() { Effect::ResultFetched } else { Effect::None };
-        match self.dialogue.next_result(true) {
-            Some(byte) => {
-                self.update_status_after_result();
-                (byte, effect)
-            }
-            None => self.read_data(dma),
-        }
     }
 
     /// Updates the MSR when the last byte of a result has been fetched.
@@ -340,5 +313,158 @@ impl Chip {
     /// Returns how long the end of a command that moves a head is delayed, if it is. With timing it takes its time.
     fn seek_delay(&self) -> Option<Nanoseconds> {
         Some(self.config.delays.command).filter(|_| self.config.end_delay == EndDelay::All)
+    }
+
+    /// Starts a data command, after the implied seek that EIS asks for.
+    fn start_data_command(&mut self, action: DataAction, dma: &mut impl DmaChannel) {
+        self.drop_ready_changes();
+        let [_, head_unit, cylinder, sectors, _, _, end_of_track, ..] = self.dialogue.command;
+        let mut steps = 0;
+        match action {
+            DataAction::Transfer(_) => {
+                self.settings.last_track_length = end_of_track;
+                if self.settings.implied_seek() {
+                    let HeadUnit { unit, .. } = HeadUnit::of(head_unit);
+                    steps = self.interface.with_stepper(self.settings.specify, None, |seeks, stepper| {
+                        seeks.implied_seek(unit, cylinder, stepper)
+                    });
+                }
+            }
+            DataAction::FormatTrack => self.settings.last_track_length = sectors,
+            DataAction::ReadId => {}
+        }
+        let (rate, schedule) = (self.interface.registers.rate, self.interface.schedule(self.settings.specify));
+        self.begin(DataCommand::new(action, &self.dialogue.command, rate, steps > 0, schedule), dma);
+    }
+
+    /// Enters the execution phase.
+    fn begin(&mut self, mut command: DataCommand, dma: &mut impl DmaChannel) {
+        if command.writes() && self.interface.refuses_to_write() {
+            command.fail(st1::NOT_WRITABLE, 0);
+            if let Some(schedule) = &mut command.schedule {
+                schedule.due = self.interface.now;
+            }
+        }
+        let pacing = match self.interface.mechanics {
+            None => Pacing::Immediate,
+            Some(_) => Pacing::Rotating { requesting: true },
+        };
+        self.data_path.begin(FifoSize { threshold: self.settings.fifo_threshold() }, pacing);
+        self.dialogue.phase = Phase::Execution(command);
+        self.proceed(dma);
+        // A request for a byte needs an edge of its own, whatever holds INT up.
+        self.interrupt_edge |= self.requests_any_byte();
+    }
+
+    /// Lets a data command go on as far as it can, and enters the result phase when it is over.
+    pub(super) fn proceed(&mut self, dma: &mut impl DmaChannel) {
+        self.proceed_with(&mut GuestString::default(), dma);
+    }
+
+    /// Does the same with the bytes that a string access moves.
+    fn proceed_with(&mut self, string: &mut GuestString<'_>, dma: &mut impl DmaChannel) {
+        let (gate, uses_dma, moment) = (self.drives_pins(), self.uses_dma(), self.interface.moment());
+        let Phase::Execution(command) = &mut self.dialogue.phase else { return };
+        let mut head = self.interface.head();
+        let outcome = if uses_dma {
+            self.data_path.run_with_dma(command, moment, head.as_mut(), dma, gate)
+        } else {
+            self.data_path.run_without_dma(command, moment, head.as_mut(), string)
+        };
+        drop(head);
+        self.interface.registers.head_select = command.head;
+        self.interface.registers.record(command.take_activity());
+        match (outcome, self.config.empty_drive) {
+            (RunOutcome::Waiting, _) => return,
+            (RunOutcome::Ended, _) => {}
+            // Without a disk no index pulse comes. The chip waits for one until it is reset (§4.13).
+            (RunOutcome::NoDisk, EmptyDrive::Hang) => {
+                if let Some(schedule) = &mut command.schedule {
+                    schedule.spindle_stopped = true;
+                }
+                return;
+            }
+            (RunOutcome::NoDisk, EmptyDrive::Fail) => {
+                self.data_path.fifo.truncate();
+                command.fail_without_disk();
+                if let Some(schedule) = &mut command.schedule {
+                    schedule.due = self.interface.now + 2 * REVOLUTION;
+                }
+                self.interface.abort_write(command);
+            }
+        }
+        self.end_when_due();
+    }
+
+    /// Ends the execution phase of a command that is over, when its end is due and the host has what the disk delivered.
+    fn end_when_due(&mut self) {
+        let Phase::Execution(command) = &self.dialogue.phase else { return };
+        if command.status.st1 & st1::OVERRUN != 0 && self.config.fifo_after_overrun == FifoAfterOverrun::Discarded {
+            self.data_path.fifo.clear();
+        }
+        if command.schedule.is_some_and(|schedule| self.interface.now < schedule.due) {
+            return;
+        }
+        if self.data_path.fifo.is_empty() || command.direction() != Some(Direction::ToHost) {
+            self.interface.end_command(self.settings.specify);
+            self.end_execution();
+        }
+    }
+
+    /// Ends the execution phase: with the result phase, or with the delay before it.
+    fn end_execution(&mut self) {
+        let Phase::Execution(command) = &self.dialogue.phase else { return };
+        let non_dma = !self.uses_dma() && command.direction().is_some();
+        let delay = self.delay_of(command, non_dma);
+        let ending = Ending {
+            result: command.result(),
+            direction: command.direction(),
+            counts: command.counts,
+            non_dma,
+            due: self.interface.now + delay.unwrap_or(0),
+        };
+        match delay {
+            Some(_) => self.dialogue.phase = Phase::Ending(ending),
+            None => self.end_command(ending),
+        }
+    }
+
+    /// Returns how long the end of a data command is delayed, if it is. With timing a command takes its time, but for the end
+    /// of a transfer without DMA, which the host brings about with its last access (§2.2).
+    fn delay_of(&self, command: &DataCommand, non_dma: bool) -> Option<Nanoseconds> {
+        let Config { end_delay, delays, .. } = self.config;
+        let immediate = self.interface.mechanics.is_none();
+        match end_delay {
+            EndDelay::None => None,
+            _ if non_dma => Some(delays.transfer),
+            EndDelay::KnownGuests => Some(delays.command).filter(|_| immediate && command.is_read_id()),
+            EndDelay::All => Some(delays.command).filter(|_| immediate),
+        }
+    }
+
+    /// Enters the result phase of a data command.
+    fn end_command(&mut self, ending: Ending) {
+        let Ending { result, direction, counts, .. } = ending;
+        let command = command::decode(self.dialogue.command[0], self.config.scan_commands);
+        self.dialogue.enter_result(command, result, true);
+        self.interrupt_edge = true;
+        self.report(command, direction, &result, counts);
+        if self.interface.poll_due().is_some_and(|due| due <= self.interface.now) {
+            self.poll();
+        }
+    }
+
+    /// Ends the delay of a command that is over, because the host has read an MSR that shows it busy. Returns whether there
+    /// was one.
+    pub(super) fn end_delay(&mut self) -> bool {
+        let Phase::Ending(ending) = self.dialogue.phase else { return false };
+        self.end_command(ending);
+        true
+    }
+
+    /// Returns whether the host may move a byte of the data.
+    fn requests_any_byte(&self) -> bool {
+        !self.uses_dma()
+            && matches!(&self.dialogue.phase, Phase::Execution(command) if self.data_path.requests_byte(command))
     }
 }

@@ -1,18 +1,18 @@
 //! Containers: files of a disk that have a header, or another order than that of a raw image.
 //!
-//! [`Container::recognize`] says which of them a file is. [`DiskFile`] opens those of ImageDisk, Teledisk and D88 as a
+//! [`recognize`] says which of them a file is. [`DiskFile`] opens those of ImageDisk, Teledisk and D88 as a
 //! [`SectorDisk`], which a drive [attaches](crate::FloppyDrive::attach_medium) like any other medium. What the guest
 //! writes is in memory then: [`save_image_disk`] saves the disk with all that it holds.
 //!
 //! ```
 //! use vm_fdc::media::{
 //!     Geometry, Mark, SectorDisk,
-//!     container::{Container, DiskFile, ReadOptions, image_disk},
+//!     container::{self, Container, DiskFile, ReadOptions, image_disk},
 //! };
 //!
 //! let disk = SectorDisk::formatted(Geometry::DD_720K, 0xE5);
 //! let bytes = image_disk(&disk, b"Work disk\r\n")?;
-//! assert_eq!(Container::recognize(&bytes), Some(Container::ImageDisk));
+//! assert_eq!(container::recognize(&bytes), Some(Container::ImageDisk));
 //!
 //! let file = DiskFile::read(&bytes, ReadOptions::new())?;
 //! assert_eq!(file.comment, b"Work disk\r\n");
@@ -86,31 +86,29 @@ use super::{
 use assembly::Assembly;
 use error::MAX_BYTES;
 
-impl Container {
-    /// Returns what a file with these bytes is, or `None` if it has no signature that is known, as a raw image has not.
-    ///
-    /// A guest can write a signature to the first sector of its disk. Do not let it decide about a file that has the
-    /// size of a raw image.
-    #[must_use]
-    pub fn recognize(bytes: &[u8]) -> Option<Self> {
-        let head = &bytes[..bytes.len().min(signature::HEAD)];
-        let tail = &bytes[bytes.len().saturating_sub(signature::TAIL)..];
-        signature::recognize(head, tail, bytes.len() as u64)
-    }
+/// Returns what a file with these bytes is, or `None` if it has no signature that is known, as a raw image has not.
+///
+/// A guest can write a signature to the first sector of its disk. Do not let it decide about a file that has the
+/// size of a raw image.
+#[must_use]
+pub fn recognize(bytes: &[u8]) -> Option<Container> {
+    let head = &bytes[..bytes.len().min(signature::HEAD)];
+    let tail = &bytes[bytes.len().saturating_sub(signature::TAIL)..];
+    signature::recognize(head, tail, bytes.len() as u64)
+}
 
-    /// Returns what a file of `length` bytes is, of which `read_at` reads some bytes at an offset; `None` if it has no
-    /// signature, or if it cannot be read.
-    pub(super) fn recognize_at<E>(
-        length: u64,
-        mut read_at: impl FnMut(&mut [u8], u64) -> Result<(), E>,
-    ) -> Option<Self> {
-        let part = |most: usize| most.min(usize::try_from(length).unwrap_or(most));
-        let (mut head, mut tail) = (vec![0; part(signature::HEAD)], vec![0; part(signature::TAIL)]);
-        read_at(&mut head, 0).ok()?;
-        let behind = length - tail.len() as u64;
-        read_at(&mut tail, behind).ok()?;
-        signature::recognize(&head, &tail, length)
-    }
+/// Returns what a file of `length` bytes is, of which `read_at` reads some bytes at an offset; `None` if it has no
+/// signature, or if it cannot be read.
+pub(super) fn recognize_at<E>(
+    length: u64,
+    mut read_at: impl FnMut(&mut [u8], u64) -> Result<(), E>,
+) -> Option<Container> {
+    let part = |most: usize| most.min(usize::try_from(length).unwrap_or(most));
+    let (mut head, mut tail) = (vec![0; part(signature::HEAD)], vec![0; part(signature::TAIL)]);
+    read_at(&mut head, 0).ok()?;
+    let behind = length - tail.len() as u64;
+    read_at(&mut tail, behind).ok()?;
+    signature::recognize(&head, &tail, length)
 }
 
 /// How a container is opened.
@@ -203,7 +201,7 @@ impl DiskFile {
         if bytes.len() > MAX_BYTES {
             return Err(ContainerError::TooLarge { bytes: bytes.len() as u64 });
         }
-        let container = Container::recognize(bytes).ok_or(ContainerError::Unknown)?;
+        let container = recognize(bytes).ok_or(ContainerError::Unknown)?;
         let finish = |assembly: Assembly, form_factor: Option<FormFactor>| {
             let disk = assembly.finish(options.form_factor.or(form_factor));
             disk.map_err(|damage| ContainerError::Damaged { container, offset: bytes.len() as u64, damage })

@@ -1,6 +1,7 @@
 //! The driver without time: a command goes on for as long as the host keeps up.
 
 use super::{DataCommand, RunOutcome, State, format::FormatIds, operation::Operation};
+use super::{locate, sectors};
 use crate::{
     controller::{fifo::HostPort, registers::st1},
     drive::Head,
@@ -32,10 +33,10 @@ fn transfer(command: &mut DataCommand, head: &mut Head<'_>, port: &mut impl Host
     loop {
         match command.state {
             State::Ended => return RunOutcome::Ended,
-            State::Searching => _ = command.search(head.next_slot(), head),
-            State::Transferring(run) => match command.move_data(run, usize::MAX, head, port) {
+            State::Searching => _ = locate::search(command, head.next_slot(), head),
+            State::Transferring(run) => match sectors::move_data(command, run, usize::MAX, head, port) {
                 Ok(piece) => {
-                    if !command.account(run, piece, head) && command.state != State::Ended {
+                    if !sectors::account(command, run, piece, head) && command.state != State::Ended {
                         return RunOutcome::Waiting;
                     }
                 }

@@ -7,6 +7,7 @@ use super::{
     run::{Piece, Run, SectorSize},
     schedule::{Passing, Schedule},
 };
+use super::{locate, sectors};
 use crate::{
     controller::{command::Direction, fifo::HostPort, registers::st1, time::Nanoseconds},
     drive::Head,
@@ -101,7 +102,7 @@ impl Driver<'_> {
             return self.schedule.await_index(self.disk, 1);
         }
         let head_number = self.command.head;
-        let located = self.command.search(from, head);
+        let located = locate::search(self.command, from, head);
         let first_request = self.first_request(port);
         let track = head.track(head_number);
         match (located, &track) {
@@ -149,7 +150,7 @@ impl Driver<'_> {
                 return false;
             }
         }
-        match self.command.move_data(run, passed, head, port) {
+        match sectors::move_data(self.command, run, passed, head, port) {
             Ok(piece) => self.account(run, piece, passed, head, port),
             Err(error) => {
                 self.command.fail_medium(&error);
@@ -164,12 +165,12 @@ impl Driver<'_> {
         let (moved, size) = (run.offset() + piece.moved.bytes, self.size().bytes());
         if moved >= piece.wanted || piece.moved.terminal_count {
             self.schedule.await_end(self.disk.recording, size);
-            return self.command.account(run, piece, head);
+            return sectors::account(self.command, run, piece, head);
         }
         let due = passed.min(piece.wanted);
         if moved < due && piece.moved.bytes > 0 {
             // The host moves what it can, and as often as it likes: only one that moves nothing is late.
-            self.command.account(run, piece, head);
+            sectors::account(self.command, run, piece, head);
             return true;
         }
         let to_host = self.command.direction() != Some(Direction::FromHost);
@@ -195,7 +196,7 @@ impl Driver<'_> {
             _ => passed + 1,
         };
         self.schedule.await_byte(self.disk.recording, next);
-        self.command.account(run, piece, head)
+        sectors::account(self.command, run, piece, head)
     }
 
     /// Takes ID fields from index hole to index hole: each has to be there when its sector begins, and the next ones are asked

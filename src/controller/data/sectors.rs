@@ -17,156 +17,154 @@ use crate::{
     media::{MediumError, SectorId},
 };
 
-impl DataCommand {
-    /// Moves bytes of a run between the disk and the host, up to the first `limit` bytes.
-    #[inline(always)] // 4 % of a READ DATA of one sector, with those of `locate`.
-    pub(super) fn move_data(
-        &mut self,
-        run: Run,
-        limit: usize,
-        head: &mut Head<'_>,
-        port: &mut impl HostPort,
-    ) -> Result<Piece, MediumError> {
-        let size = SectorSize::of(self.id.size_code);
-        match &mut self.operation {
-            Operation::ReadTrack(ReadTrack { data_length, .. })
-            | Operation::Sectors(SectorCommand { action: SectorAction::Read { data_length, .. }, .. }) => {
-                read::transfer(run, size, *data_length, limit, (self.head, head), port)
+/// Moves bytes of a run between the disk and the host, up to the first `limit` bytes.
+#[inline(always)] // 4 % of a READ DATA of one sector, with those of `locate`.
+pub(super) fn move_data(
+    command: &mut DataCommand,
+    run: Run,
+    limit: usize,
+    head: &mut Head<'_>,
+    port: &mut impl HostPort,
+) -> Result<Piece, MediumError> {
+    let size = SectorSize::of(command.id.size_code);
+    match &mut command.operation {
+        Operation::ReadTrack(ReadTrack { data_length, .. })
+        | Operation::Sectors(SectorCommand { action: SectorAction::Read { data_length, .. }, .. }) => {
+            read::transfer(run, size, *data_length, limit, (command.head, head), port)
+        }
+        Operation::Sectors(selected) => match &mut selected.action {
+            SectorAction::Read { .. } => Err(MediumError::Absent),
+            SectorAction::Write(write) => {
+                let piece = write.transfer((run, command.id, selected.extent), limit, (command.head, head), port)?;
+                command.activity.written = true;
+                Ok(piece)
             }
-            Operation::Sectors(command) => match &mut command.action {
-                SectorAction::Read { .. } => Err(MediumError::Absent),
-                SectorAction::Write(write) => {
-                    let piece = write.transfer((run, self.id, command.extent), limit, (self.head, head), port)?;
-                    self.activity.written = true;
-                    Ok(piece)
+            SectorAction::Verify(verify) => verify.transfer(run, size, command.head, head),
+            SectorAction::Scan(scan) => {
+                let piece = scan.transfer(run, size, limit, (command.head, head), port)?;
+                if piece.moved.terminal_count || run.offset() + piece.moved.bytes >= piece.wanted {
+                    let evaluated = scan.evaluate();
+                    command.status.st2 &= !(st2::SCAN_HIT | st2::SCAN_NOT_SATISFIED);
+                    command.status.st2 |= evaluated;
                 }
-                SectorAction::Verify(verify) => verify.transfer(run, size, self.head, head),
+                Ok(piece)
+            }
+        },
+        Operation::ReadId | Operation::Format(_) => Err(MediumError::Absent),
+    }
+}
+
+/// Accounts for a piece of a run, and sets the state by what is left. Returns whether the host took or gave all that it
+/// was offered, or ended the transfer.
+#[inline(always)] // 4 % of a READ DATA of one sector, with those of `locate`.
+pub(super) fn account(command: &mut DataCommand, run: Run, piece: Piece, head: &mut Head<'_>) -> bool {
+    let Piece { moved, offered, wanted, available, short } = piece;
+    let size = SectorSize::of(command.id.size_code);
+    let run = Run { bad_data: run.bad_data || short, ..run };
+    let offset = run.offset() + moved.bytes;
+    let all = offset >= wanted;
+    let sectors = match (all, moved.terminal_count) {
+        (true, _) => size.sectors_touched(available),
+        (false, true) => size.sectors_touched(offset),
+        (false, false) => size.sectors_in(offset),
+    };
+    if let Some(write) = command.write().filter(|_| sectors > 0) {
+        head.finish_write(command.head, run.slot(), sectors, write.mark);
+    }
+    command.counts.sectors += sectors as u32;
+    command.counts.bytes += moved.bytes as u32;
+    command.state = State::Searching;
+    let slot = if sectors > 0 { end_sectors(command, run, sectors, moved.terminal_count) } else { run.slot() };
+    head.set_next_slot(slot);
+    if all || moved.terminal_count {
+        return true;
+    }
+    if command.state == State::Searching {
+        let offset = offset - size.bytes_of(sectors);
+        let sectors = run.sectors - sectors as u16;
+        command.state = State::Transferring(Run { slot: slot as u16, sectors, offset: offset as u16, ..run });
+    }
+    moved.bytes == offered
+}
+
+/// Ends a number of sectors of a run. Returns the slot behind the last of them.
+#[inline(always)] // 4 % of a READ DATA of one sector, with those of `locate`.
+fn end_sectors(command: &mut DataCommand, run: Run, sectors: usize, terminal_count: bool) -> usize {
+    let (mut id, mut slot, mut sectors) = (command.id, run.slot(), sectors);
+    if let Operation::Sectors(SectorCommand { extent, .. }) = &command.operation
+        && let Some(under_other_head) = sectors.checked_sub(extent.sectors_from(id.sector)).filter(|&more| more > 0)
+    {
+        id = next_id(id, true, true, 0);
+        command.head = 1;
+        (slot, sectors) = (0, under_other_head);
+    }
+    id.sector = id.sector.wrapping_add((sectors - 1) as u8);
+    let head = command.head;
+    if run.bad_data {
+        match command.operation {
+            Operation::ReadTrack(_) => {
+                command.status.st1 |= st1::DATA_ERROR;
+                command.status.st2 |= st2::DATA_ERROR;
+            }
+            _ => command.fail(st1::DATA_ERROR, st2::DATA_ERROR),
+        }
+    }
+    if run.other_mark {
+        command.status.st2 |= st2::CONTROL_MARK;
+        command.state = State::Ended;
+    }
+    match command.state {
+        State::Ended => command.id = id,
+        _ => end_sector(command, id, terminal_count),
+    }
+    if command.head == head { slot + sectors } else { 0 }
+}
+
+/// Ends the sector `id`: goes on to the next one, or ends the command at terminal count and after the last sector.
+#[inline(always)] // 4 % of a READ DATA of one sector, with those of `locate`.
+pub(super) fn end_sector(command: &mut DataCommand, id: SectorId, terminal_count: bool) {
+    match &mut command.operation {
+        Operation::ReadTrack(read) => {
+            let last = read.count();
+            command.id = next_id(id, last, false, command.head);
+            end_if(command, terminal_count, last, id);
+        }
+        Operation::Sectors(selected) => {
+            let next = selected.extent.after(id, command.head);
+            match &selected.action {
                 SectorAction::Scan(scan) => {
-                    let piece = scan.transfer(run, size, limit, (self.head, head), port)?;
-                    if piece.moved.terminal_count || run.offset() + piece.moved.bytes >= piece.wanted {
-                        let evaluated = scan.evaluate();
-                        self.status.st2 &= !(st2::SCAN_HIT | st2::SCAN_NOT_SATISFIED);
-                        self.status.st2 |= evaluated;
+                    let end = scan.end_sector((id, command.head), next, selected.extent.end_of_track, terminal_count);
+                    command.status.st2 |= end.st2;
+                    (command.id, command.head) = (end.id, end.head);
+                    match end.ended {
+                        Some(0) => command.state = State::Ended,
+                        Some(st1) => command.fail(st1, 0),
+                        None => {}
                     }
-                    Ok(piece)
                 }
-            },
-            Operation::ReadId | Operation::Format(_) => Err(MediumError::Absent),
-        }
-    }
-
-    /// Accounts for a piece of a run, and sets the state by what is left. Returns whether the host took or gave all that it
-    /// was offered, or ended the transfer.
-    #[inline(always)] // 4 % of a READ DATA of one sector, with those of `locate`.
-    pub(super) fn account(&mut self, run: Run, piece: Piece, head: &mut Head<'_>) -> bool {
-        let Piece { moved, offered, wanted, available, short } = piece;
-        let size = SectorSize::of(self.id.size_code);
-        let run = Run { bad_data: run.bad_data || short, ..run };
-        let offset = run.offset() + moved.bytes;
-        let all = offset >= wanted;
-        let sectors = match (all, moved.terminal_count) {
-            (true, _) => size.sectors_touched(available),
-            (false, true) => size.sectors_touched(offset),
-            (false, false) => size.sectors_in(offset),
-        };
-        if let Some(write) = self.write().filter(|_| sectors > 0) {
-            head.finish_write(self.head, run.slot(), sectors, write.mark);
-        }
-        self.counts.sectors += sectors as u32;
-        self.counts.bytes += moved.bytes as u32;
-        self.state = State::Searching;
-        let slot = if sectors > 0 { self.end_sectors(run, sectors, moved.terminal_count) } else { run.slot() };
-        head.set_next_slot(slot);
-        if all || moved.terminal_count {
-            return true;
-        }
-        if self.state == State::Searching {
-            let offset = offset - size.bytes_of(sectors);
-            let sectors = run.sectors - sectors as u16;
-            self.state = State::Transferring(Run { slot: slot as u16, sectors, offset: offset as u16, ..run });
-        }
-        moved.bytes == offered
-    }
-
-    /// Ends a number of sectors of a run. Returns the slot behind the last of them.
-    #[inline(always)] // 4 % of a READ DATA of one sector, with those of `locate`.
-    fn end_sectors(&mut self, run: Run, sectors: usize, terminal_count: bool) -> usize {
-        let (mut id, mut slot, mut sectors) = (self.id, run.slot(), sectors);
-        if let Operation::Sectors(SectorCommand { extent, .. }) = &self.operation
-            && let Some(under_other_head) = sectors.checked_sub(extent.sectors_from(id.sector)).filter(|&more| more > 0)
-        {
-            id = next_id(id, true, true, 0);
-            self.head = 1;
-            (slot, sectors) = (0, under_other_head);
-        }
-        id.sector = id.sector.wrapping_add((sectors - 1) as u8);
-        let head = self.head;
-        if run.bad_data {
-            match self.operation {
-                Operation::ReadTrack(_) => {
-                    self.status.st1 |= st1::DATA_ERROR;
-                    self.status.st2 |= st2::DATA_ERROR;
+                SectorAction::Verify(Verify { remaining: None }) if next.last => {
+                    (command.id, command.state) = (next.id, State::Ended);
                 }
-                _ => self.fail(st1::DATA_ERROR, st2::DATA_ERROR),
-            }
-        }
-        if run.other_mark {
-            self.status.st2 |= st2::CONTROL_MARK;
-            self.state = State::Ended;
-        }
-        match self.state {
-            State::Ended => self.id = id,
-            _ => self.end_sector(id, terminal_count),
-        }
-        if self.head == head { slot + sectors } else { 0 }
-    }
-
-    /// Ends the sector `id`: goes on to the next one, or ends the command at terminal count and after the last sector.
-    #[inline(always)] // 4 % of a READ DATA of one sector, with those of `locate`.
-    pub(super) fn end_sector(&mut self, id: SectorId, terminal_count: bool) {
-        match &mut self.operation {
-            Operation::ReadTrack(read) => {
-                let last = read.count();
-                self.id = next_id(id, last, false, self.head);
-                self.end_if(terminal_count, last, id);
-            }
-            Operation::Sectors(command) => {
-                let next = command.extent.after(id, self.head);
-                match &command.action {
-                    SectorAction::Scan(scan) => {
-                        let end = scan.end_sector((id, self.head), next, command.extent.end_of_track, terminal_count);
-                        self.status.st2 |= end.st2;
-                        (self.id, self.head) = (end.id, end.head);
-                        match end.ended {
-                            Some(0) => self.state = State::Ended,
-                            Some(st1) => self.fail(st1, 0),
-                            None => {}
-                        }
-                    }
-                    SectorAction::Verify(Verify { remaining: None }) if next.last => {
-                        (self.id, self.state) = (next.id, State::Ended);
-                    }
-                    _ => {
-                        self.id = next.id;
-                        self.end_if(terminal_count, next.last, id);
-                        if self.state != State::Ended {
-                            self.head = next.head;
-                        }
+                _ => {
+                    command.id = next.id;
+                    end_if(command, terminal_count, next.last, id);
+                    if command.state != State::Ended {
+                        command.head = next.head;
                     }
                 }
             }
-            Operation::ReadId | Operation::Format(_) => {}
         }
+        Operation::ReadId | Operation::Format(_) => {}
     }
+}
 
-    /// Ends the command at terminal count, or with EN after the last sector `id`. The data sheet does not say which ID EN
-    /// leaves: that of the last sector, which drivers expect (§4.2).
-    pub(super) fn end_if(&mut self, terminal_count: bool, last: bool, id: SectorId) {
-        if terminal_count {
-            self.state = State::Ended;
-        } else if last {
-            self.id = id;
-            self.fail(st1::END_OF_CYLINDER, 0);
-        }
+/// Ends the command at terminal count, or with EN after the last sector `id`. The data sheet does not say which ID EN
+/// leaves: that of the last sector, which drivers expect (§4.2).
+pub(super) fn end_if(command: &mut DataCommand, terminal_count: bool, last: bool, id: SectorId) {
+    if terminal_count {
+        command.state = State::Ended;
+    } else if last {
+        command.id = id;
+        command.fail(st1::END_OF_CYLINDER, 0);
     }
 }

@@ -7,7 +7,7 @@ use super::{
     options::{ImageOptions, Length},
 };
 use crate::media::{
-    container::Container,
+    container,
     formats::{BiosParameters, Format, Layout},
     geometry::Geometry,
 };
@@ -79,7 +79,7 @@ pub(super) fn refuse_container(file: &LockedFile, options: &ImageOptions) -> Res
     if right_size || options.length() != Length::Exact {
         return Ok(());
     }
-    match Container::recognize_at(bytes, |part, offset| file.read_at(part, offset)) {
+    match container::recognize_at(bytes, |part, offset| file.read_at(part, offset)) {
         Some(container) => Err(ImageError::Container { container }),
         None => Ok(()),
     }

@@ -406,7 +406,7 @@ fn a_file_is_named_by_its_signature_and_says_what_to_do() {
         (d88_disk(0x2B0), Container::D88),
     ];
     for (n, (bytes, expected)) in signatures().into_iter().chain(readable).enumerate() {
-        assert_eq!(Container::recognize(&bytes), Some(expected));
+        assert_eq!(vm_fdc::media::container::recognize(&bytes), Some(expected));
         assert_eq!(read(&bytes).is_ok(), expected.is_readable(), "{expected}");
         let path = folder.path().join(n.to_string());
         fs::write(&path, &bytes).unwrap();
@@ -440,12 +440,12 @@ fn no_guest_makes_its_image_a_container() {
 fn a_raw_image_is_no_container() {
     for name in ["dos-1440k.img", "dos-720k.img", "dos-360k.img", "selftest.bin"] {
         let bytes = fs::read(fixture(name)).unwrap();
-        assert_eq!(Container::recognize(&bytes), None, "{name}");
+        assert_eq!(vm_fdc::media::container::recognize(&bytes), None, "{name}");
         assert!(matches!(read(&bytes), Err(ContainerError::Unknown)), "{name}");
     }
     for length in [0, 1, 13, 0x29F, 0x2A0, 0x2B0, 5_000] {
         for byte in [0, 0x10, 0xFF] {
-            assert_eq!(Container::recognize(&vec![byte; length]), None, "{length} bytes {byte:02X}");
+            assert_eq!(vm_fdc::media::container::recognize(&vec![byte; length]), None, "{length} bytes {byte:02X}");
         }
     }
 }
