@@ -129,7 +129,8 @@ impl<M: Medium> Medium for Overlay<M> {
         let sectors = track.len();
         let mut ids: Vec<_> = (0..sectors).filter_map(|slot| Some(track.sector(slot)?.id.sector)).collect();
         let mut formatted: Vec<_> = format.ids.iter().map(|id| id.sector).collect();
-        (ids.sort_unstable(), formatted.sort_unstable());
+        ids.sort_unstable();
+        formatted.sort_unstable();
         let in_place = |id: &vm_fdc::media::SectorId| {
             (id.cylinder, id.head, id.size()) == (cylinder, head, Some(self.sector_size))
         };
