@@ -272,7 +272,7 @@ fn a_host_without_firmware_is_one_line_and_its_own_status() {
 fn a_file_that_is_no_disk_is_one_line_of_error() {
     let folder = TempDir::new().expect("a temporary folder");
     let large = folder.path().join("large.img");
-    fs::write(&large, vec![0; 1_474_561]).expect("a file");
+    fs::write(&large, vec![0; 1_600_000]).expect("a file");
     for image in [&folder.path().join("missing.img"), folder.path(), &large] {
         let Some(run) = run_guest(&["--image", path(image)]) else { return };
         assert_eq!((run.status, run.out.as_str(), run.err.lines().count()), (Some(1), "", 1), "{}", run.err);

@@ -508,7 +508,7 @@ static void a_drive_without_its_machine(const char *image)
     IS(VM_FDC_VM_E_VM_UNKNOWN, vm_fdc_drive_save_image(drive, "saved.img", VM_FDC_IF_EXISTS_FAIL));
     IS(VM_FDC_VM_E_VM_UNKNOWN, vm_fdc_drive_check_host_drive(drive));
     IS(VM_FDC_S_OK, vm_fdc_drive_last_error(drive, text, sizeof text, NULL));
-    TRUE(strcmp(text, "drive 0: its virtual machine is gone") == 0);
+    TRUE(strcmp(text, "drive 0: its virtual machine is gone; use a drive of another one") == 0);
     IS(VM_FDC_S_OK, vm_fdc_drive_clone(drive, &copy));
     IS(VM_FDC_S_OK, vm_fdc_drive_free(drive));
     IS(VM_FDC_VM_E_VM_UNKNOWN, vm_fdc_drive_flush(copy));
