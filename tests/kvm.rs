@@ -18,14 +18,14 @@ use tempfile::{NamedTempFile, TempDir};
 
 /// The exit status of the example if the host lacks something.
 const SKIPPED: i32 = 77;
-/// The status with which the example says that SeaBIOS found no disk to boot from.
+/// The exit status of the example if SeaBIOS finds no disk to boot from.
 const NO_BOOT_DISK: i32 = 3;
 
 /// The image of the Debian package `grub-rescue-pc`.
 const GRUB: &str = "/usr/lib/grub-rescue/grub-rescue-floppy.img";
-/// Of Debian's package `memtest86+`: the file is also the image of a floppy.
+/// A file of the Debian package `memtest86+`, which is also a floppy image.
 const MEMTEST: &str = "/boot/memtest86+ia32.bin";
-/// Of Debian's package `ipxe`.
+/// A file of the Debian package `ipxe`, which has no floppy image.
 const IPXE: &str = "/boot/ipxe.lkrn";
 
 /// The outcome of the example.
@@ -70,7 +70,7 @@ fn path(path: &Path) -> &str {
     path.to_str().expect("a path in UTF-8")
 }
 
-/// Checks that a file is there; if not, says that it is missing.
+/// Checks that a file exists. Prints a message if it does not.
 fn is_there(file: &Path) -> bool {
     let there = file.exists();
     if !there {
@@ -91,8 +91,8 @@ fn assert_boots(image: &Path, expected: &str, limit: &str) {
     assert!(run.out.contains(expected), "{}", run.out);
 }
 
-/// Makes a 1.44M disk with the FAT file system and SYSLINUX, and puts `files` on it. `None`, with a message, without
-/// Debian's packages `mtools` and `syslinux`.
+/// Creates the image of a 1.44M disk with a FAT file system, SYSLINUX and `files`. Prints a message and returns `None`
+/// without the Debian packages `mtools` and `syslinux`.
 fn syslinux_disk(folder: &Path, files: &[&Path]) -> Option<PathBuf> {
     let disk = folder.join("disk.img");
     let files: Vec<_> = files.iter().map(|file| path(file)).collect();
@@ -111,7 +111,7 @@ fn syslinux_disk(folder: &Path, files: &[&Path]) -> Option<PathBuf> {
     Some(disk)
 }
 
-/// An image of a boot sector that begins with `program`.
+/// Creates an image with only a boot sector, which begins with `program`.
 fn boot_sector(program: &[u8]) -> NamedTempFile {
     let mut sector = [0; 512];
     sector[..program.len()].copy_from_slice(program);
@@ -176,8 +176,8 @@ fn a_720k_disk_boots_in_its_drive() {
     assert_boots(&fixture("dos-720k.img"), "This is not a bootable disk.", "120");
 }
 
-// Firmware and systems of Debian. What stands beside a test in `ignore` is why it does not run everywhere. Debian has no
-// floppy image of iPXE, so SYSLINUX loads it.
+// Systems of Debian. Some KVM hosts have no virtualization hardware and emulate the processor, a hundred times slower:
+// there a test that is ignored takes minutes.
 
 #[test]
 fn grub_loads_itself() {
@@ -185,19 +185,20 @@ fn grub_loads_itself() {
 }
 
 #[test]
-#[ignore = "takes more than a minute where KVM has no help of the processor"]
+#[ignore = "takes more than a minute without virtualization hardware"]
 fn grub_reads_all_of_its_disk() {
     assert_boots(Path::new(GRUB), "GNU GRUB", "900");
 }
 
-/// Its boot sector finds out how many sectors a track has by reading sectors that may not exist. Where KVM has no help of
-/// the processor, memtest86+ ends soon after this line, at its first floating-point instruction: KVM has none then.
+/// Its boot sector finds the number of sectors of a track by reading sectors that may not exist. Without virtualization
+/// hardware, memtest86+ cannot test the memory: KVM emulates no floating-point instruction, and the first one follows
+/// this line.
 #[test]
 fn memtest86_loads_itself_and_counts_the_memory() {
     assert_boots(Path::new(MEMTEST), "Memory  :   64MB", "300");
 }
 
-/// SYSLINUX takes its line from a file behind a megabyte of others.
+/// The line is from a file that follows another of 1 MiB.
 #[test]
 fn syslinux_reads_its_file_system() {
     const LINE: &str = "SYSLINUX read the last file of vm-fdc";
@@ -211,7 +212,7 @@ fn syslinux_reads_its_file_system() {
 }
 
 #[test]
-#[ignore = "takes three minutes where KVM has no help of the processor"]
+#[ignore = "takes three minutes without virtualization hardware"]
 fn syslinux_loads_ipxe() {
     if !is_there(Path::new(IPXE)) {
         return;
@@ -239,7 +240,7 @@ fn a_reset_of_the_guest_ends_the_run_and_a_short_image_is_padded() {
     let Some(run) = run_guest(&["--image", path(sector.path())]) else { return };
     assert_eq!((run.status, run.err.lines().count()), (Some(1), 1), "{}", run.err);
     assert!(run.err.contains("requested a reset, which ends the run"), "{}", run.err);
-    assert!(run.out.contains("padded with zeros from 512 bytes to 1474560"), "{}", run.out);
+    assert!(run.out.contains("512 of 1474560 bytes; the rest reads as zeros"), "{}", run.out);
 }
 
 #[test]

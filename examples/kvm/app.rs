@@ -104,10 +104,10 @@ fn run(options: &Options, kvm: &Kvm, firmware: &[u8]) -> Result<(), Box<dyn Erro
     let mut machine = Machine::new(kvm, firmware, disk.drive_type, timing, options.verbose)?;
     let drive = machine.floppy().drive()?;
     drive.attach_image(disk.path(), ImageOptions::new(disk.access).with_length(disk.length))?;
-    let (length, layout) = (fs::metadata(disk.path())?.len(), drive.layout());
-    match layout.map_or(length, |layout| layout.bytes()) {
-        bytes if length < bytes => print_line(&format!("{length} of {bytes} bytes; the rest reads as zeros"))?,
-        bytes if length > bytes => print_line(&format!("{length} bytes; those after {bytes} are ignored"))?,
+    let (name, length) = (disk.path().display(), fs::metadata(disk.path())?.len());
+    match drive.layout().map_or(length, |layout| layout.bytes()) {
+        bytes if length < bytes => print_line(&format!("{name}: {length} of {bytes} bytes; the rest reads as zeros"))?,
+        bytes if length > bytes => print_line(&format!("{name}: {length} bytes; those after {bytes} are ignored"))?,
         _ => {}
     }
 
