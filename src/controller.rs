@@ -101,8 +101,9 @@ impl<I, D> ControllerBuilder<I, D> {
         self
     }
 
-    /// Chooses how long their ends are delayed: `command` for READ ID, and, with [`EndDelay::All`], for commands that seek or
-    /// move data by DMA; `transfer` behind the last byte of a transfer without DMA. 1 ms and 50 us unless chosen; 1 s at most.
+    /// Chooses how long the ends of commands are delayed. `command` is for READ ID and, with [`EndDelay::All`], for every other
+    /// command that seeks or has an execution phase, except transfers without DMA. `transfer` is for transfers without DMA,
+    /// after their last byte. Unless chosen, 1 ms and 50 us; at most 1 s each.
     pub fn end_delay_times(mut self, command: Duration, transfer: Duration) -> Self {
         self.config.delays = Delays::of(command, transfer);
         self
@@ -169,7 +170,8 @@ impl<I, D> ControllerBuilder<I, D> {
 ///
 /// A VM monitor forwards the guest's port accesses to [`read_port`](Self::read_port) and
 /// [`write_port`](Self::write_port), or by register to [`read`](Self::read) and [`write`](Self::write). Each command
-/// ends within the access that starts it, as far as the DMA channel keeps up, unless [`Timing`] says otherwise.
+/// ends within the access that starts it, as far as the DMA channel keeps up, unless [`Timing`] or [`EndDelay`] says
+/// otherwise.
 ///
 /// ```
 /// use vm_fdc::{Controller, ReadRegister, WriteRegister, drive::DriveType};
@@ -195,7 +197,7 @@ impl Controller {
     /// The first port of a second controller.
     pub const SECONDARY: u16 = 0x370;
 
-    /// Begins with a controller that has no drives, no interrupt line and no DMA channel.
+    /// Returns a builder of a controller that has no drives, no interrupt line and no DMA channel.
     pub fn builder() -> ControllerBuilder {
         ControllerBuilder {
             drives: Vec::new(),
@@ -224,7 +226,8 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
         FloppyDrives::new(self.chip.interface.drives.iter().flatten().map(Drive::handle))
     }
 
-    /// Reads a register for the guest (§1). Only reads of the FIFO, and in Model 30 mode those of DIR, change anything.
+    /// Reads a register for the guest (§1). A read changes something in three cases only: of the FIFO, of DIR in Model 30
+    /// mode, and of an MSR that shows a busy chip without RQM, which ends the delay of [`EndDelay`].
     #[inline]
     pub fn read(&mut self, register: ReadRegister) -> u8 {
         match register {
@@ -337,12 +340,13 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
         bytes
     }
 
-    /// Advances the time by `elapsed`, the time since the last call or since the controller was built. The number of calls
-    /// that a span of time is divided into makes no difference. A VM monitor that pauses or migrates its guest leaves the
-    /// pause out.
+    /// Advances the time by `elapsed`, the time since the last call, or since the controller was built or restored. One call or
+    /// many for the same span of time give the same result. A VM monitor that pauses or migrates its guest leaves the pause
+    /// out.
     ///
-    /// All events of that time happen, each at its own moment. Without timing these are the ends of commands that
-    /// [`EndDelay`] delays, and the end of a command that has waited for its host for a revolution (ST1.OR, §4.14). The
+    /// All events of that time happen, each at its own moment. With [`Timing::Immediate`] these are the ends of commands that
+    /// [`EndDelay`] delays, and the end of a command that has waited for its host for 200 ms (ST1.OR, or ST1.MA if no disk
+    /// turns; §4.14). The
     /// work is bounded by what is under way, whatever `elapsed` is.
     pub fn advance(&mut self, elapsed: Duration) {
         let mut left = elapsed;

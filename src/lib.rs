@@ -57,7 +57,8 @@
 //! # Time
 //!
 //! With [`Timing::Immediate`], the default, a command ends within the access that gives it its last byte, as far as its DMA
-//! channel or the guest moves the data. With [`Timing::Authentic`] it takes the time of a real drive.
+//! channel or the guest moves the data; READ ID and transfers without DMA end a little later, as [`EndDelay`] says. With
+//! [`Timing::Authentic`] it takes the time of a real drive.
 //!
 //! In both cases the VM monitor supplies the time. Call [`advance(elapsed)`](Controller::advance) no later than the time that
 //! [`next_event`](Controller::next_event) returns; ask again after every access, `advance` and restore.

@@ -119,8 +119,8 @@ impl<M: GuestMemory, I: Interrupt> PcFloppy<M, I> {
     /// byte to each port from `port` on. Bytes of ports that are not claimed are 0xFF. Returns `false` if no port is
     /// claimed.
     ///
-    /// At `base + 7` the controller drives bit 7 only. The other bits belong to the hard disk, if there is one
-    /// (§1.9, [`ReadRegister::driven_bits`]).
+    /// At `base + 7` in [`InterfaceMode::At`](crate::InterfaceMode::At), the controller drives bit 7 only. The other bits
+    /// belong to the hard disk, if there is one (§1.9, [`ReadRegister::driven_bits`]).
     #[inline]
     pub fn read(&mut self, port: u16, data: &mut [u8]) -> bool {
         let mut claimed = false;

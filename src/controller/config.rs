@@ -38,7 +38,8 @@ pub enum EmptyDrive {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Timing {
-    /// Each command ends within the access that gives it its last byte, as far as the host moves its data.
+    /// Each command ends within the access that gives it its last byte, as far as the host moves its data, or later by the
+    /// delay that [`EndDelay`] gives it.
     #[default]
     Immediate,
     /// Steps, head load, spin-up, rotation and each byte take the time that they take in a real drive (§10), as the VM
@@ -53,17 +54,18 @@ pub enum Timing {
 ///
 /// A real chip takes time to end a command, and some drivers depend on it. During the delay the MSR shows a busy chip without
 /// RQM. The delay ends by [`Controller::advance`](crate::Controller::advance) at the time that
-/// [`Controller::next_event`](crate::Controller::next_event) returns, or, for a data command, with the first read of the MSR that
-/// has shown a busy chip, whichever comes first. So a VM monitor that never calls `advance` serves drivers that poll the
-/// MSR, and Linux without DMA. A driver that waits for the interrupt of READ ID without a look at the MSR then waits until
-/// its time-out: such a VM monitor chooses [`None`](Self::None).
+/// [`Controller::next_event`](crate::Controller::next_event) returns, or, for a data command, with the first read of the MSR
+/// that shows a busy chip without RQM, whichever comes first. So a VM monitor that never calls `advance` serves drivers that
+/// poll the MSR, and Linux without DMA. A driver that waits for the interrupt of READ ID without a look at the MSR then waits
+/// until its time-out: such a VM monitor chooses [`None`](Self::None), with which Linux without DMA fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum EndDelay {
     /// None: each command ends within an access. With [`Timing::Authentic`] it ends when a real drive would.
     None,
-    /// READ ID and every transfer without DMA.
+    /// READ ID and every transfer without DMA. With [`Timing::Authentic`] only transfers without DMA are delayed: the rest
+    /// takes the time of a real drive.
     ///
     /// - Windows 98 gets ready for the interrupt of READ ID only after it has written the last byte of the command. It
     ///   drops an interrupt that comes before, and each access to the drive then takes 7.5 s.
@@ -72,7 +74,7 @@ pub enum EndDelay {
     #[default]
     KnownGuests,
     /// All commands that seek or have an execution phase: for drivers that get ready for an interrupt after the last byte of
-    /// a command, whatever the command is.
+    /// a command, whatever the command is. With [`Timing::Authentic`] it is the same as [`KnownGuests`](Self::KnownGuests).
     All,
 }
 

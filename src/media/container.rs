@@ -86,7 +86,7 @@ use super::{
 use assembly::Assembly;
 use error::MAX_BYTES;
 
-/// Returns what a file with these bytes is, or `None` if it has no signature that is known, as a raw image has not.
+/// Returns what a file with these bytes is, or `None` if it has no known signature. A raw image has none.
 ///
 /// A guest can write a signature to the first sector of its disk. Do not let it decide about a file that has the
 /// size of a raw image.

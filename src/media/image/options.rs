@@ -20,8 +20,8 @@ pub enum Access {
     Private,
 }
 
-/// What a command that wrote has done when it ends. Whatever is chosen here, a release stores everything on the host's
-/// disk before it unlocks the file.
+/// How far the data of a command that wrote has come when the command ends. Whatever is chosen here, a release stores
+/// everything on the host's disk before it unlocks the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -57,13 +57,14 @@ pub enum Lock {
 
 /// What happens if a file is shorter or longer than its disk.
 ///
-/// Programs that create images often stop after the last sector in use, or add a few bytes. Such a file has the bytes of
-/// a disk, but its size does not tell of which one. Without a [layout](ImageOptions::with_layout), the disk is the usual
-/// one for the drive: of 1.44M, 1.2M, 2.88M, 720K and 360K the first that the drive takes and that is large enough to be
-/// padded; or else the largest of them from which the file differs by at most 64 KiB, to be truncated. A file of the
+/// Programs that create images often stop after the last sector in use, or add a few bytes. Such a file has the bytes of a
+/// disk, but its size does not tell of which one. Without a [layout](ImageOptions::with_layout), the disk is a usual one for
+/// the drive: 1.44M, 1.2M, 2.88M, 720K or 360K. A file that is at most 65,536 bytes longer than disks which the drive takes is
+/// truncated to the largest of them. Otherwise it is padded to the first of that list which the drive takes and which is
+/// larger. [`Pad`](Self::Pad) and [`Truncate`](Self::Truncate) allow one of the two, [`Fit`](Self::Fit) both. A file of the
 /// size of a [`Format`](crate::media::Format) that the drive takes is a disk of this format.
 ///
-/// Neither option changes the file at the attach. A mapped image that is shorter than its disk is kept in memory of the
+/// No variant changes the file at the attach. A mapped image that is shorter than its disk is kept in memory of the
 /// library.
 ///
 /// ```
