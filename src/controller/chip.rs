@@ -68,6 +68,8 @@ impl Chip {
     pub(super) fn hardware_reset(&mut self) {
         self.settings.hardware_reset();
         self.reset_core();
+        // The motors stop as by a write of the DOR.
+        self.interface.write_digital_output(0);
         self.interface.registers = RegisterFile::new();
     }
 

@@ -304,7 +304,7 @@ impl DataCommand {
     /// Gives up the sector under the head, because the disk stopped: nobody saw its CRC.
     fn abort_sector(&mut self) {
         if matches!(self.state, State::Transferring(_)) {
-            self.fail(st1::DATA_ERROR, st2::DATA_ERROR);
+            self.fail(st1::DATA_ERROR, if self.writes() { 0 } else { st2::DATA_ERROR });
         }
     }
 

@@ -60,7 +60,7 @@ impl FifoSize {
     }
 
     /// Returns the bytes of one request: it comes when the FIFO has so many for the host, or room for so many (§7.3).
-    fn request_size(self) -> usize {
+    pub(super) fn request_size(self) -> usize {
         self.threshold.map_or(1, |threshold| Fifo::DEPTH.saturating_sub(threshold.into()).max(1))
     }
 }

@@ -173,7 +173,8 @@ impl SeekControl {
     /// Carries out the seek that EIS puts before a data command (§4.5). Returns the number of its steps.
     pub(super) fn implied_seek(&mut self, unit: u8, new: u8, stepper: &mut Stepper<'_>) -> u8 {
         let (direction, steps) = self.distance(unit, new);
-        if steps > 0 || self.seeks[usize::from(unit)].is_some() {
+        // The end of a SEEK that is delayed stays to come.
+        if steps > 0 || self.seeks[usize::from(unit)].is_some_and(|seek| seek.steps > 0) {
             self.start(unit, direction, steps, Purpose::Implied, stepper);
             if stepper.timing.is_none() || steps == 0 {
                 self.cylinders[usize::from(unit)] = new;
@@ -199,9 +200,12 @@ impl SeekControl {
     ) -> Ended {
         let drive = stepper.registers.selected() as u8;
         // A seek of the unit that is under way stops where it is, and leaves no status (not established: software has to wait
-        // for its end).
+        // for its end). One whose end alone is to come has ended.
+        if let Some(Seek { drive, steps: 0, purpose: Purpose::Command(end), .. }) = self.seeks[usize::from(unit)].take()
+        {
+            self.end(unit, drive, end, stepper);
+        }
         let seek = &mut self.seeks[usize::from(unit)];
-        *seek = None;
         let interval = stepper.timing.as_ref().map(|&(_, interval)| interval).filter(|_| steps > 0);
         match (interval, purpose) {
             (Some(interval), _) => {
@@ -219,6 +223,7 @@ impl SeekControl {
                     return true;
                 };
                 let due = stepper.now + delay;
+                self.cylinders[usize::from(unit)] = end.cylinder;
                 *seek = Some(Seek { drive, direction, steps: 0, due, interval: delay, purpose });
                 false
             }

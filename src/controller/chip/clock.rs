@@ -5,11 +5,12 @@ use std::time::Duration;
 use super::Chip;
 use crate::{
     controller::{
-        config::EmptyDrive,
-        data::DataCommand,
+        command::Direction,
+        config::{EmptyDrive, FifoAfterOverrun},
+        data::{DataCommand, State},
         phase::Phase,
         seek::SeekControl,
-        time::{self, Nanoseconds, REVOLUTION},
+        time::{self, END_OF_TIME, Nanoseconds, REVOLUTION},
     },
     dma::DmaChannel,
 };
@@ -49,6 +50,9 @@ pub(in crate::controller) fn advance(chip: &mut Chip, elapsed: Duration, dma: &m
 /// or for a host that stopped taking or giving bytes (§4.14).
 fn wait_left(chip: &Chip) -> Option<Duration> {
     let Phase::Execution(command) = &chip.dialogue.phase else { return None };
+    if command.state == State::Ended && chip.config.fifo_after_overrun == FifoAfterOverrun::Kept {
+        return None;
+    }
     let waits = if chip.uses_dma() { command.waits_for_host() } else { chip.data_path.requests_byte(command) };
     let ends = chip.config.empty_drive == EmptyDrive::Fail || chip.interface.turns_for(command);
     let waits = waits && ends && chip.interface.mechanics.is_none();
@@ -58,11 +62,17 @@ fn wait_left(chip: &Chip) -> Option<Duration> {
 /// Ends a command that has waited for its host for a revolution, which is more than any host needs.
 fn end_wait(chip: &mut Chip) {
     let Phase::Execution(command) = &mut chip.dialogue.phase else { return };
-    if chip.interface.turns_for(command) {
+    if command.state == State::Ended {
+        // The disk was not late: the host leaves what it delivered.
+    } else if chip.interface.turns_for(command) {
         command.overrun_on(chip.interface.head_at_rest().as_mut());
     } else {
         command.fail_without_disk();
         chip.interface.abort_write(command);
+    }
+    let to_host = command.direction() == Some(Direction::ToHost);
+    if to_host && chip.config.fifo_after_overrun == FifoAfterOverrun::Kept && !chip.data_path.fifo.is_empty() {
+        return;
     }
     chip.data_path.fifo.clear();
     chip.end_execution();
@@ -85,6 +95,7 @@ pub(in crate::controller) fn next_event(chip: &Chip) -> Option<Duration> {
         _ => None,
     };
     let due = chip.interface.seeks.next_step().into_iter().chain(poll_due(chip)).chain(by_phase).min();
-    let due = due.map(|due| Duration::from_nanos(due.saturating_sub(now)));
+    // The clock stops at its end, and with it all that it brings about.
+    let due = due.filter(|_| now < END_OF_TIME).map(|due| Duration::from_nanos(due.saturating_sub(now)));
     due.into_iter().chain(wait_left(chip)).min()
 }

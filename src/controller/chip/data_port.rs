@@ -97,8 +97,13 @@ pub(in crate::controller) fn write_string(chip: &mut Chip, data: &[u8], dma: &mu
     }
     let mut string = GuestString { output: data, ..GuestString::default() };
     chip.proceed_with(&mut string, dma);
-    chip.interrupt_edge |= string.request_ended;
-    data.len() - string.output.len()
+    let GuestString { output, request_ended, .. } = string;
+    end_request(chip, request_ended);
+    let taken = data.len() - output.len();
+    if taken > 0 {
+        chip.data_path.waited = Duration::ZERO;
+    }
+    taken
 }
 
 /// Fills `data` with as many bytes as the disk has before the MSR would tell the host to stop. Returns their number.
@@ -131,9 +136,9 @@ fn receive_no_more_than_real(chip: &mut Chip) {
 }
 
 /// Notes that a request for bytes may have ended. The next one needs an edge of its own; with timing it can be still to
-/// come.
+/// come, and the end of a command has its own.
 fn end_request(chip: &mut Chip, ended: bool) {
-    chip.interrupt_edge |= ended && (chip.interface.mechanics.is_none() || chip.requests_any_byte());
+    chip.interrupt_edge |= ended && chip.requests_any_byte();
 }
 
 /// Returns whether the host may move a byte of the data in this direction.

@@ -22,14 +22,23 @@ pub(in crate::controller) fn run(
     ids: &mut FormatIds,
 ) -> RunOutcome {
     let Some(mut schedule) = command.schedule else { return RunOutcome::Ended };
-    if head.is_some() && std::mem::take(&mut schedule.spindle_stopped) {
+    let stopped = head.is_some() && std::mem::take(&mut schedule.spindle_stopped);
+    if stopped {
         // What was under the head when the disk stopped is lost.
         schedule.due = schedule.due.max(at_speed_at);
         schedule.index_awaited = false;
         command.abort_sector();
     }
     let outcome = match command.state {
-        State::Ended => RunOutcome::Ended,
+        State::Ended => {
+            if stopped
+                && command.writes()
+                && let Some(head) = command.attend(head)
+            {
+                command.commit(head);
+            }
+            RunOutcome::Ended
+        }
         _ => match command.attend(head) {
             None => RunOutcome::NoDisk,
             Some(head) => {

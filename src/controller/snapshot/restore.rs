@@ -346,14 +346,14 @@ fn restore_operation(chip: &mut Chip, live: &mut Operation, state: OperationStat
 }
 
 fn restore_progress(command: &DataCommand, state: ProgressStateV1) -> Result<State, InvalidField> {
+    let verifies_none = matches!(&command.operation, Operation::Sectors(command)
+        if matches!(&command.action, SectorAction::Verify(verify) if verify.remaining == Some(0)));
+    check("", (), !verifies_none || state == ProgressStateV1::Ended, "VERIFY has verified all sectors")?;
     let ProgressStateV1::Transferring { slot, sectors, offset, other_mark, bad_data } = state else {
         return Ok(if state == ProgressStateV1::Ended { State::Ended } else { State::Searching });
     };
     let size = command.bytes_of_a_sector().ok_or_else(|| InvalidField::new("", "the command transfers no sectors"))?;
     check("", (), command.id.size_code <= MAX_SIZE_CODE, "no sector has this size")?;
-    let verifies_none = matches!(&command.operation, Operation::Sectors(command)
-        if matches!(&command.action, SectorAction::Verify(verify) if verify.remaining == Some(0)));
-    check("", (), !verifies_none, "VERIFY has verified all sectors")?;
     let run = Run {
         slot: at_most("slot", slot, 255)?,
         sectors: check("sectors", sectors, (1..=512).contains(&sectors), "not 1 to 512")?,
@@ -380,8 +380,8 @@ fn restore_fifo(chip: &Chip, state: FifoStateV1) -> Result<Fifo, InvalidField> {
     let mut fifo = Fifo::new(FifoSize { threshold: chip.settings.fifo_threshold() }, pacing);
     fifo.end = at_most("bytes", bytes.len(), Fifo::DEPTH)?;
     fifo.bytes[..bytes.len()].copy_from_slice(&bytes);
-    let valid = (1..=Fifo::DEPTH).contains(&request_left.into());
-    fifo.request_left = check("request_left", request_left, valid, "not 1 to 16")?.into();
+    let valid = (1..=fifo.size.request_size()).contains(&request_left.into());
+    fifo.request_left = check("request_left", request_left, valid, "not 1 to the bytes of a request")?.into();
     fifo.wanted = at_most("wanted", wanted, 1 << 14)?.into();
     Ok(fifo)
 }
