@@ -218,6 +218,9 @@ fn all_commands_that_seek_or_execute_can_end_later() {
     ] {
         for (builder, delay) in [(builder(), 1), (times(builder()), 3)] {
             let (mut guest, _drive) = guest(builder);
+            // The seek of `guest` ends.
+            guest.bus.fdc.advance(REVOLUTION);
+            guest.command(&[0x08]);
             let mode = if bytes[0] == WRITE { DMA_WRITE_FLOPPY } else { DMA_READ_FLOPPY };
             guest.program_dma(mode, super::kit::BUFFER, SECTOR);
             guest.send(bytes).unwrap();
@@ -269,6 +272,103 @@ fn other_commands_and_transfers_by_dma_end_within_their_access() {
     assert_eq!(guest.reply().len(), 7);
     guest.send(&[0x0F, 0, 9]).unwrap();
     assert!(guest.bus.irq().is_high());
+}
+
+#[test]
+fn a_second_seek_within_the_delay_counts_from_where_the_head_is() {
+    // §3.16, §4.5
+    let (mut guest, _drive) = guest(Controller::builder().end_delay(EndDelay::All));
+    for (first, second) in [(&[0x0F, 0, 10][..], 20), (&[0x07, 0], 5)] {
+        guest.send(first).unwrap();
+        guest.send(&[0x0F, 0, second]).unwrap();
+        follow(&mut guest);
+        assert_eq!(guest.command(&[0x08]), [0x20, second]);
+        guest.send(&READ_ID).unwrap();
+        follow(&mut guest);
+        assert_eq!(guest.reply()[3], second);
+    }
+}
+
+#[test]
+fn an_implied_seek_leaves_the_status_of_a_seek_whose_end_is_delayed() {
+    // §6.1
+    let (mut guest, _drive) = guest(Controller::builder().end_delay(EndDelay::All));
+    guest.command(&[0x13, 0, 0x40, 0]);
+    for cylinder in [10, 11] {
+        guest.send(&[0x0F, 0, 10]).unwrap();
+        guest.program_dma(DMA_READ_FLOPPY, super::kit::BUFFER, SECTOR);
+        guest.send(&[0x46, 0, cylinder, 0, 1, 2, 1, 0x1B, 0xFF]).unwrap();
+        follow(&mut guest);
+        let status = guest.reply().status();
+        assert_eq!((status[0] & 0xC0, status[1], status[2]), (0, 0, 0));
+        assert_eq!(guest.command(&[0x08])[0], 0x20);
+    }
+}
+
+#[test]
+fn strings_end_the_wait_for_a_host_as_single_bytes_do() {
+    // §4.14: an overrun is a revolution without a byte.
+    let (mut guest, _drive) = guest(Controller::builder());
+    guest.use_dma(false);
+    guest.send(&command(WRITE, 0, 1, 18)).unwrap();
+    for _ in 0..18 {
+        assert_eq!(guest.bus.fdc.write_string(&[7; SECTOR]), SECTOR);
+        guest.bus.fdc.advance(REVOLUTION / 10);
+    }
+    assert_eq!(guest.reply().status(), [0x40, 0x80, 0]);
+}
+
+#[test]
+fn after_a_wait_the_fifo_is_discarded_or_kept() {
+    // §4.14
+    for kept in [FifoAfterOverrun::Discarded, FifoAfterOverrun::Kept] {
+        for (bytes, st1) in [(100, 0x10), (18 * SECTOR - 3, 0x80)] {
+            let (mut guest, _drive) = guest(Controller::builder().fifo_after_overrun(kept));
+            guest.use_dma(false);
+            guest.command(&[0x13, 0, 0x0F, 0]);
+            guest.send(&command(READ, 0, 1, 18)).unwrap();
+            (0..bytes).for_each(|_| _ = guest.bus.read(FIFO));
+            guest.bus.fdc.advance(10 * REVOLUTION);
+            let mut left = 0;
+            while guest.bus.read(MSR) == TO_HOST {
+                guest.bus.read(FIFO);
+                left += 1;
+            }
+            assert_eq!(left > 0, kept == FifoAfterOverrun::Kept, "{kept:?}: {left} bytes");
+            guest.bus.fdc.advance(Duration::from_millis(1));
+            assert_eq!(guest.reply().status(), [0x40, st1, 0], "{kept:?} after {bytes} bytes");
+        }
+    }
+}
+
+#[test]
+fn the_last_byte_drops_no_interrupt_of_a_seek() {
+    // §6.1, §6.5
+    let (mut guest, _drive) = guest(Controller::builder());
+    guest.use_dma(false);
+    guest.command(&[0x0F, 1, 3]);
+    guest.send(&command(READ, 0, 18, 18)).unwrap();
+    (1..SECTOR).for_each(|_| _ = guest.bus.read(FIFO));
+    let rises = guest.bus.irq().edges();
+    guest.bus.read(FIFO);
+    assert_eq!(guest.bus.irq().edges(), rises);
+    follow(&mut guest);
+    assert_eq!(guest.bus.irq().edges(), rises + 1);
+}
+
+#[test]
+fn a_hardware_reset_stops_the_motors_as_the_dor_does() {
+    // §1.11, §10.1
+    let (mut guest, _drive) = in_time(Controller::builder().timing(Timing::Authentic));
+    guest.bus.fdc.reset();
+    guest.bus.fdc.advance(Duration::from_millis(1));
+    guest.bus.write(DOR, 0x1C);
+    guest.bus.fdc.advance(Duration::from_millis(5));
+    (0..4).for_each(|_| _ = guest.sense_interrupt());
+    guest.bus.write(CCR, 0);
+    guest.send(&READ_ID).unwrap();
+    let due = guest.bus.fdc.next_event().unwrap();
+    assert!(due < Duration::from_millis(100), "{due:?}");
 }
 
 // Power-on

@@ -595,6 +595,7 @@ fn each_impossible_field_is_refused_by_its_name() {
             (format!("{execution}/progress"), run(0, 0, 0), "phase.execution.progress.sectors"),
             (format!("{execution}/progress"), run(0, 1, 256), "phase.execution.progress.slot"),
             (format!("{execution}/fifo/request_left"), 17.into(), "phase.execution.fifo.request_left"),
+            (format!("{execution}/fifo/request_left"), 2.into(), "phase.execution.fifo.request_left"),
             (format!("{execution}/fifo/wanted"), 16_385.into(), "phase.execution.fifo.wanted"),
             (format!("{execution}/waited"), 200_000_001.into(), "phase.execution.waited"),
         ];
