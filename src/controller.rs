@@ -21,8 +21,9 @@ mod time;
 mod track_layout;
 
 use chip::{Chip, clock, data_port};
+use config::Config;
+pub(crate) use config::Delays;
 pub use config::{BuildError, EmptyDrive, EndDelay, FifoAfterOverrun, InterfaceMode, PowerOn, Timing};
-use config::{Config, Delays};
 pub use interrupt::{Interrupt, NoInterrupt, OnRise};
 pub use metrics::{CommandCompletion, Counters, MediumLimit, Metrics, Statistics};
 use outputs::Effect;

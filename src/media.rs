@@ -61,9 +61,9 @@ pub(crate) use create::write_file;
 pub use create::{BlankImage, CreateError, IfExists};
 pub use faulty::{Fault, FaultyMedium};
 pub use formats::{BiosParameters, FORMATS, Format, ImageType, Layout};
-#[allow(unused_imports)] // For the validation of saved states.
-pub(crate) use geometry::MAX_IMAGE_BYTES;
 pub use geometry::{FormFactor, Geometry, GeometryError};
+#[allow(unused_imports)] // For the validation of saved states.
+pub(crate) use geometry::{MAX_CYLINDERS, MAX_IMAGE_BYTES};
 pub(crate) use image::Source;
 pub use image::{Access, Durability, Image, ImageError, ImageOptions, Length, Lock, SharedImage};
 pub use medium::{Flushing, Medium, MediumError};

@@ -13,7 +13,7 @@ use super::{
     codes::{self, Code, vm_fdc_result_t},
     ffi_guard,
 };
-use crate::{Controller, ControllerBuilder, pc::Wiring};
+use crate::{Controller, ControllerBuilder, controller::Delays, pc::Wiring};
 
 /// Configuration of the floppy subsystem of a machine. Initialize it with `vm_fdc_config_init`, change members, and
 /// pass it to `vm_fdc_new`, which does not keep the pointer.
@@ -97,8 +97,8 @@ impl vm_fdc_config_t {
             memory_to_device: None,
             set_request: None,
         },
-        command_delay: 1_000_000,
-        transfer_delay: 50_000,
+        command_delay: Delays::DEFAULT.command,
+        transfer_delay: Delays::DEFAULT.transfer,
         end_delay: codes::VM_FDC_END_DELAY_KNOWN_GUESTS,
         fifo_after_overrun: codes::VM_FDC_FIFO_AFTER_OVERRUN_DISCARDED,
         power_on: codes::VM_FDC_POWER_ON_IN_RESET,

@@ -10,10 +10,7 @@ use std::iter;
 use self::probe::{Outcome, Place, Probe, TrackCopy, require, whole_sectors};
 pub use self::rule::{MediumReport, MediumRule};
 use super::violation::Violation;
-use crate::media::{DataRate, Encoding, Mark, Medium, MediumError, TrackFormat};
-
-/// The most cylinders of a disk that a drive takes.
-const MAX_CYLINDERS: u8 = 86;
+use crate::media::{DataRate, Encoding, MAX_CYLINDERS, Mark, Medium, MediumError, TrackFormat};
 
 const NO_SECTORS: TrackFormat<'_> = TrackFormat {
     rate: DataRate::Kbps500,

@@ -13,7 +13,7 @@ use super::{
     fifo::{FifoSize, GuestString, Pacing},
     metrics::Tracer,
     outputs::{Effect, Outputs},
-    phase::{Dialogue, Ending, Phase},
+    phase::{Dialogue, Ending, Phase, executing_without_dma},
     register_file::RegisterFile,
     registers::{ReadRegister, WriteRegister, configure, dor, dsr, msr, st0, st1},
     seek::{Ended, SeekControl, Stepper},
@@ -114,7 +114,11 @@ impl Chip {
             Phase::Execution(command) if self.uses_dma() => {
                 (msr::BUSY, false, command.waits_for_host() && self.interface.turns_for(command))
             }
-            Phase::Execution(command) => self.data_path.outputs(command),
+            Phase::Execution(command) => {
+                let (status, requested) = self.data_path.outputs(command);
+                (status, requested, false)
+            }
+            Phase::Ending(ending) if !self.uses_dma() => (executing_without_dma(ending.direction), false, false),
             _ => (self.dialogue.main_status(), self.dialogue.interrupts(), false),
         };
         let main_status = if status == 0 { 0 } else { status | self.interface.seeks.busy() };
@@ -416,13 +420,11 @@ impl Chip {
     /// Ends the execution phase: with the result phase, or with the delay before it.
     fn end_execution(&mut self) {
         let Phase::Execution(command) = &self.dialogue.phase else { return };
-        let non_dma = !self.uses_dma() && command.direction().is_some();
-        let delay = self.delay_of(command, non_dma);
+        let delay = self.delay_of(command);
         let ending = Ending {
             result: command.result(),
             direction: command.direction(),
             counts: command.counts,
-            non_dma,
             due: self.interface.now + delay.unwrap_or(0),
         };
         match delay {
@@ -433,12 +435,12 @@ impl Chip {
 
     /// Returns how long the end of a data command is delayed, if it is. With timing a command takes its time, but for the end
     /// of a transfer without DMA, which the host brings about with its last access (§2.2).
-    fn delay_of(&self, command: &DataCommand, non_dma: bool) -> Option<Nanoseconds> {
+    fn delay_of(&self, command: &DataCommand) -> Option<Nanoseconds> {
         let Config { end_delay, delays, .. } = self.config;
         let immediate = self.interface.mechanics.is_none();
         match end_delay {
             EndDelay::None => None,
-            _ if non_dma => Some(delays.transfer),
+            _ if !self.uses_dma() && command.direction().is_some() => Some(delays.transfer),
             EndDelay::KnownGuests => Some(delays.command).filter(|_| immediate && command.is_read_id()),
             EndDelay::All => Some(delays.command).filter(|_| immediate),
         }

@@ -119,7 +119,7 @@ pub(super) struct Config {
 
 /// How long the end of a command is delayed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Delays {
+pub(crate) struct Delays {
     /// Of a command whose host waits for an interrupt.
     pub command: Nanoseconds,
     /// Behind the last byte of a transfer without DMA: about the time of a CRC.
@@ -128,11 +128,14 @@ pub(super) struct Delays {
 
 impl Default for Delays {
     fn default() -> Self {
-        Self { command: MILLISECOND, transfer: 50 * MICROSECOND }
+        Self::DEFAULT
     }
 }
 
 impl Delays {
+    /// The delays unless others are chosen.
+    pub(crate) const DEFAULT: Self = Self { command: MILLISECOND, transfer: 50 * MICROSECOND };
+
     /// The longest delay. No driver that is known waits longer for a command that moves nothing.
     pub(super) const LONGEST: Nanoseconds = 1_000 * MILLISECOND;
 

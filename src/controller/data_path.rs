@@ -7,6 +7,7 @@ use super::{
     command::Direction,
     data::{DataCommand, RunOutcome, format::FormatIds, immediate, rotating},
     fifo::{DmaPort, Fifo, FifoSize, GuestString, HostPort, Pacing, PioPort},
+    phase::executing_without_dma,
     registers::msr,
     time::Nanoseconds,
 };
@@ -21,7 +22,7 @@ pub(super) struct DataPath {
     pub fifo: Fifo,
     /// What the host gives to FORMAT TRACK.
     pub format_ids: FormatIds,
-    /// Without timing: how long a command has waited for its DMA channel.
+    /// Without timing: how long a command has waited for its DMA channel, or for the host that moves its data.
     pub waited: Duration,
 }
 
@@ -51,15 +52,13 @@ impl DataPath {
         }
     }
 
-    /// Returns the MSR, INT and DRQ of the execution phase without DMA: RQM and DIO follow the FIFO (§2.1). Out of line: most
+    /// Returns the MSR and INT of the execution phase without DMA: RQM and DIO follow the FIFO (§2.1). Out of line: most
     /// commands are over when the outputs are updated.
     #[inline(never)]
-    pub(super) fn outputs(&self, command: &DataCommand) -> (u8, bool, bool) {
-        let Some(direction) = command.direction() else { return (msr::BUSY, false, false) };
+    pub(super) fn outputs(&self, command: &DataCommand) -> (u8, bool) {
         let requested = self.requests_byte(command);
-        let to_host = if direction == Direction::ToHost { msr::TO_HOST } else { 0 };
         let request = if requested { msr::REQUEST } else { 0 };
-        (msr::BUSY | msr::NON_DMA | to_host | request, requested, false)
+        (executing_without_dma(command.direction()) | request, requested)
     }
 
     /// Lets a command go on whose data moves by DMA. `gate`: DRQ is driven, and DACK and TC are seen.

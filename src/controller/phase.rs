@@ -42,8 +42,6 @@ pub(super) struct Ending {
     /// The direction of the data that it moved; `None` when it moved none.
     pub direction: Option<Direction>,
     pub counts: Counts,
-    /// Its data moved without DMA, which the MSR shows.
-    pub non_dma: bool,
     /// When the result phase begins.
     pub due: Nanoseconds,
 }
@@ -77,23 +75,29 @@ pub(super) enum Received {
     NotWanted,
 }
 
+/// Returns the MSR of a command whose data moves without DMA, in its execution phase and without RQM (§2.1).
+pub(super) fn executing_without_dma(direction: Option<Direction>) -> u8 {
+    match direction {
+        Some(Direction::ToHost) => msr::BUSY | msr::NON_DMA | msr::TO_HOST,
+        Some(Direction::FromHost) => msr::BUSY | msr::NON_DMA,
+        None => msr::BUSY,
+    }
+}
+
 impl Dialogue {
     /// Returns the dialogue of a chip in reset.
     pub(super) const fn new() -> Self {
         Self { phase: Phase::Stopped, command: [0; MAX_COMMAND], result: [0; MAX_RESULT] }
     }
 
-    /// Returns the MSR of all phases but execution, without the busy bits of the drives.
+    /// Returns the MSR without the busy bits of the drives, and without those of data that move without DMA.
     #[inline]
     pub(super) fn main_status(&self) -> u8 {
         match self.phase {
             Phase::Stopped => 0,
             Phase::Idle => msr::REQUEST,
             Phase::Command(_) => msr::REQUEST | msr::BUSY,
-            Phase::Execution(_) => msr::BUSY,
-            Phase::Ending(Ending { non_dma: false, .. }) => msr::BUSY,
-            Phase::Ending(Ending { direction: Some(Direction::ToHost), .. }) => msr::BUSY | msr::NON_DMA | msr::TO_HOST,
-            Phase::Ending(_) => msr::BUSY | msr::NON_DMA,
+            Phase::Execution(_) | Phase::Ending(_) => msr::BUSY,
             Phase::Result(_) => msr::REQUEST | msr::TO_HOST | msr::BUSY,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::media::{DataRate, FormFactor, Layout};
+use crate::media::{DataRate, FormFactor, Layout, MAX_CYLINDERS};
 
 /// The kinds of drive that a PC can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,7 +38,7 @@ impl DriveType {
     pub const fn cylinders(self) -> u8 {
         match self {
             Self::Inch5_25Dd => 43,
-            _ => 86,
+            _ => MAX_CYLINDERS,
         }
     }
 

@@ -18,7 +18,7 @@ use super::{
     slot::MediaSlot,
 };
 use crate::{
-    media::{Access, Flushing, Image, ImageError, ImageOptions, Medium, MediumError, Source},
+    media::{Access, Flushing, FormFactor, Image, ImageError, ImageOptions, Medium, MediumError, Source},
     sync::MutexGuard,
 };
 
@@ -43,13 +43,9 @@ impl<'a> Manager<'a> {
 
     /// Attaches a medium that the VM monitor supplies.
     pub fn attach_medium(mut self, medium: Box<dyn Medium>) -> Result<(), AttachError> {
-        let (drive, drive_type) = (self.slot.number(), self.slot.drive_type());
         drop(self.slot.lock_empty()?);
         let (form_factor, cylinders) = (medium.form_factor(), medium.cylinders());
-        if !drive_type.fits(form_factor, cylinders) {
-            let suitable = DriveType::suitable(|drive| drive.fits(form_factor, cylinders));
-            return Err(AttachError::UnsuitableMedium { drive, drive_type, form_factor, cylinders, suitable });
-        }
+        self.check_suitable(form_factor, cylinders, |drive| drive.fits(form_factor, cylinders))?;
         self.insert(Attached::Custom(medium))
     }
 
@@ -66,15 +62,25 @@ impl<'a> Manager<'a> {
 
     /// Attaches an image that is open.
     pub fn attach_opened_image(mut self, image: Image) -> Result<(), AttachError> {
-        let (drive, drive_type) = (self.slot.number(), self.slot.drive_type());
         drop(self.slot.lock_empty()?);
         let layout = image.layout();
-        if !drive_type.accepts(layout) {
-            let (form_factor, cylinders) = (layout.form_factor(), layout.cylinders());
-            let suitable = DriveType::suitable(|drive| drive.accepts(layout));
-            return Err(AttachError::UnsuitableMedium { drive, drive_type, form_factor, cylinders, suitable });
-        }
+        self.check_suitable(layout.form_factor(), layout.cylinders(), |drive| drive.accepts(layout))?;
         self.insert(Attached::Image(Box::new(image)))
+    }
+
+    /// Checks that the drive takes a disk of this size, which the drives for which `suits` is true take.
+    fn check_suitable(
+        &self,
+        form_factor: FormFactor,
+        cylinders: u8,
+        suits: impl Fn(DriveType) -> bool,
+    ) -> Result<(), AttachError> {
+        let (drive, drive_type) = (self.slot.number(), self.slot.drive_type());
+        if suits(drive_type) {
+            return Ok(());
+        }
+        let suitable = DriveType::suitable(suits);
+        Err(AttachError::UnsuitableMedium { drive, drive_type, form_factor, cylinders, suitable })
     }
 
     /// Opens what is to be attached. No lock but the first is held while the file is opened.

@@ -221,7 +221,7 @@ impl fmt::Display for Geometry {
 }
 
 /// The most cylinders that the head of a drive reaches.
-const MAX_CYLINDERS: u8 = 86;
+pub(crate) const MAX_CYLINDERS: u8 = 86;
 /// The most sectors per track: the BIOS numbers them in six bits.
 const MAX_SECTORS: u8 = 63;
 

@@ -5,6 +5,7 @@
 pub mod disk;
 pub mod floppy;
 pub mod status;
+pub mod stub;
 
 use std::{error::Error, fmt, ops::Deref, time::Duration};
 

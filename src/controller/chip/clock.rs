@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::Chip;
 use crate::{
     controller::{
-        command::Direction,
         config::{EmptyDrive, FifoAfterOverrun},
         data::{DataCommand, State},
         phase::Phase,
@@ -62,20 +61,19 @@ fn wait_left(chip: &Chip) -> Option<Duration> {
 /// Ends a command that has waited for its host for a revolution, which is more than any host needs.
 fn end_wait(chip: &mut Chip) {
     let Phase::Execution(command) = &mut chip.dialogue.phase else { return };
-    if command.state == State::Ended {
+    match command.state {
         // The disk was not late: the host leaves what it delivered.
-    } else if chip.interface.turns_for(command) {
-        command.overrun_on(chip.interface.head_at_rest().as_mut());
-    } else {
-        command.fail_without_disk();
-        chip.interface.abort_write(command);
+        State::Ended => {}
+        _ if chip.interface.turns_for(command) => command.overrun_on(chip.interface.head_at_rest().as_mut()),
+        _ => {
+            command.fail_without_disk();
+            chip.interface.abort_write(command);
+        }
     }
-    let to_host = command.direction() == Some(Direction::ToHost);
-    if to_host && chip.config.fifo_after_overrun == FifoAfterOverrun::Kept && !chip.data_path.fifo.is_empty() {
-        return;
+    if chip.config.fifo_after_overrun == FifoAfterOverrun::Discarded {
+        chip.data_path.fifo.clear();
     }
-    chip.data_path.fifo.clear();
-    chip.end_execution();
+    chip.end_when_due();
 }
 
 /// Returns when the drives are polled for the first time after a reset: not while a command has to do with a disk.

@@ -1,7 +1,6 @@
 //! The driver without time: a command goes on for as long as the host keeps up.
 
-use super::{DataCommand, RunOutcome, State, format::FormatIds, operation::Operation};
-use super::{locate, sectors};
+use super::{DataCommand, RunOutcome, State, format::FormatIds, locate, operation::Operation, sectors};
 use crate::{
     controller::{fifo::HostPort, registers::st1},
     drive::Head,

@@ -3,11 +3,12 @@
 use super::{
     DataCommand, Located, RunOutcome, State,
     format::{FormatIds, ID_BYTES},
+    locate,
     operation::Operation,
     run::{Piece, Run, SectorSize},
     schedule::{Passing, Schedule},
+    sectors,
 };
-use super::{locate, sectors};
 use crate::{
     controller::{command::Direction, fifo::HostPort, registers::st1, time::Nanoseconds},
     drive::Head,

@@ -160,7 +160,7 @@ pub(super) fn end_sector(command: &mut DataCommand, id: SectorId, terminal_count
 
 /// Ends the command at terminal count, or with EN after the last sector `id`. The data sheet does not say which ID EN
 /// leaves: that of the last sector, which drivers expect (§4.2).
-pub(super) fn end_if(command: &mut DataCommand, terminal_count: bool, last: bool, id: SectorId) {
+fn end_if(command: &mut DataCommand, terminal_count: bool, last: bool, id: SectorId) {
     if terminal_count {
         command.state = State::Ended;
     } else if last {

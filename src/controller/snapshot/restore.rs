@@ -225,7 +225,6 @@ fn restore_phase(chip: &mut Chip, state: PhaseStateV1) -> Result<(), InvalidFiel
                 result,
                 direction: command.direction(),
                 counts: Counts { sectors, bytes: moved, limit_met },
-                non_dma: !chip.settings.specify.uses_dma() && command.direction().is_some(),
                 due: chip.interface.now + at_most("ending.due_in", due_in, Delays::LONGEST)?,
             })
         }

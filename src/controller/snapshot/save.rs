@@ -82,7 +82,7 @@ pub(in crate::controller) fn save(chip: &Chip, base: u16, drives: [Option<DriveS
                 bytes: chip.dialogue.result[*fetched as usize..*length as usize].to_vec(),
                 interrupts: *interrupts && *fetched == 0,
             },
-            Phase::Ending(Ending { result, direction: _, counts, non_dma: _, due }) => PhaseStateV1::Ending {
+            Phase::Ending(Ending { result, direction: _, counts, due }) => PhaseStateV1::Ending {
                 command: command_bytes(chip),
                 result: *result,
                 sectors: counts.sectors,

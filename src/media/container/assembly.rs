@@ -6,13 +6,10 @@ use std::collections::BTreeMap;
 
 use super::error::{Damage, MAX_BYTES};
 use crate::media::{
-    geometry::FormFactor,
+    geometry::{FormFactor, MAX_CYLINDERS},
     recording::{DataRate, Encoding, Sector},
     sector_disk::{SectorDisk, SectorTrack},
 };
-
-/// The last cylinder that the head of a drive reaches.
-const LAST_CYLINDER: u8 = 85;
 
 /// A track as the file has it.
 pub(super) struct FileTrack {
@@ -42,7 +39,7 @@ impl Assembly {
 
     /// Adds the track under `head` on `cylinder`.
     pub(super) fn add(&mut self, cylinder: u8, head: u8, track: FileTrack) -> Result<(), Damage> {
-        if cylinder > LAST_CYLINDER {
+        if cylinder >= MAX_CYLINDERS {
             return Err(Damage::Value { field: "the cylinder", value: cylinder.into() });
         }
         if head > 1 {

@@ -3,7 +3,7 @@
 
 use std::{
     error::Error,
-    fs, io,
+    fs,
     ops::ControlFlow,
     path::{Path, PathBuf},
     sync::{
@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::kit::floppy::{BYTES, SECTOR, byte_of, failure, fill, guest, numbered, read};
-use super::kit::{self, Guest, fixture};
+use super::kit::{self, Guest, fixture, stub::Stub};
 use tempfile::TempDir;
 use vm_fdc::{
     Controller,
@@ -21,7 +21,7 @@ use vm_fdc::{
         AttachError, Attachment, DriveType, FloppyDrive, HResult, MediaEvent, MediaObserver, ReleaseError, SaveError,
         SwapError,
     },
-    media::{Access, FormFactor, Geometry, IfExists, Mark, Medium, MediumError, SectorDisk, Track},
+    media::{Access, Geometry, IfExists, SectorDisk},
 };
 
 fn two_images() -> (TempDir, PathBuf, PathBuf) {
@@ -198,7 +198,7 @@ fn a_channel_without_a_receiver_is_removed() {
 #[test]
 fn a_failed_release_sends_no_event() {
     let (_guest, drive) = guest();
-    drive.attach_medium(Failing { flushes: 9, unlocks: 0 }).unwrap();
+    drive.attach_medium(failing(9, 0)).unwrap();
     let events = observed(&drive);
     drive.release_image().unwrap_err();
     assert_eq!(received(&events), []);
@@ -208,63 +208,16 @@ fn a_failed_release_sends_no_event() {
 
 // A release that fails
 
-/// A disk on which the first flushes and unlocks fail.
-struct Failing {
-    flushes: u32,
-    unlocks: u32,
-}
-
-impl Medium for Failing {
-    fn form_factor(&self) -> FormFactor {
-        FormFactor::Inch3_5
-    }
-
-    fn cylinders(&self) -> u8 {
-        80
-    }
-
-    fn is_write_protected(&self) -> bool {
-        false
-    }
-
-    fn track(&self, _: u8, _: u8) -> Option<Track<'_>> {
-        None
-    }
-
-    fn read(&mut self, _: u8, _: u8, _: usize, _: usize) -> Result<&[u8], MediumError> {
-        Err(MediumError::Absent)
-    }
-
-    fn write(&mut self, _: u8, _: u8, _: usize, _: usize, _: Mark) -> Result<&mut [u8], MediumError> {
-        Err(MediumError::Absent)
-    }
-
-    fn finish_write(&mut self, _: u8, _: u8, _: usize, _: usize, _: Mark) {}
-
-    fn flush(&mut self) -> io::Result<()> {
-        fail(&mut self.flushes)
-    }
-
-    fn unlock(&mut self) -> io::Result<()> {
-        fail(&mut self.unlocks)
-    }
-}
-
-fn fail(left: &mut u32) -> io::Result<()> {
-    match left.checked_sub(1) {
-        Some(less) => {
-            *left = less;
-            Err(io::Error::other("a failure for the test"))
-        }
-        None => Ok(()),
-    }
+/// Returns a disk on which the first flushes and unlocks fail.
+fn failing(flushes: u32, unlocks: u32) -> Stub {
+    Stub { failing_flushes: flushes, failing_unlocks: unlocks, ..Stub::default() }
 }
 
 #[test]
 fn each_part_of_a_release_can_fail_and_be_repeated() {
     for (flushes, unlocks) in [(1, 0), (0, 1), (2, 2)] {
         let (mut guest, drive) = guest();
-        drive.attach_medium(Failing { flushes, unlocks }).unwrap();
+        drive.attach_medium(failing(flushes, unlocks)).unwrap();
         clear_change_line(&mut guest);
         for _ in 0..flushes {
             let error = drive.release_image().unwrap_err();
@@ -325,7 +278,7 @@ fn a_swap_for_an_unusable_image_changes_nothing() {
 fn a_swap_that_cannot_release_the_old_image_keeps_it() {
     let (_folder, first, _) = two_images();
     let (_guest, drive) = guest();
-    drive.attach_medium(Failing { flushes: 1, unlocks: 1 }).unwrap();
+    drive.attach_medium(failing(1, 1)).unwrap();
     for _ in 0..2 {
         let error = drive.swap_image(&first, Access::ReadWrite).unwrap_err();
         assert!(matches!(error, SwapError::Release(_)), "{error:?}");
@@ -372,7 +325,7 @@ fn an_empty_drive_and_a_disk_that_no_raw_image_holds_cannot_be_saved() {
     let (_guest, drive) = guest();
     let path = folder.path().join("saved.img");
     assert!(matches!(drive.save_image(&path, IfExists::Fail), Err(SaveError::NoMediaCaptured { drive: 0 })));
-    drive.attach_medium(Failing { flushes: 0, unlocks: 0 }).unwrap();
+    drive.attach_medium(failing(0, 0)).unwrap();
     assert!(matches!(drive.save_image(&path, IfExists::Fail), Err(SaveError::Unreadable { drive: 0, .. })));
     assert!(!path.exists());
 }

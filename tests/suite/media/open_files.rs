@@ -6,14 +6,11 @@ use std::{
     os::fd::OwnedFd,
 };
 
-use super::kit::Guest;
 use super::kit::floppy::{BYTES, SECTOR, byte_of, fill, folder, guest, read};
+use super::kit::{Guest, stub::Stub};
 use vm_fdc::{
     drive::{AttachError, Attachment, DriveType, MediaEvent},
-    media::{
-        Access, Fault, FaultyMedium, FormFactor, Geometry, Image, ImageError, ImageOptions, ImageType, Layout, Length,
-        Mark, Medium, MediumError, Track,
-    },
+    media::{Access, Fault, FaultyMedium, Geometry, Image, ImageError, ImageOptions, ImageType, Length},
 };
 
 /// The file, open for reads and writes.
@@ -157,63 +154,17 @@ fn a_saved_state_asks_for_an_open_file_by_its_name() {
     }
 }
 
-/// A medium that describes itself, without sectors.
-struct Described(Option<Layout>, Option<ImageType>);
-
-impl Medium for Described {
-    fn form_factor(&self) -> FormFactor {
-        FormFactor::Inch3_5
-    }
-
-    fn cylinders(&self) -> u8 {
-        80
-    }
-
-    fn name(&self) -> Option<&str> {
-        Some("overlay of a.qcow2")
-    }
-
-    fn layout(&self) -> Option<Layout> {
-        self.0
-    }
-
-    fn image_type(&self) -> ImageType {
-        self.1.unwrap_or_else(|| self.0.map_or(ImageType::Unknown, |layout| layout.image_type()))
-    }
-
-    fn is_write_protected(&self) -> bool {
-        true
-    }
-
-    fn track(&self, _: u8, _: u8) -> Option<Track<'_>> {
-        None
-    }
-
-    fn read(&mut self, _: u8, _: u8, _: usize, _: usize) -> Result<&[u8], MediumError> {
-        Err(MediumError::Absent)
-    }
-
-    fn write(&mut self, _: u8, _: u8, _: usize, _: usize, _: Mark) -> Result<&mut [u8], MediumError> {
-        Err(MediumError::Absent)
-    }
-
-    fn finish_write(&mut self, _: u8, _: u8, _: usize, _: usize, _: Mark) {}
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[test]
 fn a_medium_of_the_embedder_describes_itself_to_managers() {
     let cases = [
-        (Described(None, None), ImageType::Unknown),
-        (Described(Some(Geometry::HD_1440K.into()), None), ImageType::HighDensity),
-        (Described(None, Some(ImageType::Dmf)), ImageType::Dmf),
+        (None, None, ImageType::Unknown),
+        (Some(Geometry::HD_1440K.into()), None, ImageType::HighDensity),
+        (None, Some(ImageType::Dmf), ImageType::Dmf),
     ];
-    for (medium, image_type) in cases {
+    for (layout, own_type, image_type) in cases {
         let (_guest, drive) = guest();
-        let layout = medium.0;
+        let name = Some("overlay of a.qcow2".to_owned());
+        let medium = Stub { name, layout, image_type: own_type, write_protected: true, ..Stub::default() };
         // A medium around another is described as that one.
         drive.attach_medium(FaultyMedium::new(medium).with_fault(0, 0, 1, Fault::HostIo)).unwrap();
         assert_eq!((drive.layout(), drive.image_type()), (layout, image_type));

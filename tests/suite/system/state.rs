@@ -10,15 +10,15 @@ use std::{
     time::Duration,
 };
 
-use super::kit::fixture;
+use super::kit::{fixture, stub::Stub};
 use proptest::prelude::*;
 use vm_fdc::{
     Controller, EmptyDrive, InterfaceMode, Interrupt, Timing,
     controller::{RestoreError, SaveStateError},
     drive::{Attachment, DriveType, MediumStateV1, RestoreMedium, RestoreMediumError, StateOptions},
     media::{
-        Access, DataRate, Durability, FormFactor, Geometry, Image, ImageOptions, Mark, Medium, MediumError, Sector,
-        SectorDisk, SectorId, SectorTrack, Track,
+        Access, DataRate, Durability, FormFactor, Geometry, Image, ImageOptions, Mark, Medium, Sector, SectorDisk,
+        SectorId, SectorTrack,
     },
     pc::{PcFloppy, PcFloppyState, Wiring},
 };
@@ -824,54 +824,20 @@ fn a_restore_asks_for_each_medium_and_for_no_empty_drive() {
     restore_with(through_json(&restored), |_, _| panic!("the drive is empty")).unwrap();
 }
 
-/// A disk with a name and without a raw image.
-struct Named(String);
-
-impl Medium for Named {
-    fn name(&self) -> Option<&str> {
-        Some(&self.0)
-    }
-
-    fn form_factor(&self) -> FormFactor {
-        FormFactor::Inch3_5
-    }
-
-    fn cylinders(&self) -> u8 {
-        80
-    }
-
-    fn is_write_protected(&self) -> bool {
-        false
-    }
-
-    fn track(&self, _: u8, _: u8) -> Option<Track<'_>> {
-        None
-    }
-
-    fn read(&mut self, _: u8, _: u8, _: usize, _: usize) -> Result<&[u8], MediumError> {
-        Err(MediumError::Absent)
-    }
-
-    fn write(&mut self, _: u8, _: u8, _: usize, _: usize, _: Mark) -> Result<&mut [u8], MediumError> {
-        Err(MediumError::Absent)
-    }
-
-    fn finish_write(&mut self, _: u8, _: u8, _: usize, _: usize, _: Mark) {}
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+/// Returns a disk with a name and without a raw image.
+fn named(name: impl Into<String>) -> Stub {
+    Stub { name: Some(name.into()), ..Stub::default() }
 }
 
 #[test]
 fn a_medium_of_the_vm_monitor_is_requested_by_its_name() {
-    let floppy = with_medium(Named("drivers".to_owned()));
+    let floppy = with_medium(named("drivers"));
     let state = through_json(&floppy);
     assert_eq!(saved_medium(&state).name.as_deref(), Some("drivers"));
     let error = refused(restore(state.clone()));
     assert!(error.to_string().contains("\"drivers\""), "{error}");
     let give = |_: u8, medium: &MediumStateV1| {
-        RestoreMedium::Medium(Box::new(Named(medium.name.clone().expect("the name of a medium"))))
+        RestoreMedium::Medium(Box::new(named(medium.name.clone().expect("the name of a medium"))))
     };
     let restored = restore_with(state, give).unwrap();
     assert_eq!(saved_medium(&through_json(&restored)).name.as_deref(), Some("drivers"));
@@ -879,9 +845,9 @@ fn a_medium_of_the_vm_monitor_is_requested_by_its_name() {
 
 #[test]
 fn a_medium_that_cannot_be_in_the_state_is_reported() {
-    let without_raw_image = with_medium(Named("drivers".to_owned()));
+    let without_raw_image = with_medium(named("drivers"));
     without_raw_image.state(StateOptions::new()).unwrap();
-    let named_too_long = with_medium(Named("n".repeat(256)));
+    let named_too_long = with_medium(named("n".repeat(256)));
     let (contents, plain) = (StateOptions::new().with_contents(), StateOptions::new());
     for (floppy, options) in [(without_raw_image, contents), (named_too_long, plain)] {
         let Err(SaveStateError::Medium { drive: 0, .. }) = floppy.state(options) else { panic!("{options:?}") };
