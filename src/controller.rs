@@ -232,15 +232,9 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     #[inline]
     pub fn read(&mut self, register: ReadRegister) -> u8 {
         match register {
-            ReadRegister::MainStatus => {
-                let status = self.chip.main_status();
-                if status & (msr::REQUEST | msr::BUSY) == msr::BUSY {
-                    self.end_delay();
-                }
-                status
-            }
-            ReadRegister::Fifo => self.chip.next_result().unwrap_or_else(|| self.read_fifo()),
-            _ => self.chip.read_register(register),
+            ReadRegister::MainStatus => self.read_main_status(),
+            ReadRegister::Fifo => self.read_fifo(),
+            _ => self.read_any(register),
         }
     }
 
@@ -252,22 +246,55 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
         }
     }
 
-    // Two thirds of the accesses of a command change nothing but a counter. What follows is out of line, so that those are
-    // short enough to be inlined where the VM monitor calls.
+    // Two thirds of the accesses of a command change nothing but a counter. What they do is short enough to be inlined where the
+    // VM monitor calls. All else is out of line.
 
-    /// Ends the delay of a command, after the host has read an MSR that shows it busy.
+    #[inline]
+    fn read_main_status(&mut self) -> u8 {
+        match self.chip.main_status() {
+            status if status & (msr::REQUEST | msr::BUSY) == msr::BUSY => self.read_busy_status(),
+            status => status,
+        }
+    }
+
+    /// Reads an MSR that shows a busy chip, and ends the delay of a command.
     #[cold]
-    fn end_delay(&mut self) {
+    fn read_busy_status(&mut self) -> u8 {
+        let status = self.chip.main_status();
         if self.chip.end_delay() {
             self.sync_outputs();
+        }
+        status
+    }
+
+    #[inline]
+    fn read_fifo(&mut self) -> u8 {
+        match self.chip.next_result() {
+            Some(byte) => byte,
+            None => self.read_any_byte(),
         }
     }
 
     #[inline(never)]
-    fn read_fifo(&mut self) -> u8 {
+    fn read_any_byte(&mut self) -> u8 {
         let (value, effect) = data_port::read_fifo(&mut self.chip, &mut self.dma);
         self.apply(effect);
         value
+    }
+
+    #[inline(never)]
+    fn read_any(&mut self, register: ReadRegister) -> u8 {
+        self.chip.read_register(register)
+    }
+
+    #[inline(never)]
+    fn write_any_port(&mut self, offset: u16, value: u8) -> bool {
+        if let Some(register) = WriteRegister::at(offset) {
+            self.write_any(register, value);
+            return true;
+        }
+        // SRA and SRB are the controller's, and cannot be written.
+        ReadRegister::at(offset).is_some()
     }
 
     #[inline(never)]
@@ -288,20 +315,21 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     /// one.
     #[inline]
     pub fn read_port(&mut self, port: u16) -> Option<u8> {
-        let register = ReadRegister::at(port.wrapping_sub(self.base))?;
-        Some(self.read(register))
+        match port.wrapping_sub(self.base) {
+            ReadRegister::MAIN_STATUS => Some(self.read_main_status()),
+            ReadRegister::FIFO => Some(self.read_fifo()),
+            offset => Some(self.read_any(ReadRegister::at(offset)?)),
+        }
     }
 
     /// Writes a port for the guest. Returns `false` if the port is not the controller's.
     #[inline]
     pub fn write_port(&mut self, port: u16, value: u8) -> bool {
-        let offset = port.wrapping_sub(self.base);
-        if let Some(register) = WriteRegister::at(offset) {
-            self.write(register, value);
-            return true;
+        match port.wrapping_sub(self.base) {
+            WriteRegister::FIFO => self.write(WriteRegister::Fifo, value),
+            offset => return self.write_any_port(offset, value),
         }
-        // SRA and SRB are the controller's, and cannot be written.
-        ReadRegister::at(offset).is_some()
+        true
     }
 
     /// Reads the FIFO for a string instruction of the guest (`rep insb`), in the execution phase of a transfer without DMA.

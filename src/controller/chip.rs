@@ -223,7 +223,8 @@ impl Chip {
         [std::mem::replace(&mut self.outputs.interrupt, interrupt), interrupt]
     }
 
-    /// Carries out a command whose bytes have all come.
+    /// Carries out a command whose bytes have all come. Out of line: the first byte of a command does not come here.
+    #[inline(never)]
     fn execute(&mut self, command: &'static Command, dma: &mut impl DmaChannel) -> Effect {
         let [opcode, first, second, third, ..] = self.dialogue.command;
         let HeadUnit { head, unit } = HeadUnit::of(first);
@@ -380,26 +381,34 @@ impl Chip {
         drop(head);
         self.interface.registers.head_select = command.head;
         self.interface.registers.record(command.take_activity());
-        match (outcome, self.config.empty_drive) {
-            (RunOutcome::Waiting, _) => return,
-            (RunOutcome::Ended, _) => {}
+        match outcome {
+            RunOutcome::Waiting => {}
+            RunOutcome::Ended => self.end_when_due(),
+            RunOutcome::NoDisk => self.miss_disk(),
+        }
+    }
+
+    /// Fails a command for which no disk turns, or lets it wait for one.
+    #[cold]
+    fn miss_disk(&mut self) {
+        let Phase::Execution(command) = &mut self.dialogue.phase else { return };
+        match self.config.empty_drive {
             // Without a disk no index pulse comes. The chip waits for one until it is reset (§4.13).
-            (RunOutcome::NoDisk, EmptyDrive::Hang) => {
+            EmptyDrive::Hang => {
                 if let Some(schedule) = &mut command.schedule {
                     schedule.spindle_stopped = true;
                 }
-                return;
             }
-            (RunOutcome::NoDisk, EmptyDrive::Fail) => {
+            EmptyDrive::Fail => {
                 self.data_path.fifo.truncate();
                 command.fail_without_disk();
                 if let Some(schedule) = &mut command.schedule {
                     schedule.due = self.interface.now + 2 * REVOLUTION;
                 }
                 self.interface.abort_write(command);
+                self.end_when_due();
             }
         }
-        self.end_when_due();
     }
 
     /// Ends the execution phase of a command that is over, when its end is due and the host has what the disk delivered.
@@ -420,17 +429,18 @@ impl Chip {
     /// Ends the execution phase: with the result phase, or with the delay before it.
     fn end_execution(&mut self) {
         let Phase::Execution(command) = &self.dialogue.phase else { return };
-        let delay = self.delay_of(command);
-        let ending = Ending {
-            result: command.result(),
-            direction: command.direction(),
-            counts: command.counts,
-            due: self.interface.now + delay.unwrap_or(0),
-        };
-        match delay {
-            Some(_) => self.dialogue.phase = Phase::Ending(ending),
-            None => self.end_command(ending),
+        if let Some(delay) = self.delay_of(command) {
+            let (result, direction, counts) = (command.result(), command.direction(), command.counts);
+            let due = self.interface.now + delay;
+            self.dialogue.phase = Phase::Ending(Ending { result, direction, counts, due });
+            return;
         }
+        if self.tracer.is_active() {
+            let (direction, counts, result) = (command.direction(), command.counts, command.result());
+            self.report(self.command_row(), direction, &result, counts);
+        }
+        let Phase::Execution(command) = &self.dialogue.phase else { return };
+        self.show_result(command.result());
     }
 
     /// Returns how long the end of a data command is delayed, if it is. With timing a command takes its time, but for the end
@@ -446,13 +456,22 @@ impl Chip {
         }
     }
 
-    /// Enters the result phase of a data command.
-    fn end_command(&mut self, ending: Ending) {
+    /// Ends the delay of a data command.
+    fn end_ending(&mut self, ending: Ending) {
         let Ending { result, direction, counts, .. } = ending;
-        let command = command::decode(self.dialogue.command[0], self.config.scan_commands);
-        self.dialogue.enter_result(command, result, true);
+        self.report(self.command_row(), direction, &result, counts);
+        self.show_result(result);
+    }
+
+    /// Returns the row of the command that is under way.
+    fn command_row(&self) -> &'static Command {
+        command::decode(self.dialogue.command[0], self.config.scan_commands)
+    }
+
+    /// Enters the result phase of a data command.
+    fn show_result(&mut self, result: [u8; 7]) {
+        self.dialogue.enter_result(self.command_row(), result, true);
         self.interrupt_edge = true;
-        self.report(command, direction, &result, counts);
         if self.interface.poll_due().is_some_and(|due| due <= self.interface.now) {
             self.poll();
         }
@@ -462,7 +481,7 @@ impl Chip {
     /// was one.
     pub(super) fn end_delay(&mut self) -> bool {
         let Phase::Ending(ending) = self.dialogue.phase else { return false };
-        self.end_command(ending);
+        self.end_ending(ending);
         true
     }
 

@@ -116,6 +116,7 @@ const SEARCH_PULSES: u64 = 2;
 
 impl DataCommand {
     /// Returns the data command that the bytes of a command phase ask for. `seek_end`: an implied seek moved the head before it.
+    #[inline]
     pub(super) fn new(
         action: DataAction,
         bytes: &[u8; MAX_COMMAND],

@@ -23,20 +23,25 @@ pub enum ReadRegister {
 }
 
 impl ReadRegister {
+    pub(super) const MAIN_STATUS: u16 = Self::MainStatus as u16;
+    pub(super) const FIFO: u16 = Self::Fifo as u16;
+
     /// Returns the register at `offset` from the base port, 0 to 7; `None` for 6 and above 7, which are not the controller's.
     #[inline]
     #[must_use]
     pub const fn at(offset: u16) -> Option<Self> {
-        match offset {
-            0 => Some(Self::StatusA),
-            1 => Some(Self::StatusB),
-            2 => Some(Self::DigitalOutput),
-            3 => Some(Self::TapeDrive),
-            4 => Some(Self::MainStatus),
-            5 => Some(Self::Fifo),
-            7 => Some(Self::DigitalInput),
-            _ => None,
-        }
+        // A table, and no branches: the VM monitor calls it for each access to a port.
+        const REGISTERS: [Option<ReadRegister>; 8] = [
+            Some(ReadRegister::StatusA),
+            Some(ReadRegister::StatusB),
+            Some(ReadRegister::DigitalOutput),
+            Some(ReadRegister::TapeDrive),
+            Some(ReadRegister::MainStatus),
+            Some(ReadRegister::Fifo),
+            None,
+            Some(ReadRegister::DigitalInput),
+        ];
+        if offset < 8 { REGISTERS[offset as usize] } else { None }
     }
 
     /// Returns the bits that the controller drives when the register is read. The others float. A VM monitor with a hard
@@ -69,6 +74,8 @@ pub enum WriteRegister {
 }
 
 impl WriteRegister {
+    pub(super) const FIFO: u16 = Self::Fifo as u16;
+
     /// Returns the register at `offset` from the base port; `None` for 0, 1, 6 and above 7, where nothing can be written.
     #[inline]
     #[must_use]

@@ -41,6 +41,7 @@ pub(in crate::controller) enum SectorAction {
 
 impl Operation {
     /// Returns the operation that the bytes of a command phase ask for.
+    #[inline]
     pub(super) fn of(action: DataAction, bytes: &[u8; MAX_COMMAND]) -> Self {
         let kind = match action {
             DataAction::Transfer(kind) => kind,

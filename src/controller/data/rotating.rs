@@ -14,7 +14,9 @@ use crate::{
     drive::Head,
 };
 
-/// Lets a command go on as far as time and the host allow. `at_speed_at` is when the disk turns at speed.
+/// Lets a command go on as far as time and the host allow. `at_speed_at` is when the disk turns at speed. Out of line: the driver
+/// without time is short, and stays so.
+#[inline(never)]
 pub(in crate::controller) fn run(
     command: &mut DataCommand,
     (now, at_speed_at): (Nanoseconds, Nanoseconds),
