@@ -23,7 +23,7 @@ pub(crate) use error::WithCauses;
 pub use error::{AttachError, DataLoss, NoSuchDrive, ProtectError, ReleaseError, SaveError, SwapError};
 pub use event::{MediaEvent, MediaObserver};
 pub use handle::{FloppyDrive, FloppyDrives};
-pub(crate) use head::Head;
+pub(crate) use head::{Head, LockedDisk};
 pub use hresult::HResult;
 pub use kind::DriveType;
 pub(crate) use mechanism::{Drive, StepDirection};

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     dma::DmaChannel,
-    drive::{Drive, StepDirection},
+    drive::{Drive, LockedDisk, StepDirection},
     media::DataRate,
 };
 
@@ -372,13 +372,14 @@ impl Chip {
     fn proceed_with(&mut self, string: &mut GuestString<'_>, dma: &mut impl DmaChannel) {
         let (gate, uses_dma, moment) = (self.drives_pins(), self.uses_dma(), self.interface.moment());
         let Phase::Execution(command) = &mut self.dialogue.phase else { return };
-        let mut head = self.interface.head();
+        let mut disk = self.interface.lock_turning_disk();
+        let mut head = disk.as_mut().and_then(LockedDisk::head);
         let outcome = if uses_dma {
             self.data_path.run_with_dma(command, moment, head.as_mut(), dma, gate)
         } else {
             self.data_path.run_without_dma(command, moment, head.as_mut(), string)
         };
-        drop(head);
+        drop(disk);
         self.interface.registers.head_select = command.head;
         self.interface.registers.record(command.take_activity());
         match outcome {

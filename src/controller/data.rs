@@ -58,6 +58,7 @@ pub(super) struct DataCommand {
 
 /// How far a command is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)] // Each sector reads the tag several times: as a byte of its own, not packed into a run.
 pub(super) enum State {
     /// The next sector is to be looked for, or the track to be formatted.
     Searching,

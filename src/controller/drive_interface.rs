@@ -12,7 +12,7 @@ use super::{
     settings::Specify,
     time::{Nanoseconds, Rotation},
 };
-use crate::drive::{Drive, Head};
+use crate::drive::{Drive, LockedDisk};
 
 /// The drives, and what the chip keeps of them.
 #[derive(Debug)]
@@ -70,11 +70,16 @@ impl DriveInterface {
         self.drives[self.registers.selected()].as_ref()
     }
 
-    /// Returns the head over the disk that turns in the selected drive. The manager of the drive waits while it lives.
+    /// Locks the disk that turns in the selected drive; `None` when none turns.
     #[inline]
-    pub(super) fn head(&mut self) -> Option<Head<'_>> {
-        let turns = self.spindle_turns();
-        self.drives[self.registers.selected()].as_mut().filter(|_| turns).and_then(Drive::head)
+    pub(super) fn lock_turning_disk(&mut self) -> Option<LockedDisk<'_>> {
+        if self.spindle_turns() { self.lock_disk() } else { None }
+    }
+
+    /// Locks the disk in the selected drive, whether it turns or not.
+    #[inline]
+    pub(super) fn lock_disk(&mut self) -> Option<LockedDisk<'_>> {
+        self.drives[self.registers.selected()].as_mut().map(Drive::lock_disk)
     }
 
     /// Returns whether a disk in the selected drive turns: its motor is on, or, with timing, was until a moment ago.
@@ -87,11 +92,6 @@ impl DriveInterface {
     pub(super) fn readable_until(&self) -> Option<Nanoseconds> {
         let mechanics = self.mechanics.as_ref().filter(|_| !self.registers.motor_on())?;
         mechanics.readable_until(self.registers.selected())
-    }
-
-    /// Returns the head over the disk in the selected drive, whether it turns or not.
-    pub(super) fn head_at_rest(&mut self) -> Option<Head<'_>> {
-        self.drives[self.registers.selected()].as_mut().and_then(Drive::head)
     }
 
     /// Returns, with timing, the time, and when the selected disk turns at speed.
@@ -108,9 +108,11 @@ impl DriveInterface {
 
     /// Commits what a command has written that ends without an end of its own, to the disk that it began with.
     pub(super) fn abort_write(&mut self, command: &mut DataCommand) {
-        let mut heads = self.drives.iter_mut().flatten().filter_map(Drive::head);
-        if let Some(mut head) = heads.find(|head| command.writes() && command.medium == Some(head.medium_id())) {
-            command.commit(&mut head);
+        for drive in self.drives.iter_mut().flatten().filter(|_| command.writes()) {
+            let mut disk = drive.lock_disk();
+            if let Some(mut head) = disk.head().filter(|head| command.medium == Some(head.medium_id())) {
+                return command.commit(&mut head);
+            }
         }
     }
 

@@ -5,13 +5,51 @@ use super::{
     slot::{MediumId, SlotState},
 };
 use crate::{
-    media::{DataRate, Encoding, Mark, MediumError, Track, TrackFormat},
+    media::{DataRate, Encoding, Mark, Medium, MediumError, Track, TrackFormat},
     sync::MutexGuard,
 };
 
-/// The head of a drive over a disk. Managers wait while it exists.
+/// A 5.25" disk with at most this many cylinders has 48 tracks per inch, half as many as a drive of 1.2M.
+const MOST_CYLINDERS_AT_48_TPI: u8 = 43;
+
+/// What is in a drive, locked: managers wait while it exists.
+pub(crate) struct LockedDisk<'a> {
+    pub(super) state: MutexGuard<'a, SlotState>,
+    pub(super) kind: DriveType,
+    /// The cylinder of the drive at which the head is.
+    pub(super) cylinder: u8,
+    pub(super) next_slot: &'a mut usize,
+}
+
+impl LockedDisk<'_> {
+    /// Returns the head over the disk; `None` when there is no disk.
+    #[inline]
+    pub(crate) fn head(&mut self) -> Option<Head<'_>> {
+        let Self { kind, cylinder, .. } = *self;
+        let (medium_id, protected) = (self.state.medium_id(), self.state.write_protect_switch());
+        let medium = self.state.medium_mut()?;
+        let cylinder = medium_cylinder(kind, cylinder, medium.cylinders());
+        Some(Head { medium, medium_id, protected, kind, cylinder, next_slot: self.next_slot })
+    }
+}
+
+/// Returns the cylinder of a disk under the head at `cylinder` of the drive. A 5.25" disk of 40 cylinders in a drive of 80 has
+/// one under every other cylinder of the drive.
+fn medium_cylinder(kind: DriveType, cylinder: u8, cylinders: u8) -> Option<u8> {
+    let double_step = kind == DriveType::Inch5_25Hd && cylinders <= MOST_CYLINDERS_AT_48_TPI;
+    match (double_step, cylinder % 2) {
+        (false, _) => Some(cylinder),
+        (true, 0) => Some(cylinder / 2),
+        (true, _) => None,
+    }
+}
+
+/// The head of a drive over a disk.
 pub(crate) struct Head<'a> {
-    state: MutexGuard<'a, SlotState>,
+    medium: &'a mut dyn Medium,
+    medium_id: MediumId,
+    /// The write-protect switch.
+    protected: bool,
     kind: DriveType,
     /// The cylinder of the disk under the head; `None` between two cylinders.
     cylinder: Option<u8>,
@@ -19,22 +57,11 @@ pub(crate) struct Head<'a> {
     next_slot: &'a mut usize,
 }
 
-impl<'a> Head<'a> {
-    /// Creates the head over `cylinder` of the disk in the locked slot.
-    #[inline]
-    pub(super) fn new(
-        state: MutexGuard<'a, SlotState>,
-        kind: DriveType,
-        cylinder: Option<u8>,
-        next_slot: &'a mut usize,
-    ) -> Self {
-        Self { state, kind, cylinder, next_slot }
-    }
-
+impl Head<'_> {
     /// Returns the track under head `head`, 0 or 1; `None` where nothing is recorded.
     #[inline]
     pub(crate) fn track(&self, head: u8) -> Option<Track<'_>> {
-        self.state.medium()?.track(self.cylinder?, head)
+        self.medium.track(self.cylinder?, head)
     }
 
     /// Returns whether the track can be read at this rate in this encoding.
@@ -69,42 +96,38 @@ impl<'a> Head<'a> {
 
     /// Returns whether the disk is write protected.
     pub(crate) fn write_protected(&self) -> bool {
-        self.state.write_protected()
+        self.protected || self.medium.is_write_protected()
     }
 
     /// Returns the bytes of one to `count` sectors from the place `slot` on.
     #[inline]
     pub(crate) fn read(&mut self, head: u8, slot: usize, count: usize) -> Result<&[u8], MediumError> {
-        match (self.state.medium_mut(), self.cylinder) {
-            (Some(medium), Some(cylinder)) => medium.read(cylinder, head, slot, count),
-            _ => Err(MediumError::Absent),
-        }
+        let cylinder = self.cylinder.ok_or(MediumError::Absent)?;
+        self.medium.read(cylinder, head, slot, count)
     }
 
     /// Returns the same bytes, to be overwritten in data fields with this mark.
     #[inline]
     pub(crate) fn write(&mut self, head: u8, slot: usize, count: usize, mark: Mark) -> Result<&mut [u8], MediumError> {
         // A manager can protect the disk within a command.
-        if self.state.write_protect_switch() {
+        if self.protected {
             return Err(MediumError::WriteProtected);
         }
-        match (self.state.medium_mut(), self.cylinder) {
-            (Some(medium), Some(cylinder)) => medium.write(cylinder, head, slot, count, mark),
-            _ => Err(MediumError::Absent),
-        }
+        let cylinder = self.cylinder.ok_or(MediumError::Absent)?;
+        self.medium.write(cylinder, head, slot, count, mark)
     }
 
     /// Completes the write of `count` data fields from the place `slot` on.
     #[inline]
     pub(crate) fn finish_write(&mut self, head: u8, slot: usize, count: usize, mark: Mark) {
-        if let (Some(medium), Some(cylinder)) = (self.state.medium_mut(), self.cylinder) {
-            medium.finish_write(cylinder, head, slot, count, mark);
+        if let Some(cylinder) = self.cylinder {
+            self.medium.finish_write(cylinder, head, slot, count, mark);
         }
     }
 
     /// Hands over what a command wrote, at the end of the command.
     pub(crate) fn commit(&mut self) -> Result<(), MediumError> {
-        self.state.medium_mut().map_or(Ok(()), |medium| medium.commit().map_err(MediumError::Io))
+        self.medium.commit().map_err(MediumError::Io)
     }
 
     /// Returns the number of bytes that pass the head in a revolution at this rate, gaps and marks included.
@@ -115,24 +138,22 @@ impl<'a> Head<'a> {
 
     /// Writes the track under head `head` anew. `format.rate` is the rate of the controller.
     pub(crate) fn format_track(&mut self, head: u8, format: TrackFormat<'_>) -> Result<(), MediumError> {
-        if self.state.write_protect_switch() {
+        if self.protected {
             return Err(MediumError::WriteProtected);
         }
         if !self.writes(format.rate, format.encoding) {
             return Err(MediumError::Unsupported);
         }
         // Two native rates can be one rate in this drive. The one of the present track stays.
-        let present = self.cylinder.and_then(|cylinder| self.state.medium()?.track(cylinder, head));
+        let present = self.track(head);
         let same = present.map(|track| track.rate).filter(|&native| self.kind.rate_of(native) == format.rate);
         let rate = same.or(self.kind.native_rate(format.rate)).ok_or(MediumError::Unsupported)?;
-        match (self.state.medium_mut(), self.cylinder) {
-            (Some(medium), Some(cylinder)) => medium.format_track(cylinder, head, &TrackFormat { rate, ..format }),
-            _ => Err(MediumError::Unsupported),
-        }
+        let cylinder = self.cylinder.ok_or(MediumError::Unsupported)?;
+        self.medium.format_track(cylinder, head, &TrackFormat { rate, ..format })
     }
 
     /// Returns the identity of the medium.
     pub(crate) fn medium_id(&self) -> MediumId {
-        self.state.medium_id()
+        self.medium_id
     }
 }

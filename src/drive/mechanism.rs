@@ -5,16 +5,13 @@ use std::sync::Arc;
 use super::{
     attachment::Attachments,
     handle::FloppyDrive,
-    head::Head,
+    head::LockedDisk,
     kind::DriveType,
     manage::Manager,
     slot::{MediaSlot, MediumId},
     snapshot::{DriveStateV1, MediumStateV1, RestoreDriveError, RestoreMedium, StateOptions},
 };
-use crate::media::{Medium, MediumError};
-
-/// A 5.25" disk with at most this many cylinders has 48 tracks per inch, half as many as a drive of 1.2M.
-const MOST_CYLINDERS_AT_48_TPI: u8 = 43;
+use crate::media::MediumError;
 
 /// The direction in which a step pulse moves the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,23 +136,11 @@ impl Drive {
         self.slot.lock().write_protected()
     }
 
-    /// Returns the head over the disk; `None` when there is no disk. Managers wait while the head exists.
+    /// Locks what is in the drive.
     #[inline]
-    pub(crate) fn head(&mut self) -> Option<Head<'_>> {
-        let state = self.slot.lock();
-        let cylinder = self.medium_cylinder(state.medium()?);
-        Some(Head::new(state, self.kind, cylinder, &mut self.next_slot))
-    }
-
-    /// Returns the cylinder of the disk under the head. A 5.25" disk of 40 cylinders in a drive of 80 has one under every
-    /// other cylinder of the drive.
-    fn medium_cylinder(&self, medium: &dyn Medium) -> Option<u8> {
-        let double_step = self.kind == DriveType::Inch5_25Hd && medium.cylinders() <= MOST_CYLINDERS_AT_48_TPI;
-        match (double_step, self.cylinder % 2) {
-            (false, _) => Some(self.cylinder),
-            (true, 0) => Some(self.cylinder / 2),
-            (true, _) => None,
-        }
+    pub(crate) fn lock_disk(&mut self) -> LockedDisk<'_> {
+        let Self { kind, cylinder, next_slot, slot } = self;
+        LockedDisk { state: slot.lock(), kind: *kind, cylinder: *cylinder, next_slot }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
         time::{self, END_OF_TIME, Nanoseconds, REVOLUTION},
     },
     dma::DmaChannel,
+    drive::LockedDisk,
 };
 
 /// Lets time pass, up to the next event at most, which then happens.
@@ -64,7 +65,10 @@ fn end_wait(chip: &mut Chip) {
     match command.state {
         // The disk was not late: the host leaves what it delivered.
         State::Ended => {}
-        _ if chip.interface.turns_for(command) => command.overrun_on(chip.interface.head_at_rest().as_mut()),
+        _ if chip.interface.turns_for(command) => {
+            let mut disk = chip.interface.lock_disk();
+            command.overrun_on(disk.as_mut().and_then(LockedDisk::head).as_mut());
+        }
         _ => {
             command.fail_without_disk();
             chip.interface.abort_write(command);

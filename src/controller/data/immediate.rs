@@ -30,9 +30,13 @@ pub(in crate::controller) fn run(
 
 fn transfer(command: &mut DataCommand, head: &mut Head<'_>, port: &mut impl HostPort) -> RunOutcome {
     loop {
+        if command.state == State::Searching {
+            locate::search(command, head.next_slot(), head);
+        }
         match command.state {
             State::Ended => return RunOutcome::Ended,
-            State::Searching => _ = locate::search(command, head.next_slot(), head),
+            // A sector was skipped.
+            State::Searching => {}
             State::Transferring(run) => match sectors::move_data(command, run, usize::MAX, head, port) {
                 Ok(piece) => {
                     if !sectors::account(command, run, piece, head) && command.state != State::Ended {

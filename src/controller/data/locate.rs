@@ -109,7 +109,7 @@ fn take_sector(command: &mut DataCommand, track: &Track<'_>, slot: usize) -> Loc
         }
         Match::Skip => {
             command.status.st2 |= st2::CONTROL_MARK;
-            sectors::end_sector(command, command.id, false);
+            sectors::end_sector(command, false);
             return if command.state == State::Ended { Located::Id { slot } } else { Located::Skipped { slot } };
         }
         Match::Fail { st1, st2 } => {

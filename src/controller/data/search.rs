@@ -22,6 +22,10 @@ fn revolution<'a>(track: &'a Track<'_>, from: usize) -> impl Iterator<Item = (us
 ///
 /// WC and BC of ST2, for the cylinders that the IDs of the track name, when the ID does not pass in a revolution (§4.12).
 pub(super) fn find_sector(track: &Track<'_>, id: SectorId, from: usize) -> Result<usize, u8> {
+    // Sectors are mostly read in the order in which they pass.
+    if track.sector(from).is_some_and(|sector| sector.id == id) {
+        return Ok(from);
+    }
     let mut cylinders = 0;
     for (slot, sector) in revolution(track, from) {
         if sector.id == id {

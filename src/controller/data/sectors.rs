@@ -90,15 +90,16 @@ pub(super) fn account(command: &mut DataCommand, run: Run, piece: Piece, head: &
 /// Ends a number of sectors of a run. Returns the slot behind the last of them.
 #[inline(always)] // 4 % of a READ DATA of one sector, with those of `locate`.
 fn end_sectors(command: &mut DataCommand, run: Run, sectors: usize, terminal_count: bool) -> usize {
-    let (mut id, mut slot, mut sectors) = (command.id, run.slot(), sectors);
+    let (mut slot, mut sectors) = (run.slot(), sectors);
     if let Operation::Sectors(SectorCommand { extent, .. }) = &command.operation
-        && let Some(under_other_head) = sectors.checked_sub(extent.sectors_from(id.sector)).filter(|&more| more > 0)
+        && let Some(under_other_head) =
+            sectors.checked_sub(extent.sectors_from(command.id.sector)).filter(|&more| more > 0)
     {
-        id = next_id(id, true, true, 0);
+        command.id = next_id(command.id, true, true, 0);
         command.head = 1;
         (slot, sectors) = (0, under_other_head);
     }
-    id.sector = id.sector.wrapping_add((sectors - 1) as u8);
+    command.id.sector = command.id.sector.wrapping_add((sectors - 1) as u8);
     let head = command.head;
     if run.bad_data {
         match command.operation {
@@ -113,27 +114,29 @@ fn end_sectors(command: &mut DataCommand, run: Run, sectors: usize, terminal_cou
         command.status.st2 |= st2::CONTROL_MARK;
         command.state = State::Ended;
     }
-    match command.state {
-        State::Ended => command.id = id,
-        _ => end_sector(command, id, terminal_count),
+    if command.state != State::Ended {
+        end_sector(command, terminal_count);
     }
     if command.head == head { slot + sectors } else { 0 }
 }
 
-/// Ends the sector `id`: goes on to the next one, or ends the command at terminal count and after the last sector.
+/// Ends the sector of the command's ID: goes on to the next one, or ends the command at terminal count and after the last
+/// sector.
 #[inline(always)] // 4 % of a READ DATA of one sector, with those of `locate`.
-pub(super) fn end_sector(command: &mut DataCommand, id: SectorId, terminal_count: bool) {
+pub(super) fn end_sector(command: &mut DataCommand, terminal_count: bool) {
+    let (id, head) = (command.id, command.head);
     match &mut command.operation {
         Operation::ReadTrack(read) => {
             let last = read.count();
-            command.id = next_id(id, last, false, command.head);
+            command.id = next_id(id, last, false, head);
             end_if(command, terminal_count, last, id);
         }
         Operation::Sectors(selected) => {
-            let next = selected.extent.after(id, command.head);
+            let end_of_track = selected.extent.end_of_track;
             match &selected.action {
                 SectorAction::Scan(scan) => {
-                    let end = scan.end_sector((id, command.head), next, selected.extent.end_of_track, terminal_count);
+                    let end =
+                        scan.end_sector((id, head), selected.extent.after(id, head), end_of_track, terminal_count);
                     command.status.st2 |= end.st2;
                     (command.id, command.head) = (end.id, end.head);
                     match end.ended {
@@ -142,11 +145,19 @@ pub(super) fn end_sector(command: &mut DataCommand, id: SectorId, terminal_count
                         None => {}
                     }
                 }
-                SectorAction::Verify(Verify { remaining: None }) if next.last => {
-                    (command.id, command.state) = (next.id, State::Ended);
+                // Within a track R alone changes.
+                _ if id.sector != end_of_track => {
+                    command.id.sector = id.sector.wrapping_add(1);
+                    end_if(command, terminal_count, false, id);
                 }
-                _ => {
+                action => {
+                    let without_count = matches!(action, SectorAction::Verify(Verify { remaining: None }));
+                    let next = selected.extent.after(id, head);
                     command.id = next.id;
+                    if without_count && next.last {
+                        command.state = State::Ended;
+                        return;
+                    }
                     end_if(command, terminal_count, next.last, id);
                     if command.state != State::Ended {
                         command.head = next.head;
