@@ -127,8 +127,7 @@ impl Drive {
 
     /// Returns the identity of the medium in the drive; `None` when there is none.
     pub(crate) fn medium_id(&self) -> Option<MediumId> {
-        let state = self.slot.lock();
-        state.medium().map(|_| state.medium_id())
+        self.slot.medium_id()
     }
 
     /// Returns the write-protect sensor. An empty drive does not read as protected (not established).

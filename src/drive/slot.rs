@@ -19,7 +19,7 @@ use super::{
 use crate::media::Medium;
 use crate::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 /// The identity of a medium among all that are in the drives of a controller, now or before: the number of the drive in the
@@ -59,6 +59,8 @@ pub(crate) struct MediaSlot {
     drive_type: DriveType,
     /// The latch behind the disk-change line. It changes with the state locked, and is read without.
     disk_changed: AtomicBool,
+    /// The identity of the medium in the drive, 0 when there is none. It changes with the state locked, and is read without.
+    present: AtomicU64,
     /// Whether the disk is write protected, for those who only ask.
     write_protected: AtomicBool,
     observers: Mutex<Observers>,
@@ -179,6 +181,7 @@ impl MediaSlot {
             number,
             drive_type,
             disk_changed: AtomicBool::new(true),
+            present: AtomicU64::new(0),
             write_protected: AtomicBool::new(false),
             observers: Mutex::default(),
             state: Mutex::new(SlotState {
@@ -207,6 +210,7 @@ impl MediaSlot {
             attached.map_or((Content::Empty, false), |(attached, protected)| (Content::Attached(attached), protected));
         let state = SlotState { content, protected, medium_id: MediumId::new(number, media_count) };
         slot.record(&state);
+        slot.show(&state);
         (slot.state, slot.disk_changed) = (Mutex::new(state), AtomicBool::new(disk_changed));
         slot
     }
@@ -276,6 +280,17 @@ impl MediaSlot {
         self.write_protected.load(Ordering::Acquire)
     }
 
+    /// Shows to the controller which medium is in the drive.
+    fn show(&self, state: &SlotState) {
+        let present = state.medium().map_or(0, |_| state.medium_id.0);
+        self.present.store(present, Ordering::Release);
+    }
+
+    /// Returns the identity of the medium in the drive; `None` when there is none. Takes no lock.
+    pub(super) fn medium_id(&self) -> Option<MediumId> {
+        Some(self.present.load(Ordering::Acquire)).filter(|&id| id != 0).map(MediumId)
+    }
+
     /// Returns the latch behind the disk-change line (§9.5).
     pub(super) fn disk_changed(&self) -> bool {
         self.disk_changed.load(Ordering::Acquire)
@@ -294,6 +309,7 @@ impl MediaSlot {
         state.content = Content::Attached(attached);
         state.protected = false;
         state.medium_id = state.medium_id.next();
+        self.show(&state);
         self.record(&state);
     }
 
@@ -302,6 +318,7 @@ impl MediaSlot {
     pub(super) fn eject(&self) -> Option<Attached> {
         let mut state = self.lock();
         let attached = state.take();
+        self.show(&state);
         self.disk_changed.store(true, Ordering::Release);
         attached
     }
@@ -310,6 +327,7 @@ impl MediaSlot {
     pub(super) fn reinsert(&self, attached: Attached) {
         let mut state = self.lock();
         state.content = Content::Attached(attached);
+        self.show(&state);
         self.record(&state);
     }
 
@@ -318,6 +336,7 @@ impl MediaSlot {
         let mut state = self.lock();
         let attached = state.take();
         state.content = Content::Closed;
+        self.show(&state);
         self.record(&state);
         attached
     }
