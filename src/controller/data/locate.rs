@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Looks for the next sector from slot `from` on, and sets the state by what it finds.
-#[inline(always)] // 4 % of a READ DATA of one sector, with those of `sectors`.
+#[inline(always)] // 5 % of a READ DATA of one sector, with those of `sectors`.
 pub(super) fn search(command: &mut DataCommand, from: usize, head: &mut Head<'_>) -> Located {
     let located = match &command.operation {
         Operation::Sectors(selected) if matches!(selected.action, SectorAction::Write(_)) && head.write_protected() => {
@@ -31,7 +31,7 @@ pub(super) fn search(command: &mut DataCommand, from: usize, head: &mut Head<'_>
     located
 }
 
-#[inline(always)] // 4 % of a READ DATA of one sector, with those of `sectors`.
+#[inline(always)] // 5 % of a READ DATA of one sector, with those of `sectors`.
 fn search_track(command: &mut DataCommand, from: usize, head: &Head<'_>) -> Located {
     let track = head.track(command.head);
     let Some(track) = command.readable(&track, head) else {
@@ -86,7 +86,7 @@ fn next_on_track(command: &mut DataCommand, track: &Track<'_>, slot: usize) -> L
 }
 
 /// Takes the sector in `slot`, which has the ID that is looked for, and those that follow it.
-#[inline(always)] // 4 % of a READ DATA of one sector, with those of `sectors`.
+#[inline(always)] // 5 % of a READ DATA of one sector, with those of `sectors`.
 fn take_sector(command: &mut DataCommand, track: &Track<'_>, slot: usize) -> Located {
     let (Operation::Sectors(selected), Some(sector)) = (&command.operation, track.sector(slot)) else {
         command.fail(st1::NO_DATA, 0);

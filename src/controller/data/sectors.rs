@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Moves bytes of a run between the disk and the host, up to the first `limit` bytes.
-#[inline(always)] // 4 % of a READ DATA of one sector, with those of `locate`.
+#[inline(always)] // 5 % of a READ DATA of one sector, with those of `locate`.
 pub(super) fn move_data(
     command: &mut DataCommand,
     run: Run,
@@ -56,7 +56,7 @@ pub(super) fn move_data(
 
 /// Accounts for a piece of a run, and sets the state by what is left. Returns whether the host took or gave all that it
 /// was offered, or ended the transfer.
-#[inline(always)] // 4 % of a READ DATA of one sector, with those of `locate`.
+#[inline(always)] // 5 % of a READ DATA of one sector, with those of `locate`.
 pub(super) fn account(command: &mut DataCommand, run: Run, piece: Piece, head: &mut Head<'_>) -> bool {
     let Piece { moved, offered, wanted, available, short } = piece;
     let size = SectorSize::of(command.id.size_code);
@@ -88,7 +88,7 @@ pub(super) fn account(command: &mut DataCommand, run: Run, piece: Piece, head: &
 }
 
 /// Ends a number of sectors of a run. Returns the slot behind the last of them.
-#[inline(always)] // 4 % of a READ DATA of one sector, with those of `locate`.
+#[inline(always)] // 5 % of a READ DATA of one sector, with those of `locate`.
 fn end_sectors(command: &mut DataCommand, run: Run, sectors: usize, terminal_count: bool) -> usize {
     let (mut slot, mut sectors) = (run.slot(), sectors);
     if let Operation::Sectors(SectorCommand { extent, .. }) = &command.operation
@@ -122,7 +122,7 @@ fn end_sectors(command: &mut DataCommand, run: Run, sectors: usize, terminal_cou
 
 /// Ends the sector of the command's ID: goes on to the next one, or ends the command at terminal count and after the last
 /// sector.
-#[inline(always)] // 4 % of a READ DATA of one sector, with those of `locate`.
+#[inline(always)] // 5 % of a READ DATA of one sector, with those of `locate`.
 pub(super) fn end_sector(command: &mut DataCommand, terminal_count: bool) {
     let (id, head) = (command.id, command.head);
     match &mut command.operation {
