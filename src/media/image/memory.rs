@@ -2,7 +2,7 @@
 //!
 //! Whatever others do to the file, the process goes on, and the guest keeps what it has read and written.
 
-use std::{io, ops::Range, sync::Arc};
+use std::{io, iter, ops::Range, sync::Arc};
 
 use log::warn;
 
@@ -39,6 +39,9 @@ enum Block {
     Dirty,
 }
 
+/// The blocks that a command hands over at most of those that the host refused before: two tracks of 2.88M.
+const MAX_RETRY_BLOCKS: usize = 72;
+
 /// The bytes of a locked file, and the state of each block of them.
 #[derive(Debug)]
 pub(super) struct Memory {
@@ -48,8 +51,8 @@ pub(super) struct Memory {
     absent: usize,
     /// A range with all dirty blocks, so that a commit need not look for them.
     dirty: Range<usize>,
-    /// Whether there are deferred blocks.
-    deferred: bool,
+    /// A range with all deferred blocks.
+    deferred: Range<usize>,
     /// Whether the guest has written something.
     written: bool,
     /// The binary logarithm of the number of bytes in a block.
@@ -87,7 +90,7 @@ impl Memory {
             absent,
             blocks,
             dirty: 0..0,
-            deferred: false,
+            deferred: 0..0,
             written: false,
             shift,
             file,
@@ -126,16 +129,18 @@ impl Memory {
         bytes.start..usize::try_from(self.file.length()).map_or(bytes.end, |length| bytes.end.min(length))
     }
 
+    /// Returns the first run of blocks in `within` for which `is` is true.
+    fn first_run(&self, within: &Range<usize>, is: impl Fn(Block) -> bool) -> Option<Range<usize>> {
+        let blocks = self.blocks.get(within.clone())?;
+        let start = blocks.iter().position(|&block| is(block))?;
+        let length = blocks[start..].iter().take_while(|&&block| is(block)).count();
+        Some(within.start + start..within.start + start + length)
+    }
+
     /// Returns the runs of blocks in `within` for which `is` is true.
-    fn runs(&self, within: Range<usize>, is: impl Fn(Block) -> bool) -> Vec<Range<usize>> {
-        let mut runs: Vec<Range<usize>> = Vec::new();
-        for index in within.filter(|&index| is(self.blocks[index])) {
-            match runs.last_mut() {
-                Some(run) if run.end == index => run.end += 1,
-                _ => runs.push(index..index + 1),
-            }
-        }
-        runs
+    fn runs(&self, mut within: Range<usize>, is: impl Fn(Block) -> bool) -> Vec<Range<usize>> {
+        let next = || self.first_run(&within, &is).inspect(|run| within.start = run.end);
+        iter::from_fn(next).collect()
     }
 
     /// Returns the runs of all blocks for which `is` is true.
@@ -220,11 +225,7 @@ impl Memory {
         }
         let blocks = self.blocks_of(&bytes);
         self.blocks.get_mut(blocks.clone()).unwrap_or_default().fill(Block::Dirty);
-        self.dirty = if self.dirty.is_empty() {
-            blocks
-        } else {
-            self.dirty.start.min(blocks.start)..self.dirty.end.max(blocks.end)
-        };
+        self.dirty = span(&self.dirty, blocks);
     }
 
     /// Fills whole blocks, even those that the host cannot read.
@@ -255,8 +256,7 @@ impl Memory {
 
     /// Ends a command that wrote.
     pub(super) fn commit(&mut self) -> io::Result<()> {
-        let dirty = std::mem::take(&mut self.dirty);
-        let own = self.runs(dirty, |block| block == Block::Dirty);
+        let own = std::mem::take(&mut self.dirty);
         let flushed_early = std::mem::take(&mut self.flushed_early);
         if own.is_empty() && !flushed_early {
             return Ok(());
@@ -264,52 +264,62 @@ impl Memory {
         self.written = true;
         let handed_over = match self.durability {
             Durability::OnFlush => {
-                self.defer(&own);
+                self.defer(own);
                 return Ok(());
             }
-            Durability::AtRelease => self.hand_over(&own, Block::Written),
+            Durability::AtRelease => self.hand_over(own.clone(), Block::Dirty),
             Durability::EveryCommand => {
                 let before = self.failures.count();
-                self.hand_over(&own, Block::Written).and_then(|()| {
+                self.check_length().and_then(|()| self.hand_over(own.clone(), Block::Dirty)).and_then(|()| {
                     let synced = self.failures.sync(&self.file.handle(), before);
                     synced.inspect_err(|_| self.change_state(Block::Flushing, Block::Written))
                 })
             }
         };
         match handed_over {
-            // The host may accept now what it refused before. If not, this command does not fail for it.
-            Ok(()) if self.deferred => {
-                let deferred = self.all(|block| block == Block::Deferred);
-                self.deferred = self.hand_over(&deferred, Block::Written).is_err();
-            }
-            Ok(()) => {}
-            Err(error) => {
-                self.defer(&own);
-                return Err(error);
-            }
+            Ok(()) => self.retry_deferred(),
+            Err(_) => self.defer(own),
         }
-        Ok(())
+        handed_over
     }
 
-    fn defer(&mut self, runs: &[Range<usize>]) {
-        runs.iter().for_each(|run| self.blocks[run.clone()].fill(Block::Deferred));
-        self.deferred = true;
+    /// Defers the dirty blocks in `within` until the host accepts them.
+    fn defer(&mut self, within: Range<usize>) {
+        let dirty = self.blocks[within.clone()].iter_mut().filter(|block| **block == Block::Dirty);
+        dirty.for_each(|block| *block = Block::Deferred);
+        self.deferred = span(&self.deferred, within);
     }
 
-    /// Writes blocks to the file, as many as the host accepts. The error is the first one.
-    fn hand_over(&mut self, runs: &[Range<usize>], state: Block) -> io::Result<()> {
+    /// Hands over some of the blocks that the host refused before, now that it has accepted others. If it refuses them again,
+    /// the command does not fail for it. The work is bounded: a flush does the rest.
+    fn retry_deferred(&mut self) {
+        let Some(run) = self.first_run(&self.deferred, |block| block == Block::Deferred) else {
+            self.deferred = 0..0;
+            return;
+        };
+        let end = run.end.min(run.start + MAX_RETRY_BLOCKS);
+        if self.hand_over(run.start..end, Block::Deferred).is_ok() {
+            self.deferred.start = end;
+        }
+    }
+
+    /// Writes the blocks in `within` with the state `before` to the file, as many as the host accepts. The error is the first
+    /// one.
+    fn hand_over(&mut self, within: Range<usize>, before: Block) -> io::Result<()> {
         self.check_length()?;
-        self.write_out(runs, state)
+        self.write_out(within, |block| block == before, Block::Written)
     }
 
-    fn write_out(&mut self, runs: &[Range<usize>], state: Block) -> io::Result<()> {
+    /// Writes the blocks in `within` for which `is` is true to the file, as many as the host accepts.
+    fn write_out(&mut self, mut within: Range<usize>, is: impl Fn(Block) -> bool, state: Block) -> io::Result<()> {
         let mut outcome = Ok(());
-        for run in runs {
+        while let Some(run) = self.first_run(&within, &is) {
+            within.start = run.end;
             // Only the guest makes a short file longer, not the restoration of its last block.
             let restored = run.end.checked_sub(1).is_some_and(|last| self.blocks[last] == Block::Cut);
-            let bytes = if restored { self.bytes_in_file(run) } else { self.bytes_of(run) };
+            let bytes = if restored { self.bytes_in_file(&run) } else { self.bytes_of(&run) };
             match self.file.write_and_extend(&self.bytes[bytes.clone()], bytes.start as u64) {
-                Ok(()) => self.blocks[run.clone()].fill(state),
+                Ok(()) => self.blocks[run].fill(state),
                 Err(error) => outcome = outcome.and(Err(error)),
             }
         }
@@ -346,10 +356,10 @@ impl Memory {
         if self.unsaved_blocks().is_empty() && !self.unsynced {
             return Ok(Flushing::done());
         }
-        let all = self.all(|block| !matches!(block, Block::Absent | Block::Clean | Block::Beyond | Block::Saved));
+        let kept = |block| matches!(block, Block::Absent | Block::Clean | Block::Beyond | Block::Saved);
         let before = self.failures.count();
-        self.write_out(&all, Block::Flushing)?;
-        (self.dirty, self.deferred) = (0..0, false);
+        self.write_out(0..self.blocks.len(), |block| !kept(block), Block::Flushing)?;
+        (self.dirty, self.deferred) = (0..0, 0..0);
         let (file, flushed, failures) = (self.file.handle(), Arc::clone(&self.flushed), self.failures.clone());
         Ok(Flushing::until(move || {
             failures.sync(&file, before)?;
@@ -377,7 +387,7 @@ impl Memory {
 
     /// Discards the record of what was written: it is not to be stored.
     pub(super) fn discard_writes(&mut self) {
-        (self.dirty, self.deferred, self.written) = (0..0, false, false);
+        (self.dirty, self.deferred, self.written) = (0..0, 0..0, false);
     }
 
     pub(super) fn unlock(&mut self) -> io::Result<()> {
@@ -388,12 +398,22 @@ impl Memory {
 impl Drop for Memory {
     /// Writes to the file, if possible, what was not stored by a release.
     fn drop(&mut self) {
-        let dirty = if self.deferred { 0..self.blocks.len() } else { self.dirty.clone() };
-        let unsaved = self.runs(dirty, |block| matches!(block, Block::Deferred | Block::Dirty));
-        if !unsaved.is_empty()
-            && let Err(error) = self.hand_over(&unsaved, Block::Written)
-        {
+        let unsaved = span(&self.deferred, self.dirty.clone());
+        if unsaved.is_empty() {
+            return;
+        }
+        self.defer(unsaved.clone());
+        if let Err(error) = self.hand_over(unsaved, Block::Deferred) {
             warn!("cannot write to {} what the guest wrote: {error}", self.file.title());
         }
+    }
+}
+
+/// Returns the smallest range with both of these.
+fn span(first: &Range<usize>, second: Range<usize>) -> Range<usize> {
+    match (first.is_empty(), second.is_empty()) {
+        (true, _) => second,
+        (_, true) => first.clone(),
+        _ => first.start.min(second.start)..first.end.max(second.end),
     }
 }
