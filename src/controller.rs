@@ -241,8 +241,9 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     /// Writes a register for the guest (§1).
     #[inline]
     pub fn write(&mut self, register: WriteRegister, value: u8) {
-        if register != WriteRegister::Fifo || !self.chip.take_parameter(value) {
-            self.write_any(register, value);
+        match register {
+            WriteRegister::Fifo => self.write_fifo(value),
+            _ => self.write_any(register, value),
         }
     }
 
@@ -290,23 +291,30 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     #[inline(never)]
     fn write_any_port(&mut self, offset: u16, value: u8) -> bool {
         if let Some(register) = WriteRegister::at(offset) {
-            self.write_any(register, value);
+            self.write(register, value);
             return true;
         }
         // SRA and SRB are the controller's, and cannot be written.
         ReadRegister::at(offset).is_some()
     }
 
+    #[inline]
+    fn write_fifo(&mut self, value: u8) {
+        if !self.chip.take_parameter(value) {
+            self.write_any_byte(value);
+        }
+    }
+
+    #[inline(never)]
+    fn write_any_byte(&mut self, value: u8) {
+        let effect = data_port::write_fifo(&mut self.chip, value, &mut self.dma);
+        self.apply(effect);
+    }
+
     #[inline(never)]
     fn write_any(&mut self, register: WriteRegister, value: u8) {
-        let effect = match register {
-            WriteRegister::Fifo => data_port::write_fifo(&mut self.chip, value, &mut self.dma),
-            _ => {
-                self.chip.write_register(register, value, &mut self.dma);
-                Effect::Outputs
-            }
-        };
-        self.apply(effect);
+        self.chip.write_register(register, value, &mut self.dma);
+        self.sync_outputs();
     }
 
     /// Reads a port for the guest. Returns `None` if the port is not the controller's.
@@ -326,7 +334,7 @@ impl<I: Interrupt, D: DmaChannel> Controller<I, D> {
     #[inline]
     pub fn write_port(&mut self, port: u16, value: u8) -> bool {
         match port.wrapping_sub(self.base) {
-            WriteRegister::FIFO => self.write(WriteRegister::Fifo, value),
+            WriteRegister::FIFO => self.write_fifo(value),
             offset => return self.write_any_port(offset, value),
         }
         true

@@ -59,9 +59,15 @@ fn push_byte(chip: &mut Chip, value: u8, dma: &mut impl DmaChannel) -> Effect {
         // The MSR still asks for a byte.
         return if request_ended { Effect::Edge } else { Effect::None };
     }
+    give_bytes(chip, request_ended, dma);
+    Effect::Outputs
+}
+
+/// Gives the bytes of the full FIFO to the disk. Out of line: most bytes only go into the FIFO.
+#[inline(never)]
+fn give_bytes(chip: &mut Chip, request_ended: bool, dma: &mut impl DmaChannel) {
     chip.proceed(dma);
     end_request(chip, request_ended);
-    Effect::Outputs
 }
 
 /// Returns a byte of the disk for the host, if the command has one.
@@ -74,11 +80,17 @@ fn read_data(chip: &mut Chip, dma: &mut impl DmaChannel) -> (u8, Effect) {
     if let Some((byte, request_ended)) = chip.data_path.fifo.pop_one_of_many() {
         return (byte, if request_ended { Effect::Edge } else { Effect::None });
     }
+    (take_last_byte(chip, dma), Effect::Outputs)
+}
+
+/// Takes the last byte in the FIFO, and lets the disk fill it again. Out of line: most bytes only come out of the FIFO.
+#[inline(never)]
+fn take_last_byte(chip: &mut Chip, dma: &mut impl DmaChannel) -> u8 {
     let mut byte = 0;
     let (_, request_ended) = chip.data_path.fifo.pop(std::slice::from_mut(&mut byte));
     chip.proceed(dma);
     end_request(chip, request_ended);
-    (byte, Effect::Outputs)
+    byte
 }
 
 /// Takes as many bytes of `data` as the disk takes before the MSR would tell the host to stop. Returns their number.
