@@ -40,11 +40,21 @@ struct Plan {
     opens: c_int,
     /// The error of all syncs of folders; 0 for none.
     folders: c_int,
+    /// The error of all writes to files; 0 for none.
+    writes: c_int,
 }
 
-static PLAN: Mutex<Plan> =
-    Mutex::new(Plan { unreadable: Vec::new(), syncs: Vec::new(), unlocks: 0, locks: 0, opens: 0, folders: 0 });
+static PLAN: Mutex<Plan> = Mutex::new(Plan {
+    unreadable: Vec::new(),
+    syncs: Vec::new(),
+    unlocks: 0,
+    locks: 0,
+    opens: 0,
+    folders: 0,
+    writes: 0,
+});
 static SYNCS: AtomicU32 = AtomicU32::new(0);
+static WRITES: AtomicU32 = AtomicU32::new(0);
 
 fn plan() -> MutexGuard<'static, Plan> {
     PLAN.lock().unwrap_or_else(PoisonError::into_inner)
@@ -81,6 +91,17 @@ extern "C" fn pread64(file: c_int, bytes: *mut c_void, count: usize, offset: i64
     } else {
         unsafe { libc::syscall(libc::SYS_pread64, file, bytes, count, offset) as isize }
     }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn pwrite64(file: c_int, bytes: *const c_void, count: usize, offset: i64) -> isize {
+    let error = plan().writes;
+    WRITES.fetch_add(1, SeqCst);
+    if error != 0 {
+        return fails_with(error) as isize;
+    }
+    // SAFETY: as above.
+    unsafe { libc::syscall(libc::SYS_pwrite64, file, bytes, count, offset) as isize }
 }
 
 #[unsafe(no_mangle)]
@@ -278,6 +299,31 @@ fn the_guest_continues_while_a_release_waits_for_the_host() {
         assert!(!release.is_finished());
         release.join().unwrap().unwrap();
         assert_eq!(in_file(&path, 99), [0xEE; SECTOR], "{backing:?}");
+    }
+}
+
+#[test]
+fn a_command_hands_over_few_of_the_blocks_that_the_host_refused() {
+    let _host = host();
+    let (_folder, path, mut guest, drive) = attached();
+    plan().writes = libc::ENOSPC;
+    for sector in (0..2_000).step_by(2) {
+        failure(fill(&mut guest, sector, 0x11));
+    }
+    plan().writes = 0;
+    // Each command writes its own sector, and some of the others.
+    for sector in [2_100, 2_200, 2_300] {
+        let before = WRITES.load(SeqCst);
+        fill(&mut guest, sector, 0x22).unwrap();
+        assert_eq!(WRITES.load(SeqCst) - before, 2, "{sector}");
+    }
+    assert_eq!(in_file(&path, 0), [0x11; SECTOR]);
+    assert_eq!(in_file(&path, 4), [0x11; SECTOR]);
+    assert_eq!(in_file(&path, 6), [byte_of(6); SECTOR]);
+    drive.release_image().unwrap();
+    for sector in 0..2_000 {
+        let value = if sector % 2 == 0 { 0x11 } else { byte_of(sector) };
+        assert_eq!(in_file(&path, sector), [value; SECTOR], "{sector}");
     }
 }
 

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use vm_fdc::{
     Controller, ControllerBuilder, EmptyDrive, FloppyDrive, InterfaceMode, Timing,
     drive::DriveType,
-    media::{FORMATS, Geometry, SectorDisk},
+    media::{Access, FORMATS, Geometry, SectorDisk},
 };
 
 const SECTOR: usize = 512;
@@ -670,13 +670,11 @@ fn a_waiting_command_waits_until_the_motor_is_at_speed() {
     assert!(machine.time - start >= millis(400));
 }
 
-#[test]
-fn a_sector_under_the_head_is_lost_when_the_motor_stops() {
-    // §4.13
+/// Returns a machine that waits for a disk that stopped, with the motor at speed.
+fn waits_for_a_stopped_disk() -> Machine {
     let builder = Controller::builder().drive(0, DriveType::Inch3_5Hd).timing(Timing::Authentic);
     let mut guest = timed_guest(builder.empty_drive(EmptyDrive::Hang));
     let drive = guest.bus.fdc.drive(0).unwrap();
-    drive.attach_medium(SectorDisk::formatted(Geometry::HD_1440K, 0xE5)).unwrap();
     guest.bus.write(DOR, 0x1C);
     guest.bus.write(CCR, 0);
     let mut machine = Machine { guest, drive, time: Duration::ZERO, slices: Vec::new(), log: Vec::new() };
@@ -684,17 +682,79 @@ fn a_sector_under_the_head_is_lost_when_the_motor_stops() {
     for _ in 0..4 {
         machine.command(&[0x08]);
     }
+    machine
+}
+
+/// Waits until as many bytes of a transfer by DMA are left, or fewer.
+fn wait_for_bytes_left(machine: &mut Machine, bytes: usize) {
+    let mut left = usize::MAX;
+    while left > bytes {
+        assert!(machine.wait());
+        left = u16::from_le_bytes([machine.guest.bus.read(0x05), machine.guest.bus.read(0x05)]).into();
+    }
+}
+
+#[test]
+fn a_sector_under_the_head_is_lost_when_the_motor_stops() {
+    // §4.13
+    let mut machine = waits_for_a_stopped_disk();
+    machine.drive.attach_medium(SectorDisk::formatted(Geometry::HD_1440K, 0xE5)).unwrap();
     machine.dma(DMA_READ_FLOPPY, SECTOR);
     machine.begin(&[0x46, 0, 0, 0, 1, 2, 18, 0x1B, 0xFF]);
-    let mut left = 511;
-    while left >= 511 {
-        assert!(machine.wait());
-        left = u16::from_le_bytes([machine.guest.bus.read(0x05), machine.guest.bus.read(0x05)]);
-    }
+    wait_for_bytes_left(&mut machine, SECTOR - 2);
     machine.guest.bus.write(DOR, 0x0C);
     machine.advance(Duration::from_secs(3));
     machine.guest.bus.write(DOR, 0x1C);
     assert_eq!(machine.finish()[..3], [0x40, 0x20, 0x20]);
+}
+
+#[test]
+fn what_was_written_before_the_motor_stopped_is_in_the_file() {
+    // §4.13: by the end of the command that the motor brings about, and by a reset
+    for reset in [false, true] {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(1_474_560).unwrap();
+        let mut machine = waits_for_a_stopped_disk();
+        machine.drive.attach_image(file.path(), Access::ReadWrite).unwrap();
+        machine.guest.bus.fdc.dma_mut().memory_mut()[BUFFER as usize..][..4 * SECTOR].fill(0x5A);
+        machine.dma(DMA_WRITE_FLOPPY, 4 * SECTOR);
+        machine.begin(&[0x45, 0, 0, 0, 1, 2, 18, 0x1B, 0xFF]);
+        wait_for_bytes_left(&mut machine, SECTOR + SECTOR / 2);
+        machine.guest.bus.write(DOR, 0x0C);
+        machine.advance(Duration::from_secs(3));
+        if reset {
+            machine.guest.bus.write(DOR, 0x08);
+        } else {
+            machine.guest.bus.write(DOR, 0x1C);
+            assert_eq!(machine.finish()[..3], [0x40, 0x20, 0x00]);
+        }
+        let written = std::fs::read(file.path()).unwrap();
+        assert!(written[..2 * SECTOR] == [0x5A; 2 * SECTOR], "reset: {reset}");
+        assert!(written[4 * SECTOR..].iter().all(|&byte| byte == 0), "reset: {reset}");
+    }
+}
+
+#[test]
+fn the_clock_stops_at_its_end() {
+    // 146 years, an hour at a time: more counts as an hour
+    for timing in [Timing::Immediate, Timing::Authentic] {
+        let mut machine = Machine::hd(timing);
+        for _ in 0..1_290_000 {
+            machine.guest.bus.fdc.advance(Duration::MAX);
+        }
+        machine.begin(&[0x46, 0, 0, 0, 1, 2, 18, 0x1B, 0xFF]);
+        for _ in 0..3 {
+            machine.guest.bus.fdc.advance(Duration::MAX);
+        }
+        if timing == Timing::Authentic {
+            assert_eq!(machine.guest.bus.fdc.next_event(), None);
+        }
+        // A command whose time does not come is ended by a reset.
+        machine.guest.bus.write(DOR, 0x18);
+        machine.guest.bus.write(DOR, 0x1C);
+        machine.guest.bus.fdc.advance(Duration::MAX);
+        assert_eq!(machine.guest.bus.read(MSR), 0x80, "{timing:?}");
+    }
 }
 
 #[test]

@@ -629,6 +629,30 @@ fn each_impossible_field_is_refused_by_its_name() {
 }
 
 #[test]
+fn a_verify_that_has_verified_all_sectors_has_ended() {
+    // §12.9: a count of none left would count on below zero
+    let controller = Controller::builder().drive(0, DriveType::Inch3_5Hd).timing(Timing::Authentic);
+    let mut floppy =
+        PcFloppy::new(controller.interrupt(interrupt(&Line::default())), vec![0; 16], Wiring::PRIMARY).unwrap();
+    floppy.drive(0).unwrap().attach_medium(SectorDisk::formatted(Geometry::HD_1440K, 0xF6)).unwrap();
+    floppy.write(0x3F2, &[0x1C]);
+    floppy.write(0x3F7, &[0]);
+    for byte in [0x16, 0x80, 0, 0, 1, 2, 18, 0x1B, 5] {
+        floppy.write(0x3F5, &[byte]);
+    }
+    let state = floppy.state(StateOptions::new()).unwrap();
+    let remaining = |count: u64| {
+        let pointer = "/versioned/controller/phase/Execution/operation";
+        restore_blank(changed(&state, pointer, serde_json::json!({"Verify": {"remaining": count}})))
+    };
+    for (count, field) in [(0, "phase.execution.progress"), (257, "phase.execution.operation.remaining")] {
+        let Err(RestoreError::Invalid { source }) = remaining(count) else { panic!("{count} is restored") };
+        assert_eq!(source.field, field);
+    }
+    remaining(1).unwrap();
+}
+
+#[test]
 fn a_state_of_a_later_version_is_reported_with_any_contents() {
     let later = r#"{"version":2,"versioned":{"more":[1,2,3]}}"#;
     let state: PcFloppyState = serde_json::from_str(later).unwrap();
