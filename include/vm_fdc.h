@@ -15,7 +15,7 @@
 //
 // Callbacks. The library calls the callbacks of the configuration within functions of the machine, and observers of
 // media within functions that change what is attached and within `vm_fdc_free`, on the thread of the caller. A callback
-// must not call functions of its machine and must not change what is attached to a drive: these calls return
+// must not call functions of a machine and must not change what is attached to a drive: these calls return
 // VM_FDC_E_INVALIDARG. An observer may query drives. A callback must not leave by longjmp. A C++ exception that leaves
 // a callback ends the process.
 //

@@ -77,13 +77,22 @@ thread_local! {
     static RUNNING: Cell<Running> = const { Cell::new(Running::None) };
 }
 
+/// Records that the thread executes a callback, until it is dropped: also when the callback panics.
+struct Mark {
+    /// What the thread executed before.
+    before: Running,
+}
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        RUNNING.set(self.before);
+    }
+}
+
 /// Executes a callback, and records meanwhile that the thread does.
 fn call<T>(running: Running, callback: impl FnOnce() -> T) -> T {
-    let before = RUNNING.replace(running.max(RUNNING.get()));
-    // No guard restores the value on unwinding: an exception that leaves the callback ends the process or the call.
-    let result = callback();
-    RUNNING.set(before);
-    result
+    let _mark = Mark { before: RUNNING.replace(running.max(RUNNING.get())) };
+    callback()
 }
 
 /// Checks that the thread may query drives.
@@ -91,7 +100,7 @@ pub(super) fn may_query() -> Result<(), Failure> {
     check_callback(Running::Machine)
 }
 
-/// Checks that the thread may change what is attached to drives, and free machines.
+/// Checks that the thread may use machines, and change what is attached to drives: it executes no callback.
 pub(super) fn may_change() -> Result<(), Failure> {
     check_callback(Running::Observer)
 }

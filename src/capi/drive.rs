@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     ptr,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -30,6 +30,12 @@ use crate::{
 ///
 /// `vm_fdc_drive` and `vm_fdc_drive_clone` create handles. Free each with `vm_fdc_drive_free`.
 pub struct vm_fdc_drive_t {
+    /// The drive. A call keeps its own reference: an observer that it calls can free the handle.
+    shared: Arc<SharedDrive>,
+}
+
+/// The drive of a handle.
+struct SharedDrive {
     /// The drive.
     drive: FloppyDrive,
     /// Message of the last failed call with this handle.
@@ -41,9 +47,12 @@ pub struct vm_fdc_drive_t {
 impl vm_fdc_drive_t {
     /// Creates a handle for C.
     fn handle(drive: FloppyDrive) -> *mut Self {
-        Box::into_raw(Box::new(Self { drive, last_error: Mutex::default(), poisoned: AtomicBool::new(false) }))
+        let shared = SharedDrive { drive, last_error: Mutex::default(), poisoned: AtomicBool::new(false) };
+        Box::into_raw(Box::new(Self { shared: Arc::new(shared) }))
     }
+}
 
+impl SharedDrive {
     /// Runs `body` with the drive, unless an earlier call with this handle panicked.
     fn with(&self, body: impl FnOnce(&FloppyDrive) -> Outcome) -> Outcome {
         if self.poisoned.load(Ordering::Relaxed) {
@@ -67,7 +76,7 @@ unsafe fn with(
 ) -> vm_fdc_result_t {
     ffi_guard(|| {
         // SAFETY: the caller promises it.
-        let handle = unsafe { drive.as_ref() }.ok_or_else(|| Failure::null("drive"))?;
+        let handle = Arc::clone(&unsafe { drive.as_ref() }.ok_or_else(|| Failure::null("drive"))?.shared);
         let outcome = may().and_then(|()| handle.with(body));
         outcome.inspect_err(|failure| {
             let mut last = handle.last_error.lock().unwrap_or_else(PoisonError::into_inner);
@@ -198,7 +207,7 @@ pub unsafe extern "C" fn vm_fdc_drive_last_error(
     ffi_guard(|| {
         // SAFETY: as the header requires.
         let handle = unsafe { drive.as_ref() }.ok_or_else(|| Failure::null("drive"))?;
-        let message = handle.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let message = handle.shared.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // SAFETY: as the header requires.
         unsafe { text::copy(Some(message.as_bytes()).filter(|text| !text.is_empty()), buffer, size, needed) }
     })

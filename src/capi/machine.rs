@@ -29,8 +29,8 @@ pub struct vm_fdc_t {
     busy: AtomicBool,
     /// A call with the machine panicked.
     poisoned: AtomicBool,
-    /// The machine, for the call that set `busy`.
-    machine: UnsafeCell<Box<dyn Machine>>,
+    /// The machine, for the call that set `busy`; `None` when it is being freed.
+    machine: UnsafeCell<Option<Box<dyn Machine>>>,
 }
 
 /// A machine with the DMA controllers of the library, or with those of the VM monitor.
@@ -199,14 +199,16 @@ impl vm_fdc_t {
         Ok(BusyGuard(self))
     }
 
-    /// Runs `body` with the machine, unless an earlier call with the machine panicked.
+    /// Runs `body` with the machine, unless the thread executes a callback, or an earlier call with the machine panicked.
     fn with<T>(&self, body: impl FnOnce(&mut dyn Machine) -> T) -> Result<T, Failure> {
+        may_change()?;
         let _guard = self.lock()?;
         if self.poisoned.load(Ordering::Relaxed) {
             return Err(Failure::exception("an earlier call with this machine met a defect of the library; free it"));
         }
         // SAFETY: `_guard` excludes all other users.
         let machine = unsafe { &mut *self.machine.get() };
+        let machine = machine.as_mut().ok_or_else(|| Failure::invalid_argument("the machine is being freed"))?;
         catch_panic(|| body(machine.as_mut())).inspect_err(|_| self.poisoned.store(true, Ordering::Relaxed))
     }
 }
@@ -244,7 +246,7 @@ pub unsafe extern "C" fn vm_fdc_new(config: *const vm_fdc_config_t, vm: *mut *mu
         // SAFETY: as the header requires.
         let machine = unsafe { config::copied(config) }?.machine()?;
         let (busy, poisoned) = (AtomicBool::new(false), AtomicBool::new(false));
-        let handle = Box::new(vm_fdc_t { busy, poisoned, machine: UnsafeCell::new(machine) });
+        let handle = Box::new(vm_fdc_t { busy, poisoned, machine: UnsafeCell::new(Some(machine)) });
         // SAFETY: as the header requires.
         unsafe { write_output(vm, "vm", Box::into_raw(handle)) }
     })
@@ -263,11 +265,16 @@ pub unsafe extern "C" fn vm_fdc_free(vm: *mut vm_fdc_t) -> vm_fdc_result_t {
         // SAFETY: as the header requires.
         let Some(handle) = (unsafe { vm.as_ref() }) else { return Ok(VM_FDC_S_OK) };
         may_change()?;
+        // The lock is never released: until the handle is gone, other calls find the machine in use.
         std::mem::forget(handle.lock()?);
-        // SAFETY: `vm_fdc_new` made it, and no other call uses it: the lock is taken and never released.
-        let machine = unsafe { Box::from_raw(vm) }.machine.into_inner();
-        let saved = catch_panic(|| save(&machine.drives()));
-        catch_panic(|| drop(machine))?;
+        // SAFETY: no other call uses the machine, as above.
+        let machine = unsafe { &mut *handle.machine.get() }.take();
+        let saved = machine.as_ref().map_or(Ok(Ok(VM_FDC_S_OK)), |machine| catch_panic(|| save(&machine.drives())));
+        // Observers are called here, and can call functions of this machine.
+        let dropped = catch_panic(|| drop(machine));
+        // SAFETY: `vm_fdc_new` made it, and the header forbids other calls from when this one returns.
+        drop(unsafe { Box::from_raw(vm) });
+        dropped?;
         saved?
     })
 }

@@ -142,3 +142,105 @@ fn a_drive_handle_that_met_a_defect_answers_so_and_its_clone_does_not() {
         assert_eq!(vm_fdc_free(vm), VM_FDC_S_OK);
     }
 }
+
+/// What an observer does, and what came of it.
+struct Seen {
+    vm: *mut vm_fdc_t,
+    drive: *mut vm_fdc_drive_t,
+    panics: bool,
+    results: Vec<vm_fdc_result_t>,
+}
+
+/// Calls functions that an observer must not call, or panics. Frees the handle of the drive, if there is one.
+unsafe extern "C-unwind" fn observe(context: *mut c_void, _: u32, _: u32, _: *const std::ffi::c_char) -> u32 {
+    // SAFETY: the context is that of the test, which does not use it meanwhile.
+    let seen = unsafe { &mut *context.cast::<Seen>() };
+    assert!(!seen.panics, "an observer that panics");
+    // SAFETY: the machine is being used or freed by the call that called this.
+    unsafe {
+        seen.results.push(vm_fdc_interrupt_level(seen.vm));
+        seen.results.push(vm_fdc_free(seen.vm));
+        if !seen.drive.is_null() {
+            assert_eq!(vm_fdc_drive_free(mem::replace(&mut seen.drive, ptr::null_mut())), VM_FDC_S_OK);
+        }
+    }
+    1
+}
+
+/// Attaches a writable image to the drive, and then an observer.
+unsafe fn attach_and_observe(drive: *mut vm_fdc_drive_t, path: &std::path::Path, seen: &mut Seen) {
+    std::fs::File::create(path).and_then(|file| file.set_len(1_474_560)).expect("an image");
+    let path = std::ffi::CString::new(path.to_str().expect("a path")).expect("a path");
+    // SAFETY: as the header requires.
+    unsafe {
+        assert_eq!(vm_fdc_drive_attach_image(drive, path.as_ptr(), ptr::null()), VM_FDC_S_OK);
+        assert_eq!(vm_fdc_drive_observe(drive, Some(observe), ptr::from_mut(seen).cast()), VM_FDC_S_OK);
+    }
+}
+
+#[test]
+fn an_observer_cannot_use_the_machine_whoever_calls_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("disk.img");
+    for free in [true, false] {
+        let (vm, drive) = machine();
+        let mut seen = Seen { vm, drive: ptr::null_mut(), panics: false, results: Vec::new() };
+        // SAFETY: as the header requires.
+        unsafe {
+            attach_and_observe(drive, &path, &mut seen);
+            let outcome = if free { vm_fdc_free(vm) } else { vm_fdc_drive_release_image(drive) };
+            assert_eq!(outcome, VM_FDC_S_OK);
+            assert_eq!(seen.results, [VM_FDC_E_INVALIDARG; 2], "free: {free}");
+            assert_eq!(vm_fdc_drive_free(drive), VM_FDC_S_OK);
+            assert_eq!(if free { VM_FDC_S_OK } else { vm_fdc_free(vm) }, VM_FDC_S_OK);
+        }
+    }
+}
+
+#[test]
+fn an_observer_can_free_the_handle_of_the_call_that_calls_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("disk.img");
+    let (vm, drive) = machine();
+    let mut seen = Seen { vm, drive, panics: false, results: Vec::new() };
+    // SAFETY: as the header requires; the handle is freed by the observer.
+    unsafe {
+        attach_and_observe(drive, &path, &mut seen);
+        // A write that the host cannot save: what the call says of it is for a handle that is gone.
+        for (port, byte) in [(0x3F2, 0x1C), (0x3F7, 0), (0x3F5, 0x03), (0x3F5, 0xAF), (0x3F5, 0x03)] {
+            assert_eq!(vm_fdc_write(vm, port, [byte].as_ptr().cast(), 1), VM_FDC_S_OK);
+        }
+        for byte in [0x45, 0, 0, 0, 1, 2, 1, 0x1B, 0xFF] {
+            assert_eq!(vm_fdc_write(vm, 0x3F5, [byte].as_ptr().cast(), 1), VM_FDC_S_OK);
+        }
+        for _ in 0..512 {
+            assert_eq!(vm_fdc_write(vm, 0x3F5, [0x5Au8].as_ptr().cast(), 1), VM_FDC_S_OK);
+        }
+        std::fs::remove_file(&path).expect("the image is deleted");
+        assert_eq!(vm_fdc_drive_force_release(drive), VM_FDC_S_FALSE);
+        assert!(seen.drive.is_null());
+        assert_eq!(vm_fdc_free(vm), VM_FDC_S_OK);
+    }
+}
+
+#[test]
+fn a_callback_that_panics_leaves_the_thread_free_to_release_and_free() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("disk.img");
+    let (vm, drive) = machine();
+    let mut clone = ptr::null_mut();
+    let mut seen = Seen { vm, drive: ptr::null_mut(), panics: true, results: Vec::new() };
+    // SAFETY: as the header requires.
+    unsafe {
+        assert_eq!(vm_fdc_drive_clone(drive, &raw mut clone), VM_FDC_S_OK);
+        attach_and_observe(drive, &path, &mut seen);
+        assert_eq!(vm_fdc_drive_release_image(drive), VM_FDC_DISP_E_EXCEPTION);
+        seen.panics = false;
+        let outcome = vm_fdc_drive_release_image(clone);
+        assert!([VM_FDC_S_OK, VM_FDC_VM_E_NO_MEDIA_CAPTURED].contains(&outcome), "{outcome:#x}");
+        for handle in [drive, clone] {
+            assert_eq!(vm_fdc_drive_free(handle), VM_FDC_S_OK);
+        }
+        assert_eq!(vm_fdc_free(vm), VM_FDC_S_OK);
+    }
+}
