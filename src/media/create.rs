@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf, absolute},
     process,
     sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
 };
 
 use super::formats::Layout;
@@ -200,6 +201,7 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8], if_exists: IfExists) -> Resu
         _ => CreateError::Io { path: path.clone(), source },
     };
     let permissions = replaceable(&path, if_exists)?;
+    remove_leftovers(directory);
     let (temporary, file) = create_temporary(directory, permissions.is_some()).map_err(failed)?;
     let permitted = permissions.map_or(Ok(()), |permissions| file.set_permissions(permissions));
     let written = permitted.and_then(|()| fill(file, bytes)).and_then(|()| match if_exists {
@@ -256,6 +258,26 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
     }
 }
 
+/// How old a temporary file is that nobody writes any more: a process died before it could rename or remove the file.
+const LEFTOVER_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Removes the temporary files that processes left in a directory when they died.
+fn remove_leftovers(directory: &Path) {
+    let leftover = |entry: &fs::DirEntry| {
+        let name = entry.file_name();
+        let ours = name.to_str().is_some_and(|name| name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1));
+        let age = || entry.metadata().ok().filter(fs::Metadata::is_file)?.modified().ok()?.elapsed().ok();
+        ours && age().is_some_and(|age| age > LEFTOVER_AGE)
+    };
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for entry in entries.filter_map(Result::ok).filter(leftover) {
+        _ = fs::remove_file(entry.path());
+    }
+}
+
+/// How the name of a temporary file begins and ends.
+const TEMPORARY: (&str, &str) = (".vm-fdc-", ".new");
+
 /// Creates a file under a name that is not in use. A `secret` one can be read by its owner alone.
 fn create_temporary(directory: &Path, secret: bool) -> io::Result<(PathBuf, File)> {
     let mut options = File::options();
@@ -268,7 +290,7 @@ fn create_temporary(directory: &Path, secret: bool) -> io::Result<(PathBuf, File
     static COUNT: AtomicU32 = AtomicU32::new(0);
     loop {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = directory.join(format!(".vm-fdc-{}-{count}.new", process::id()));
+        let path = directory.join(format!("{}{}-{count}{}", TEMPORARY.0, process::id(), TEMPORARY.1));
         match options.open(&path) {
             // The name of a file that another process left behind or is writing.
             Err(error) if error.kind() == ErrorKind::AlreadyExists && count < u32::MAX => {}
@@ -335,6 +357,10 @@ mod fat {
         let Layout::Regular(geometry) = layout else { return Err(CreateError::NoFat { layout, source: None }) };
         let (media, sectors_per_cluster, root_entries) = parameters(&geometry);
         let sector = geometry.sector_size();
+        // fatfs takes no others, and panics on some.
+        if !matches!(sector, 512 | 1024 | 2048 | 4096) {
+            return Err(CreateError::NoFat { layout, source: None });
+        }
         let options = FormatVolumeOptions::new()
             .bytes_per_sector(u16::try_from(sector).unwrap_or(u16::MAX))
             .bytes_per_cluster(u32::from(sectors_per_cluster) * sector as u32)

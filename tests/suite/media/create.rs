@@ -108,7 +108,7 @@ mod fat {
     use std::io::Cursor;
 
     use hadris_fat::sync::FatVolume;
-    use vm_fdc::media::{Format, Layout};
+    use vm_fdc::media::{DataRate, FormFactor, Format, Layout};
 
     use super::*;
 
@@ -150,6 +150,28 @@ mod fat {
     }
 
     #[test]
+    fn a_disk_that_cannot_have_a_file_system_is_an_error() {
+        for (cylinders, heads) in [(1, 1), (40, 1), (80, 2), (86, 2)] {
+            for (size_code, sectors) in
+                (0..=7).flat_map(|size_code| [1, 2, 5, 8, 9, 15, 18, 26, 36, 63].map(|sectors| (size_code, sectors)))
+            {
+                let (rate, form_factor) = (DataRate::Kbps1000, FormFactor::Inch3_5);
+                let geometry = Geometry::new(cylinders, heads, sectors, size_code, rate, form_factor);
+                let Ok(geometry) = geometry else { continue };
+                let image = BlankImage::new(geometry).with_fat("").unwrap().to_bytes();
+                let length = geometry.bytes();
+                match image {
+                    Ok(image) => assert_eq!(image.len() as u64, length),
+                    Err(error) => assert!(matches!(error, CreateError::NoFat { .. }), "{geometry:?}: {error}"),
+                }
+            }
+        }
+        let sectors_of_256 = Geometry::new(80, 2, 26, 1, DataRate::Kbps500, FormFactor::Inch5_25).unwrap();
+        let error = BlankImage::new(sectors_of_256).with_fat("").unwrap().to_bytes().unwrap_err();
+        assert!(matches!(error, CreateError::NoFat { source: None, .. }), "{error}");
+    }
+
+    #[test]
     fn the_disk_formats_of_dos_get_the_parameters_of_dos() {
         for (name, media, cluster, root, fat) in DOS {
             let image = BlankImage::new(format(name).layout).with_fat("").unwrap().to_bytes().unwrap();
@@ -168,6 +190,20 @@ fn existing_files_with_names_of_temporary_files_are_kept() {
     BlankImage::new(Geometry::HD_1440K).create(folder.path().join("a.img"), IfExists::Replace).unwrap();
     let others = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
     assert_eq!(others.filter(|path| fs::read(path).unwrap() == b"another's").count(), 200);
+}
+
+#[test]
+fn temporary_files_that_nobody_writes_any_more_are_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let day = std::time::Duration::from_secs(24 * 60 * 60);
+    for (name, age) in [(".vm-fdc-1-0.new", 2 * day), (".vm-fdc-1-1.new", day / 2), (".vm-fdc-1-2.old", 2 * day)] {
+        let file = fs::File::create(folder.path().join(name)).unwrap();
+        file.set_modified(std::time::SystemTime::now() - age).unwrap();
+    }
+    BlankImage::new(Geometry::HD_1440K).create(folder.path().join("a.img"), IfExists::Fail).unwrap();
+    let mut names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, [".vm-fdc-1-1.new", ".vm-fdc-1-2.old", "a.img"]);
 }
 
 #[test]
