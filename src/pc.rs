@@ -123,6 +123,12 @@ impl<M: GuestMemory, I: Interrupt> PcFloppy<M, I> {
     /// belong to the hard disk, if there is one (§1.9, [`ReadRegister::driven_bits`]).
     #[inline]
     pub fn read(&mut self, port: u16, data: &mut [u8]) -> bool {
+        // Nearly all accesses are bytes.
+        if let [byte] = data {
+            let value = self.read_byte(port);
+            *byte = value.unwrap_or(0xFF);
+            return value.is_some();
+        }
         let mut claimed = false;
         for (offset, byte) in (0..=u16::MAX).zip(data) {
             // An access does not wrap from the last port to the first.
@@ -139,6 +145,9 @@ impl<M: GuestMemory, I: Interrupt> PcFloppy<M, I> {
     /// A write to a DMA controller also serves a command that waits for its DMA channel.
     #[inline]
     pub fn write(&mut self, port: u16, data: &[u8]) -> bool {
+        if let &[byte] = data {
+            return self.write_byte(port, byte);
+        }
         let mut claimed = false;
         for (port, &byte) in (port..=u16::MAX).zip(data) {
             claimed |= self.write_byte(port, byte);
