@@ -61,11 +61,14 @@ pub(crate) use create::write_file;
 pub use create::{BlankImage, CreateError, IfExists};
 pub use faulty::{Fault, FaultyMedium};
 pub use formats::{BiosParameters, FORMATS, Format, ImageType, Layout};
+pub(crate) use geometry::MOST_CYLINDERS_AT_48_TPI;
 pub use geometry::{FormFactor, Geometry, GeometryError};
 #[allow(unused_imports)] // For the validation of saved states.
 pub(crate) use geometry::{MAX_CYLINDERS, MAX_IMAGE_BYTES};
-pub(crate) use image::Source;
-pub use image::{Access, Durability, Image, ImageError, ImageOptions, Length, Lock, SharedImage};
+pub use image::{
+    Access, Durability, Image, ImageError, ImageOptions, IncompleteFormat, Length, Lock, ReformatLimit, SharedImage,
+};
+pub(crate) use image::{FormattedTrack, Source};
 pub use medium::{Flushing, Medium, MediumError};
 pub(crate) use recording::sector_size;
 pub use recording::{DataRate, Encoding, Mark, Sector, SectorId};

@@ -382,6 +382,7 @@ impl Chip {
         self.interface.registers.record(command.take_activity());
         match (outcome, self.config.empty_drive) {
             (RunOutcome::Waiting, _) => return,
+            (RunOutcome::Ended, _) if command.is_format() => self.interface.finish_format(),
             (RunOutcome::Ended, _) => {}
             // Without a disk no index pulse comes. The chip waits for one until it is reset (§4.13).
             (RunOutcome::NoDisk, EmptyDrive::Hang) => {

@@ -125,10 +125,15 @@ impl<'a> Head<'a> {
         let present = self.cylinder.and_then(|cylinder| self.state.medium()?.track(cylinder, head));
         let same = present.map(|track| track.rate).filter(|&native| self.kind.rate_of(native) == format.rate);
         let rate = same.or(self.kind.native_rate(format.rate)).ok_or(MediumError::Unsupported)?;
-        match (self.state.medium_mut(), self.cylinder) {
-            (Some(medium), Some(cylinder)) => medium.format_track(cylinder, head, &TrackFormat { rate, ..format }),
-            _ => Err(MediumError::Unsupported),
+        let (Some(medium), Some(cylinder)) = (self.state.medium_mut(), self.cylinder) else {
+            return Err(MediumError::Unsupported);
+        };
+        let before = medium.layout();
+        let formatted = medium.format_track(cylinder, head, &TrackFormat { rate, ..format });
+        if medium.layout() != before {
+            self.state.record_own_reformat(before);
         }
+        formatted
     }
 
     /// Returns the identity of the medium.

@@ -11,10 +11,7 @@ use super::{
     slot::{MediaSlot, MediumId},
     snapshot::{DriveStateV1, MediumStateV1, RestoreDriveError, RestoreMedium, StateOptions},
 };
-use crate::media::{Medium, MediumError};
-
-/// A 5.25" disk with at most this many cylinders has 48 tracks per inch, half as many as a drive of 1.2M.
-const MOST_CYLINDERS_AT_48_TPI: u8 = 43;
+use crate::media::{MOST_CYLINDERS_AT_48_TPI, Medium, MediumError};
 
 /// The direction in which a step pulse moves the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,6 +142,12 @@ impl Drive {
         let state = self.slot.lock();
         let cylinder = self.medium_cylinder(state.medium()?);
         Some(Head::new(state, self.kind, cylinder, &mut self.next_slot))
+    }
+
+    /// Tells the managers what a FORMAT TRACK has made of the disk, if it is another one now. Called without a head.
+    #[cold]
+    pub(crate) fn finish_format(&self) {
+        self.slot.finish_format();
     }
 
     /// Returns the cylinder of the disk under the head. A 5.25" disk of 40 cylinders in a drive of 80 has one under every

@@ -19,6 +19,8 @@ fn medium() -> MediumStateV1 {
         layout: Some(Geometry::HD_1440K.into()),
         named_layout: None,
         boot_sector_geometry: false,
+        reformat: false,
+        formatted: Vec::new(),
         contents: None,
         hash: None,
     }

@@ -2,7 +2,7 @@
 //!
 //! Whatever others do to the file, the process goes on, and the guest keeps what it has read and written.
 
-use std::{io, ops::Range, sync::Arc};
+use std::{io, ops::Range, slice, sync::Arc};
 
 use log::warn;
 
@@ -63,6 +63,8 @@ pub(super) struct Memory {
     flushed_early: bool,
     /// Whether the file has writes of another process that may not be durable yet.
     unsynced: bool,
+    /// Whether the disk is another than the one in the file, whose length is still that of the old disk.
+    resized: bool,
 }
 
 impl Memory {
@@ -96,6 +98,7 @@ impl Memory {
             failures: SyncFailures::new(),
             flushed_early: false,
             unsynced: false,
+            resized: false,
         };
         if load_now {
             // A block that the host cannot read now is read again when the guest asks for it.
@@ -253,6 +256,20 @@ impl Memory {
         fits
     }
 
+    /// Replaces the disk by another one, in blocks of `1 << shift` bytes. The file gets its bytes and its length when the
+    /// command in progress ends, or at the next flush if the durability says so.
+    pub(super) fn replace_disk(&mut self, bytes: Vec<u8>, shift: u32) {
+        let blocks = bytes.len() >> shift;
+        (self.bytes, self.shift, self.blocks, self.absent) = (bytes, shift, vec![Block::Clean; blocks], 0);
+        (self.dirty, self.deferred) = (0..0, false);
+        // A flush that still waits says nothing about this disk.
+        self.flushed = Arc::new(AtomicBool::new(false));
+        let in_file = self.file.access() == Access::ReadWrite;
+        self.resized = in_file;
+        self.written |= in_file;
+        self.mark_dirty(0..self.bytes.len());
+    }
+
     /// Ends a command that wrote.
     pub(super) fn commit(&mut self) -> io::Result<()> {
         let dirty = std::mem::take(&mut self.dirty);
@@ -299,7 +316,24 @@ impl Memory {
     /// Writes blocks to the file, as many as the host accepts. The error is the first one.
     fn hand_over(&mut self, runs: &[Range<usize>], state: Block) -> io::Result<()> {
         self.check_length()?;
+        if self.resized {
+            return self.write_disk(state);
+        }
         self.write_out(runs, state)
+    }
+
+    /// Writes the whole of a disk that is another than the one in the file, and gives the file its length. The old disk is
+    /// overwritten only when the host has made room for the new one.
+    fn write_disk(&mut self, state: Block) -> io::Result<()> {
+        let all = 0..self.blocks.len();
+        let in_old = usize::try_from(self.file.length()).map_or(all.end, |length| (length >> self.shift).min(all.end));
+        if in_old < all.end {
+            self.write_out(slice::from_ref(&(in_old..all.end)), state)?;
+        }
+        self.write_out(slice::from_ref(&(0..in_old)), state)?;
+        self.file.truncate(self.bytes.len() as u64)?;
+        (self.resized, self.deferred) = (false, false);
+        Ok(())
     }
 
     fn write_out(&mut self, runs: &[Range<usize>], state: Block) -> io::Result<()> {
@@ -343,12 +377,12 @@ impl Memory {
         self.file.check_name()?;
         self.check_length()?;
         // Nothing to do if all that was written is durable.
-        if self.unsaved_blocks().is_empty() && !self.unsynced {
+        if self.unsaved_blocks().is_empty() && !self.unsynced && !self.resized {
             return Ok(Flushing::done());
         }
         let all = self.all(|block| !matches!(block, Block::Absent | Block::Clean | Block::Beyond | Block::Saved));
         let before = self.failures.count();
-        self.write_out(&all, Block::Flushing)?;
+        if self.resized { self.write_disk(Block::Flushing) } else { self.write_out(&all, Block::Flushing) }?;
         (self.dirty, self.deferred) = (0..0, false);
         let (file, flushed, failures) = (self.file.handle(), Arc::clone(&self.flushed), self.failures.clone());
         Ok(Flushing::until(move || {
@@ -390,7 +424,7 @@ impl Drop for Memory {
     fn drop(&mut self) {
         let dirty = if self.deferred { 0..self.blocks.len() } else { self.dirty.clone() };
         let unsaved = self.runs(dirty, |block| matches!(block, Block::Deferred | Block::Dirty));
-        if !unsaved.is_empty()
+        if (!unsaved.is_empty() || self.resized)
             && let Err(error) = self.hand_over(&unsaved, Block::Written)
         {
             warn!("cannot write to {} what the guest wrote: {error}", self.file.title());
