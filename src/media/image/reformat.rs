@@ -7,7 +7,7 @@ use std::{io, ops::Range};
 
 use super::tracks::Tracks;
 use crate::media::{
-    formats::FORMATS,
+    formats::{FORMATS, Layout},
     geometry::{FormFactor, Geometry, MAX_CYLINDERS, MOST_CYLINDERS_AT_48_TPI},
     medium::MediumError,
     recording::{DataRate, Encoding, SectorId},
@@ -327,21 +327,23 @@ impl Reformat {
         if one_sided && !released {
             return false;
         }
+        let step = self.reach.step(known.cylinders());
+        let old = old.as_ref().and_then(Layout::geometry);
+        let old = old.filter(|old| TrackShape::of_geometry(old) == TrackShape::of_geometry(known));
         // Tracks of the old disk that are as the new ones are not given up.
-        let like_old = old.as_ref().and_then(|old| old.geometry()).filter(|old| {
-            TrackShape::of_geometry(old) == TrackShape::of_geometry(known)
-                && self.reach.step(old.cylinders()) == self.reach.step(known.cylinders())
-        });
+        let like_old = old.filter(|old| self.reach.step(old.cylinders()) == step);
         if like_old.is_some_and(|old| old.cylinders() > known.cylinders() || old.heads() > known.heads()) {
             return false;
         }
-        let step = self.reach.step(known.cylinders());
-        let mut places = places(known);
-        let all = places.all(|(cylinder, head)| {
-            let place = cylinder.checked_mul(step).and_then(|position| self.formatted_at(position, head));
-            match place {
-                Some(track) => track.cylinder == cylinder,
-                None => like_old.is_some_and(|old| cylinder < old.cylinders() && head < old.heads()),
+        let all = places(known).all(|(cylinder, head)| {
+            let Some(position) = cylinder.checked_mul(step) else { return false };
+            match (self.formatted_at(position, head), old) {
+                (Some(track), _) => track.cylinder == cylinder,
+                (None, Some(old)) => {
+                    let there = self.disk_cylinder(position) == Some(cylinder);
+                    there && cylinder < old.cylinders() && head < old.heads()
+                }
+                (None, None) => false,
             }
         });
         let inside = |track: &FormattedTrack| {
