@@ -328,7 +328,10 @@ impl Memory {
         let all = 0..self.blocks.len();
         let in_old = usize::try_from(self.file.length()).map_or(all.end, |length| (length >> self.shift).min(all.end));
         if in_old < all.end {
-            self.write_out(slice::from_ref(&(in_old..all.end)), state)?;
+            let length = self.file.length();
+            let written = self.write_out(slice::from_ref(&(in_old..all.end)), state);
+            // The old disk is found by its length. If that cannot be restored either, the next try finds a longer file.
+            written.inspect_err(|_| _ = self.file.truncate(length))?;
         }
         self.write_out(slice::from_ref(&(0..in_old)), state)?;
         self.file.truncate(self.bytes.len() as u64)?;
