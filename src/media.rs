@@ -21,6 +21,11 @@
 //! repository has a disk whose changes are in a file of their own, as in an overlay of QCOW2, and a disk from a member of
 //! an archive. With the feature `conformance`, `vm_fdc::conformance::check_medium` tests such a medium.
 //!
+//! # Formats in another layout
+//!
+//! A raw image takes a FORMAT in its own layout only. With [`ImageOptions::with_reformat`] a guest can format it in another
+//! one, and the image becomes that disk.
+//!
 //! # What others can do to the file of an image
 //!
 //! The file is locked with the host's file locks (`flock` on Unix): of those that respect them, one can write the file,

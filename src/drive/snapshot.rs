@@ -398,6 +398,9 @@ impl MediumStateV1 {
         if !self.formatted.is_empty() && !self.reformat {
             return Err(InvalidField::new("formatted", "only an image that can be reformatted has tracks"));
         }
+        if self.formatted.len() > MAX_TRACKS {
+            return Err(InvalidField::new("formatted", format!("more than {MAX_TRACKS} tracks")));
+        }
         for (number, track) in self.formatted.iter().enumerate() {
             track.validate().map_err(|error| error.within(format!("formatted[{number}]")))?;
         }
