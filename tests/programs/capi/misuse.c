@@ -311,6 +311,7 @@ static void bad_numbers(const char *image, const char *directory)
     IS(VM_FDC_S_OK, vm_fdc_drive_attach_image(drive, path, &options));
     IS(VM_FDC_S_FALSE, vm_fdc_drive_layout(drive, &found));
     IS(VM_FDC_S_OK, vm_fdc_drive_release_image(drive));
+    snprintf(path, sizeof path, "%s/new.img", directory);
 
     /* Outcomes of the drive layer. */
     IS(VM_FDC_ERROR_BAD_PATHNAME, vm_fdc_drive_attach_image(drive, "", NULL));
