@@ -520,11 +520,10 @@ impl Medium for Image {
         match &self.store {
             Store::Memory(memory) => {
                 let formatted = self.surface.begun().filter(|_| self.access() == Access::ReadWrite);
-                memory
-                    .unsaved()
-                    .into_iter()
-                    .chain(formatted.map_or_else(Vec::new, |reformat| reformat.unsaved()))
-                    .collect()
+                let mut ranges = memory.unsaved();
+                ranges.extend(formatted.map_or_else(Vec::new, |reformat| reformat.unsaved()));
+                ranges.sort_by_key(|range| range.start);
+                ranges
             }
             Store::Mapped(mapping) if mapping.is_written() => iter::once(0..mapping.bytes().len() as u64).collect(),
             Store::Mapped(_) | Store::Shared(_) => Vec::new(),

@@ -65,6 +65,7 @@ fn push_byte(chip: &mut Chip, value: u8, dma: &mut impl DmaChannel) -> Effect {
 }
 
 /// Returns a byte of the disk for the host, if the command has one.
+#[inline] // One of the bytes of a sector without DMA.
 fn read_data(chip: &mut Chip, dma: &mut impl DmaChannel) -> (u8, Effect) {
     if chip.outputs.main_status & msr::DATA_PHASE != msr::REQUEST | msr::TO_HOST | msr::NON_DMA {
         ignore(chip, "read");
