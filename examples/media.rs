@@ -72,7 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("Events");
     for event in events.try_iter() {
         let name = event.path().and_then(Path::file_name).unwrap_or_default();
-        let what = if event.dispatch_id() == 1 { "OnMediaInsert" } else { "OnMediaEject" };
+        let what = ["OnMediaInsert", "OnMediaEject", "reformatted"][event.dispatch_id() as usize - 1];
         println!("  {what}({})", name.display());
     }
     Ok(())

@@ -14,7 +14,8 @@
 // that lock, while the guest runs: no call with a drive handle makes the guest wait for a disk of the host.
 //
 // Callbacks. The library calls the callbacks of the configuration within functions of the machine, and observers of
-// media within functions that change what is attached and within `vm_fdc_free`, on the thread of the caller. A callback
+// media within functions that change what is attached, within functions of the machine if the guest may reformat an
+// image, and within `vm_fdc_free`, on the thread of the caller. A callback
 // must not call functions of a machine and must not change what is attached to a drive: these calls return
 // VM_FDC_E_INVALIDARG. An observer may query drives. A callback must not leave by longjmp. A C++ exception that leaves
 // a callback ends the process.
@@ -174,6 +175,10 @@
 
 // `OnMediaEject`: an image was released, or the disk was ejected from the attached host drive.
 #define VM_FDC_MEDIA_EJECTED 2
+
+// The guest has formatted the disk in another layout, which `vm_fdc_drive_layout` returns. The disk is still in the drive.
+// Only for images with the option `reformat`.
+#define VM_FDC_MEDIA_REFORMATTED 3
 
 // Writes of the guest change the file. The file is locked against every other use.
 #define VM_FDC_ACCESS_READ_WRITE 0
@@ -410,12 +415,18 @@ typedef struct vm_fdc_image_options_t {
   // sector select the layout. Note that a guest can write that sector. 0 (default): such a file is refused without a
   // `layout`.
   uint32_t boot_sector_geometry;
+  // 1: the guest can format the disk in another layout that the drive can write, as `FORMAT A: /F:720` does with a disk
+  // of 1.44M, and a file of 0 bytes is a blank disk that gets its layout from its first format. With the last track of
+  // the format the image is the new disk, and observers get `VM_FDC_MEDIA_REFORMATTED`; the file gets its length. A
+  // release fails while the guest has written to tracks of a format that is not complete. Not for a mapped file, a host
+  // drive, or a file that is longer than its disk. 0 (default): a format in another layout fails.
+  uint32_t reformat;
   // Layout of the disk. Default: the layout that the size of the file determines, `VM_FDC_LAYOUT_BY_SIZE`.
   struct vm_fdc_layout_t layout;
 } vm_fdc_image_options_t;
 
-// Called after a medium was inserted into drive `drive` or ejected from it. `event` is `VM_FDC_MEDIA_INSERTED` or
-// `VM_FDC_MEDIA_EJECTED`. `path` is the absolute path of the image or the host drive, null for a medium without a
+// Called after a medium was inserted into drive `drive` or ejected from it, or was reformatted by the guest. `event` is
+// `VM_FDC_MEDIA_INSERTED`, `VM_FDC_MEDIA_EJECTED` or `VM_FDC_MEDIA_REFORMATTED`. `path` is the absolute path of the image or the host drive, null for a medium without a
 // path; it is valid until the function returns. Returns 0 to get no more events, any other value to get more.
 typedef uint32_t (*vm_fdc_media_observer_t)(void *context, uint32_t event, uint32_t drive, const char *path);
 
@@ -520,7 +531,7 @@ vm_fdc_result_t vm_fdc_drive_attachment(const struct vm_fdc_drive_t *drive, uint
 vm_fdc_result_t vm_fdc_drive_image_type(const struct vm_fdc_drive_t *drive, uint32_t *image_type);
 
 // Writes the layout of the attached disk to `layout`. Returns `VM_FDC_S_FALSE`, and writes nothing, if there is no
-// disk.
+// disk, or if the disk was never formatted.
 vm_fdc_result_t vm_fdc_drive_layout(const struct vm_fdc_drive_t *drive, struct vm_fdc_layout_t *layout);
 
 // Copies the absolute path of the attached image to `buffer`, in the way of `vm_fdc_drive_last_error`. Returns
@@ -583,9 +594,10 @@ vm_fdc_result_t vm_fdc_drive_force_release(const struct vm_fdc_drive_t *drive);
 // none. `if_exists` is a `VM_FDC_IF_EXISTS_` number.
 vm_fdc_result_t vm_fdc_drive_save_image(const struct vm_fdc_drive_t *drive, const char *path, uint32_t if_exists);
 
-// Adds an observer of the media of the drive. `observer` is called for each insertion and ejection until it returns 0
-// or `vm_fdc_free` returns. `context` must exist as long. The call is on the thread that changes the medium, after the
-// change, one event at a time for each drive.
+// Adds an observer of the media of the drive. `observer` is called for each insertion, ejection and reformat until it
+// returns 0 or `vm_fdc_free` returns. `context` must exist as long. The call is on the thread that changes the medium,
+// after the change, one event at a time for each drive. For a reformat that is the thread which uses the machine, or the
+// one that changes what is attached to the drive at the time.
 vm_fdc_result_t vm_fdc_drive_observe(const struct vm_fdc_drive_t *drive,
                                      vm_fdc_media_observer_t observer,
                                      void *context);
@@ -606,6 +618,10 @@ vm_fdc_result_t vm_fdc_create_image(const char *path,
                                     uint32_t filler,
                                     const char *fat_label,
                                     uint32_t if_exists);
+
+// Creates a file of 0 bytes at `path`: a disk that was never formatted, to be attached with `reformat` in the options.
+// `if_exists` is a `VM_FDC_IF_EXISTS_` number.
+vm_fdc_result_t vm_fdc_create_unformatted_image(const char *path, uint32_t if_exists);
 
 // Copies the message of the last failed call on this thread to `buffer`, in the way of `vm_fdc_drive_last_error`. It
 // covers the functions of machines, drives and images. Calls that succeed keep the message.

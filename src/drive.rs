@@ -29,4 +29,4 @@ pub use kind::DriveType;
 pub(crate) use mechanism::{Drive, StepDirection};
 pub(crate) use slot::MediumId;
 pub(crate) use snapshot::RestoreDriveError;
-pub use snapshot::{DriveStateV1, MediumStateV1, RestoreMedium, RestoreMediumError, StateOptions};
+pub use snapshot::{DriveStateV1, FormattedTrackV1, MediumStateV1, RestoreMedium, RestoreMediumError, StateOptions};

@@ -21,6 +21,11 @@
 //! repository has a disk whose changes are in a file of their own, as in an overlay of QCOW2, and a disk from a member of
 //! an archive. With the feature `conformance`, `vm_fdc::conformance::check_medium` tests such a medium.
 //!
+//! # Formats in another layout
+//!
+//! A raw image takes a FORMAT in its own layout only. With [`ImageOptions::with_reformat`] a guest can format it in another
+//! one, and the image becomes that disk.
+//!
 //! # What others can do to the file of an image
 //!
 //! The file is locked with the host's file locks (`flock` on Unix): of those that respect them, one can write the file,
@@ -61,11 +66,14 @@ pub(crate) use create::write_file;
 pub use create::{BlankImage, CreateError, IfExists};
 pub use faulty::{Fault, FaultyMedium};
 pub use formats::{BiosParameters, FORMATS, Format, ImageType, Layout};
+pub(crate) use geometry::MOST_CYLINDERS_AT_48_TPI;
 pub use geometry::{FormFactor, Geometry, GeometryError};
 #[allow(unused_imports)] // For the validation of saved states.
 pub(crate) use geometry::{MAX_CYLINDERS, MAX_IMAGE_BYTES};
-pub(crate) use image::Source;
-pub use image::{Access, Durability, Image, ImageError, ImageOptions, Length, Lock, SharedImage};
+pub use image::{
+    Access, Durability, Image, ImageError, ImageOptions, IncompleteFormat, Length, Lock, ReformatLimit, SharedImage,
+};
+pub(crate) use image::{FormattedTrack, Source};
 pub use medium::{Flushing, Medium, MediumError};
 pub(crate) use recording::sector_size;
 pub use recording::{DataRate, Encoding, Mark, Sector, SectorId};

@@ -53,6 +53,18 @@ fn an_image_in_memory_passes_and_is_restored() {
 }
 
 #[test]
+fn an_image_that_can_be_reformatted_passes_and_is_restored() {
+    for access in [Access::ReadWrite, Access::Private] {
+        for geometry in [small(), Geometry::DD_360K] {
+            let options = ImageOptions::new(access).with_geometry(geometry).with_reformat(true);
+            let (report, restored) = check_image(options);
+            assert_eq!(report.sectors_written, usize::try_from(geometry.bytes()).unwrap() / 512);
+            assert!(report.raw_image && report.formats > 0 && restored);
+        }
+    }
+}
+
+#[test]
 #[allow(unsafe_code)]
 fn an_image_that_is_mapped_passes_and_is_restored() {
     for access in [Access::ReadWrite, Access::ReadOnly, Access::Private] {

@@ -21,8 +21,9 @@ use std::{
 
 use kit::floppy::{Backing, SECTOR, attached, byte_of, failure, fill, folder, guest, read};
 use vm_fdc::{
+    FloppyDrive,
     drive::{AttachError, ReleaseError, SaveError},
-    media::{Access, CreateError, Durability, IfExists, ImageError, ImageOptions, Lock},
+    media::{Access, CreateError, Durability, Geometry, IfExists, ImageError, ImageOptions, Lock},
 };
 
 /// The planned failures of the host.
@@ -42,6 +43,10 @@ struct Plan {
     folders: c_int,
     /// The error of all writes to files; 0 for none.
     writes: c_int,
+    /// The number of bytes for which a file has room; 0 for no limit.
+    room: i64,
+    /// The number of changes of a file's length that fail.
+    lengths: u32,
 }
 
 static PLAN: Mutex<Plan> = Mutex::new(Plan {
@@ -52,6 +57,8 @@ static PLAN: Mutex<Plan> = Mutex::new(Plan {
     opens: 0,
     folders: 0,
     writes: 0,
+    room: 0,
+    lengths: 0,
 });
 static SYNCS: AtomicU32 = AtomicU32::new(0);
 static WRITES: AtomicU32 = AtomicU32::new(0);
@@ -100,8 +107,25 @@ extern "C" fn pwrite64(file: c_int, bytes: *const c_void, count: usize, offset: 
     if error != 0 {
         return fails_with(error) as isize;
     }
+    let room = plan().room;
+    if room > 0 && offset >= room {
+        return fails_with(libc::ENOSPC) as isize;
+    }
+    let count = if room > 0 { count.min((room - offset) as usize) } else { count };
     // SAFETY: as above.
     unsafe { libc::syscall(libc::SYS_pwrite64, file, bytes, count, offset) as isize }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn ftruncate64(file: c_int, length: i64) -> c_int {
+    let mut plan = plan();
+    if plan.lengths > 0 {
+        plan.lengths -= 1;
+        return fails();
+    }
+    drop(plan);
+    // SAFETY: as above.
+    unsafe { libc::syscall(libc::SYS_ftruncate, file, length) as c_int }
 }
 
 #[unsafe(no_mangle)]
@@ -420,4 +444,101 @@ fn the_protection_follows_the_permission_of_the_host_if_that_is_asked_for() {
     let (_guest, drive) = guest();
     drive.attach_image(&path, Access::ReadOnly).unwrap();
     assert!(attach(&path, Access::ReadWriteIfPermitted).is_err());
+}
+
+/// Formats all tracks of a 3.5" disk of 80 cylinders with this many sectors. Returns the status of the last.
+fn format_disk(guest: &mut kit::Guest, rate: u8, sectors: u8) -> [u8; 3] {
+    guest.bus.write(kit::CCR, rate);
+    let mut status = [0; 3];
+    for (cylinder, head) in (0..80).flat_map(|cylinder| [(cylinder, 0), (cylinder, 1)]) {
+        assert_eq!(status, [0; 3], "before cylinder {cylinder}, head {head}");
+        let ids: Vec<u8> = (1..=sectors).flat_map(|sector| [cylinder, head, sector, 2]).collect();
+        guest.seek(cylinder);
+        guest.buffer_mut(ids.len()).copy_from_slice(&ids);
+        guest.program_dma(kit::DMA_WRITE_FLOPPY, kit::BUFFER, ids.len());
+        let reply = guest.command(&[0x4D, head << 2, 2, sectors, 0x50, 0xF6]);
+        status = [reply[0] & 0xF8, reply[1], reply[2]];
+    }
+    status
+}
+
+/// Returns a guest with an image of this many bytes, which it can reformat, and the file.
+fn reformattable(
+    bytes: usize,
+    durability: Durability,
+) -> (tempfile::TempDir, std::path::PathBuf, kit::Guest, FloppyDrive) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.img");
+    fs::write(&path, vec![0x11; bytes]).unwrap();
+    let (guest, drive) = guest();
+    let options = ImageOptions::new(Access::ReadWrite).with_reformat(true).with_durability(durability);
+    drive.attach_image(&path, options).unwrap();
+    (folder, path, guest, drive)
+}
+
+#[test]
+fn a_host_without_room_for_the_new_disk_keeps_the_old_one_in_the_file() {
+    let _host = host();
+    for durability in [Durability::AtRelease, Durability::EveryCommand, Durability::OnFlush] {
+        let (folder, path, mut guest, drive) = reformattable(737_280, durability);
+        plan().room = 1_000_000;
+        let deferred = durability == Durability::OnFlush;
+        let expected = if deferred { [0; 3] } else { [0x40, 0x20, 0] };
+        assert_eq!(format_disk(&mut guest, 0b00, 18), expected, "DE: the host refuses");
+        for _ in 0..2 {
+            let error = drive.release_image().unwrap_err();
+            let ReleaseError::UnmountFailed { source, .. } = error else { panic!("{error:?}") };
+            assert_eq!(source.kind(), std::io::ErrorKind::StorageFull);
+        }
+        assert!(fs::read(&path).unwrap() == [0x11; 737_280], "{durability:?}");
+        // The guest has its disk, and it can be saved elsewhere.
+        assert_eq!(drive.layout(), Some(Geometry::HD_1440K.into()));
+        guest.bus.write(kit::CCR, 0);
+        assert_eq!(read(&mut guest, 2_879).unwrap(), [0xF6; SECTOR]);
+        plan().room = 0;
+        drive.save_image(folder.path().join("b.img"), IfExists::Fail).unwrap();
+        fill(&mut guest, 2_879, 0xA5).unwrap();
+        drive.release_image().unwrap();
+        let mut expected = vec![0xF6; 1_474_560];
+        assert!(fs::read(folder.path().join("b.img")).unwrap() == expected);
+        expected[2_879 * SECTOR..].fill(0xA5);
+        assert!(fs::read(&path).unwrap() == expected, "{durability:?}");
+    }
+}
+
+#[test]
+fn a_forced_release_of_a_new_disk_without_room_says_what_is_lost() {
+    let _host = host();
+    let (_folder, path, mut guest, drive) = reformattable(737_280, Durability::AtRelease);
+    plan().room = 1_000_000;
+    assert_eq!(format_disk(&mut guest, 0b00, 18), [0x40, 0x20, 0]);
+    let loss = drive.force_release().unwrap().unwrap();
+    assert_eq!((loss.ranges.len(), &loss.ranges[0]), (1, &(0..1_474_560)));
+    assert!(fs::read(&path).unwrap() == [0x11; 737_280]);
+}
+
+#[test]
+fn a_file_that_cannot_be_truncated_is_truncated_later() {
+    let _host = host();
+    for durability in [Durability::AtRelease, Durability::EveryCommand, Durability::OnFlush] {
+        let (_folder, path, mut guest, drive) = reformattable(1_474_560, durability);
+        let deferred = durability == Durability::OnFlush;
+        plan().lengths = if deferred { 1 } else { 2 };
+        let expected = if deferred { [0; 3] } else { [0x40, 0x20, 0] };
+        assert_eq!(format_disk(&mut guest, 0b10, 9), expected);
+        assert!(matches!(drive.release_image(), Err(ReleaseError::UnmountFailed { .. })), "{durability:?}");
+        assert_eq!(fs::metadata(&path).unwrap().len(), 1_474_560);
+        drive.release_image().unwrap();
+        assert!(fs::read(&path).unwrap() == vec![0xF6; 737_280], "{durability:?}");
+    }
+}
+
+#[test]
+fn a_dropped_controller_gives_the_file_its_length() {
+    let _host = host();
+    let (_folder, path, mut guest, drive) = reformattable(1_474_560, Durability::AtRelease);
+    plan().lengths = 2;
+    assert_eq!(format_disk(&mut guest, 0b10, 9), [0x40, 0x20, 0]);
+    drop((guest, drive));
+    assert!(fs::read(&path).unwrap() == vec![0xF6; 737_280]);
 }

@@ -100,7 +100,7 @@ fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
 /// most common format, which is the first candidate. Other errors are reported when the image is attached.
 fn drive_for(image: &Path) -> DriveType {
     let layout = match Image::open(image, Access::ReadOnly) {
-        Ok(image) => Some(image.layout()),
+        Ok(image) => image.layout(),
         Err(ImageError::AmbiguousSize { candidates, .. }) => candidates.first().map(|format| format.layout),
         Err(_) => None,
     };

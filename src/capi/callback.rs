@@ -55,8 +55,8 @@ pub struct vm_fdc_dma_t {
     pub set_request: Option<unsafe extern "C-unwind" fn(context: *mut c_void, asserted: bool)>,
 }
 
-/// Called after a medium was inserted into drive `drive` or ejected from it. `event` is `VM_FDC_MEDIA_INSERTED` or
-/// `VM_FDC_MEDIA_EJECTED`. `path` is the absolute path of the image or the host drive, null for a medium without a
+/// Called after a medium was inserted into drive `drive` or ejected from it, or was reformatted by the guest. `event` is
+/// `VM_FDC_MEDIA_INSERTED`, `VM_FDC_MEDIA_EJECTED` or `VM_FDC_MEDIA_REFORMATTED`. `path` is the absolute path of the image or the host drive, null for a medium without a
 /// path; it is valid until the function returns. Returns 0 to get no more events, any other value to get more.
 pub type vm_fdc_media_observer_t =
     Option<unsafe extern "C-unwind" fn(context: *mut c_void, event: u32, drive: u32, path: *const c_char) -> u32>;

@@ -147,6 +147,9 @@ pub const VM_FDC_IMAGE_HIGH_DENSITY_MSS: u32 = 6;
 pub const VM_FDC_MEDIA_INSERTED: u32 = 1;
 /// `OnMediaEject`: an image was released, or the disk was ejected from the attached host drive.
 pub const VM_FDC_MEDIA_EJECTED: u32 = 2;
+/// The guest has formatted the disk in another layout, which `vm_fdc_drive_layout` returns. The disk is still in the drive.
+/// Only for images with the option `reformat`.
+pub const VM_FDC_MEDIA_REFORMATTED: u32 = 3;
 
 /// Writes of the guest change the file. The file is locked against every other use.
 pub const VM_FDC_ACCESS_READ_WRITE: u32 = 0;

@@ -250,7 +250,7 @@ pub unsafe extern "C" fn vm_fdc_drive_image_type(
 }
 
 /// Writes the layout of the attached disk to `layout`. Returns `VM_FDC_S_FALSE`, and writes nothing, if there is no
-/// disk.
+/// disk, or if the disk was never formatted.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_drive_layout(
     drive: *const vm_fdc_drive_t,
@@ -421,9 +421,10 @@ pub unsafe extern "C" fn vm_fdc_drive_save_image(
     }
 }
 
-/// Adds an observer of the media of the drive. `observer` is called for each insertion and ejection until it returns 0
-/// or `vm_fdc_free` returns. `context` must exist as long. The call is on the thread that changes the medium, after the
-/// change, one event at a time for each drive.
+/// Adds an observer of the media of the drive. `observer` is called for each insertion, ejection and reformat until it
+/// returns 0 or `vm_fdc_free` returns. `context` must exist as long. The call is on the thread that changes the medium,
+/// after the change, one event at a time for each drive. For a reformat that is the thread which uses the machine, or the
+/// one that changes what is attached to the drive at the time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vm_fdc_drive_observe(
     drive: *const vm_fdc_drive_t,

@@ -99,6 +99,12 @@ pub struct vm_fdc_image_options_t {
     /// sector select the layout. Note that a guest can write that sector. 0 (default): such a file is refused without a
     /// `layout`.
     pub boot_sector_geometry: u32,
+    /// 1: the guest can format the disk in another layout that the drive can write, as `FORMAT A: /F:720` does with a disk
+    /// of 1.44M, and a file of 0 bytes is a blank disk that gets its layout from its first format. With the last track of
+    /// the format the image is the new disk, and observers get `VM_FDC_MEDIA_REFORMATTED`; the file gets its length. A
+    /// release fails while the guest has written to tracks of a format that is not complete. Not for a mapped file, a host
+    /// drive, or a file that is longer than its disk. 0 (default): a format in another layout fails.
+    pub reformat: u32,
     /// Layout of the disk. Default: the layout that the size of the file determines, `VM_FDC_LAYOUT_BY_SIZE`.
     pub layout: vm_fdc_layout_t,
 }
@@ -113,6 +119,7 @@ impl vm_fdc_image_options_t {
         length: codes::VM_FDC_LENGTH_EXACT,
         lock: codes::VM_FDC_LOCK_REQUIRED,
         boot_sector_geometry: 0,
+        reformat: 0,
         layout: vm_fdc_layout_t {
             kind: codes::VM_FDC_LAYOUT_BY_SIZE,
             cylinders: 0,
@@ -154,6 +161,7 @@ pub(super) unsafe fn options(options: *const vm_fdc_image_options_t) -> Result<I
     if Code::of_code(given.boot_sector_geometry)? {
         options = options.with_boot_sector_geometry();
     }
+    options = options.with_reformat(Code::of_code(given.reformat)?);
     Ok(given.layout.layout()?.map_or(options, |layout| options.with_layout(layout)))
 }
 
@@ -213,6 +221,18 @@ pub unsafe extern "C" fn vm_fdc_create_image(
             blank = with_fat(blank, label)?;
         }
         blank.create(path, if_exists)?;
+        Ok(codes::VM_FDC_S_OK)
+    })
+}
+
+/// Creates a file of 0 bytes at `path`: a disk that was never formatted, to be attached with `reformat` in the options.
+/// `if_exists` is a `VM_FDC_IF_EXISTS_` number.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vm_fdc_create_unformatted_image(path: *const c_char, if_exists: u32) -> vm_fdc_result_t {
+    ffi_guard(|| {
+        // SAFETY: as the header requires.
+        let path = unsafe { text::path(path) }?;
+        BlankImage::create_unformatted(path, Code::of_code(if_exists)?)?;
         Ok(codes::VM_FDC_S_OK)
     })
 }

@@ -384,7 +384,12 @@ impl Chip {
         self.interface.registers.record(command.take_activity());
         match outcome {
             RunOutcome::Waiting => {}
-            RunOutcome::Ended => self.end_when_due(),
+            RunOutcome::Ended => {
+                if command.is_format() {
+                    self.interface.finish_format();
+                }
+                self.end_when_due();
+            }
             RunOutcome::NoDisk => self.miss_disk(),
         }
     }

@@ -189,7 +189,12 @@ impl DataCommand {
 
     /// Returns whether the command writes to the disk, unless it fails.
     pub(super) fn writes(&self) -> bool {
-        self.write().is_some() || matches!(self.operation, Operation::Format(_))
+        self.write().is_some() || self.is_format()
+    }
+
+    /// Returns whether the command is FORMAT TRACK.
+    pub(super) fn is_format(&self) -> bool {
+        matches!(self.operation, Operation::Format(_))
     }
 
     /// Returns whether bytes are being written to the disk: WE is up.

@@ -132,6 +132,14 @@ impl DriveInterface {
         })
     }
 
+    /// Tells the managers of the selected drive what a FORMAT TRACK has made of its disk.
+    #[cold]
+    pub(super) fn finish_format(&self) {
+        if let Some(drive) = self.selected_drive() {
+            drive.finish_format();
+        }
+    }
+
     /// Ends a data command: the head stays loaded for HUT.
     pub(super) fn end_command(&mut self, specify: Specify) {
         if let Some(mechanics) = &mut self.mechanics {

@@ -285,6 +285,7 @@ impl Counters {
                 match event {
                     MediaEvent::Inserted { .. } => add(&counters[number].inserted, 1u8),
                     MediaEvent::Ejected { .. } => add(&counters[number].ejected, 1u8),
+                    MediaEvent::Reformatted { .. } => {}
                 }
                 ControlFlow::Continue(())
             });

@@ -1,7 +1,7 @@
 //! What is attached to a drive, and what managers can ask about it.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError},
 };
@@ -80,6 +80,22 @@ impl Attached {
         }
     }
 
+    /// Checks that a release loses nothing that the guest wrote: no format in another layout is in progress.
+    pub fn check_format(&self) -> io::Result<()> {
+        match self {
+            Self::Image(image) => image.check_format(),
+            Self::Memory(_) | Self::Custom(_) | Self::HostDrive(_) => Ok(()),
+        }
+    }
+
+    /// Ends the formats in another layout, because the medium is released.
+    pub fn end_format(&mut self) -> io::Result<()> {
+        match self {
+            Self::Image(image) => image.end_format(),
+            Self::Memory(_) | Self::Custom(_) | Self::HostDrive(_) => Ok(()),
+        }
+    }
+
     /// Returns the kind of what is attached, which is never [`Attachment::None`].
     pub fn kind(&self) -> Attachment {
         match self {
@@ -109,7 +125,7 @@ impl Attached {
             Self::Custom(medium) => AttachmentInfo::of_medium(&**medium),
             Self::HostDrive(host) => AttachmentInfo::HostDrive {
                 path: host.path.clone(),
-                layout: host.disk.as_ref().map(|disk| disk.layout()),
+                layout: host.disk.as_ref().and_then(|disk| disk.layout()),
             },
         }
     }
@@ -127,8 +143,8 @@ pub(super) enum AttachmentInfo {
         path: Option<PathBuf>,
         /// The name of the medium.
         name: Option<String>,
-        /// How the sectors lie.
-        layout: Layout,
+        /// How the sectors lie; `None` for a blank disk.
+        layout: Option<Layout>,
     },
     /// A medium without a file, as it describes itself.
     Custom {
@@ -171,8 +187,7 @@ impl AttachmentInfo {
     pub fn layout(&self) -> Option<Layout> {
         match self {
             Self::None => None,
-            Self::Image { layout, .. } => Some(*layout),
-            Self::Custom { layout, .. } | Self::HostDrive { layout, .. } => *layout,
+            Self::Image { layout, .. } | Self::Custom { layout, .. } | Self::HostDrive { layout, .. } => *layout,
         }
     }
 

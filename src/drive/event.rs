@@ -6,7 +6,9 @@ use std::{
     sync::mpsc::Sender,
 };
 
-/// A medium was inserted into a drive, or ejected from it.
+use crate::media::Layout;
+
+/// A medium was inserted into a drive, or ejected from it, or became another disk.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MediaEvent {
@@ -24,15 +26,29 @@ pub enum MediaEvent {
         /// The absolute path of the image or the host drive; `None` for a medium that the VM monitor supplies.
         path: Option<PathBuf>,
     },
+    /// A guest has formatted the disk in another layout: see
+    /// [`ImageOptions::with_reformat`](crate::media::ImageOptions::with_reformat). The disk is still in the drive.
+    Reformatted {
+        /// The number of the drive.
+        drive: u8,
+        /// The absolute path of the image; `None` for a medium without a file.
+        path: Option<PathBuf>,
+        /// How the sectors lay before; `None` if the disk was blank, or nobody knows.
+        before: Option<Layout>,
+        /// How the sectors lie now; `None` if nobody knows.
+        after: Option<Layout>,
+    },
 }
 
 impl MediaEvent {
-    /// Returns the number of the event among those of `IVMFloppyDrive`, 1 or 2.
+    /// Returns the number of the event: 1 or 2 for those of `IVMFloppyDrive`, and 3 for a disk that is reformatted, which is
+    /// none of them.
     #[must_use]
     pub const fn dispatch_id(&self) -> u32 {
         match self {
             Self::Inserted { .. } => 1,
             Self::Ejected { .. } => 2,
+            Self::Reformatted { .. } => 3,
         }
     }
 
@@ -40,7 +56,7 @@ impl MediaEvent {
     #[must_use]
     pub const fn drive(&self) -> u8 {
         match self {
-            Self::Inserted { drive, .. } | Self::Ejected { drive, .. } => *drive,
+            Self::Inserted { drive, .. } | Self::Ejected { drive, .. } | Self::Reformatted { drive, .. } => *drive,
         }
     }
 
@@ -48,7 +64,9 @@ impl MediaEvent {
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Inserted { path, .. } | Self::Ejected { path, .. } => path.as_deref(),
+            Self::Inserted { path, .. } | Self::Ejected { path, .. } | Self::Reformatted { path, .. } => {
+                path.as_deref()
+            }
         }
     }
 }
@@ -56,7 +74,8 @@ impl MediaEvent {
 /// An observer of the media of a drive: a closure, or the sending end of a channel.
 ///
 /// The library calls it on the thread that changes the medium, after the change and after a released file is closed, with one
-/// event at a time. It can ask the drive what is attached. It must not attach, release, swap, flush, observe, check the host
+/// event at a time. The thread of the guest changes it when a guest reformats a disk; if a manager is just changing something,
+/// the event comes on the thread of that manager. It can ask the drive what is attached. It must not attach, release, swap, flush, observe, check the host
 /// drive or drop the controller: such a call waits for the observer itself, and never returns. The observers of a controller
 /// are dropped with it.
 pub trait MediaObserver: Send {

@@ -94,8 +94,8 @@ impl FloppyDrive {
         self.slot.info().name().map(ToOwned::to_owned)
     }
 
-    /// Returns how the sectors lie on the disk; `None` without a disk, and for a medium of the VM monitor that does not
-    /// [say](Medium::layout).
+    /// Returns how the sectors lie on the disk; `None` without a disk, for a blank one, and for a medium of the VM monitor that
+    /// does not [say](Medium::layout).
     #[must_use]
     pub fn layout(&self) -> Option<Layout> {
         self.slot.info().layout()
@@ -221,8 +221,9 @@ impl FloppyDrive {
     ///
     /// # Errors
     ///
-    /// Returns a [`ReleaseError`]. After [`ReleaseError::UnmountFailed`] and [`ReleaseError::UnlockFailed`] the image stays
-    /// attached: repeat the release, [force](Self::force_release) it, or [save the disk to another file](Self::save_image).
+    /// Returns a [`ReleaseError`]. [`ReleaseError::UnmountFailed`] has an
+    /// [`IncompleteFormat`](crate::media::IncompleteFormat) as its source if the guest wrote to tracks of a format in another
+    /// layout that is not complete. After it and [`ReleaseError::UnlockFailed`] the image stays attached: repeat the release, [force](Self::force_release) it, or [save the disk to another file](Self::save_image).
     pub fn release_image(&self) -> Result<(), ReleaseError> {
         Manager::new(&self.slot).release(Attachment::Image)
     }
@@ -284,8 +285,9 @@ impl FloppyDrive {
     ///
     /// # Errors
     ///
-    /// Returns [`ReleaseError::VmUnknown`], [`ReleaseError::NoMediaCaptured`] or [`ReleaseError::UnmountFailed`]. All that the
-    /// guest wrote is kept, and the next flush or release tries again.
+    /// Returns [`ReleaseError::VmUnknown`], [`ReleaseError::NoMediaCaptured`] or [`ReleaseError::UnmountFailed`], also for an
+    /// [`IncompleteFormat`](crate::media::IncompleteFormat). All that the guest wrote is kept, and the next flush or release
+    /// tries again.
     pub fn flush(&self) -> Result<(), ReleaseError> {
         Manager::new(&self.slot).flush(None)
     }
@@ -299,7 +301,8 @@ impl FloppyDrive {
     ///
     /// # Errors
     ///
-    /// Returns a [`SaveError`]. What is attached stays attached.
+    /// Returns a [`SaveError`]. What is attached stays attached. A disk whose format in another layout is not complete is
+    /// [`SaveError::Unreadable`], with an [`IncompleteFormat`](crate::media::IncompleteFormat) in the error of the host.
     pub fn save_image(&self, path: impl AsRef<Path>, if_exists: IfExists) -> Result<(), SaveError> {
         if if_exists == IfExists::Replace && manage::is_attached_file(&self.slot, path.as_ref()) {
             return Manager::new(&self.slot).flush(None).map_err(SaveError::from);
@@ -309,7 +312,7 @@ impl FloppyDrive {
         media::write_file(path.as_ref(), &image, if_exists).map_err(|source| SaveError::Create { drive, source })
     }
 
-    /// Adds an observer, which is told of each medium that is inserted or ejected from now on.
+    /// Adds an observer, which is told of each medium that is inserted, ejected or reformatted from now on.
     ///
     /// ```
     /// use std::sync::mpsc;

@@ -5,12 +5,9 @@ use super::{
     slot::{MediumId, SlotState},
 };
 use crate::{
-    media::{DataRate, Encoding, Mark, Medium, MediumError, Track, TrackFormat},
+    media::{DataRate, Encoding, Layout, MOST_CYLINDERS_AT_48_TPI, Mark, Medium, MediumError, Track, TrackFormat},
     sync::MutexGuard,
 };
-
-/// A 5.25" disk with at most this many cylinders has 48 tracks per inch, half as many as a drive of 1.2M.
-const MOST_CYLINDERS_AT_48_TPI: u8 = 43;
 
 /// What is in a drive, locked: managers wait while it exists.
 pub(crate) struct LockedDisk<'a> {
@@ -19,7 +16,12 @@ pub(crate) struct LockedDisk<'a> {
     /// The cylinder of the drive at which the head is.
     pub(super) cylinder: u8,
     pub(super) next_slot: &'a mut usize,
+    /// What the disk was before a FORMAT TRACK made it another one.
+    pub(super) reformatted: Option<ReformattedFrom>,
 }
+
+/// The layout of a disk that has another one now; `None` if it was blank.
+pub(super) struct ReformattedFrom(Option<Layout>);
 
 impl LockedDisk<'_> {
     /// Returns the head over the disk; `None` when there is no disk.
@@ -29,7 +31,17 @@ impl LockedDisk<'_> {
         let (medium_id, protected) = (self.state.medium_id(), self.state.write_protect_switch());
         let medium = self.state.medium_mut()?;
         let cylinder = medium_cylinder(kind, cylinder, medium.cylinders());
-        Some(Head { medium, medium_id, protected, kind, cylinder, next_slot: self.next_slot })
+        let (next_slot, reformatted) = (&mut *self.next_slot, &mut self.reformatted);
+        Some(Head { medium, medium_id, protected, kind, cylinder, next_slot, reformatted })
+    }
+}
+
+impl Drop for LockedDisk<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(ReformattedFrom(before)) = self.reformatted.take() {
+            self.state.record_own_reformat(before);
+        }
     }
 }
 
@@ -55,6 +67,7 @@ pub(crate) struct Head<'a> {
     cylinder: Option<u8>,
     /// The place on the track that passes the head next, counted from the index hole.
     next_slot: &'a mut usize,
+    reformatted: &'a mut Option<ReformattedFrom>,
 }
 
 impl Head<'_> {
@@ -149,7 +162,12 @@ impl Head<'_> {
         let same = present.map(|track| track.rate).filter(|&native| self.kind.rate_of(native) == format.rate);
         let rate = same.or(self.kind.native_rate(format.rate)).ok_or(MediumError::Unsupported)?;
         let cylinder = self.cylinder.ok_or(MediumError::Unsupported)?;
-        self.medium.format_track(cylinder, head, &TrackFormat { rate, ..format })
+        let before = self.medium.layout();
+        let formatted = self.medium.format_track(cylinder, head, &TrackFormat { rate, ..format });
+        if self.medium.layout() != before {
+            *self.reformatted = Some(ReformattedFrom(before));
+        }
+        formatted
     }
 
     /// Returns the identity of the medium.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::media::{DataRate, FormFactor, Layout, MAX_CYLINDERS};
+use crate::media::{DataRate, FormFactor, Image, Layout, MAX_CYLINDERS};
 
 /// The kinds of drive that a PC can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,6 +79,11 @@ impl DriveType {
     /// Returns whether a disk of this size with this many cylinders fits.
     pub(super) fn fits(self, form_factor: FormFactor, cylinders: u8) -> bool {
         form_factor == self.form_factor() && cylinders <= self.cylinders()
+    }
+
+    /// Lets an image know into which kind of drive it goes.
+    pub(super) fn take(self, image: &mut Image) {
+        image.set_drive(self.form_factor(), self.cylinders());
     }
 
     /// Returns whether the electronics of the drive work at this rate.

@@ -26,12 +26,23 @@ use crate::{
 pub(super) struct Manager<'a> {
     slot: &'a MediaSlot,
     observers: MutexGuard<'a, Observers>,
+    // Declared behind the lock, so dropped when that is free.
+    _announcement: Announcement<'a>,
+}
+
+/// Tells the observers, when it is dropped, what a guest has done to the disk while a manager had locked them.
+struct Announcement<'a>(&'a MediaSlot);
+
+impl Drop for Announcement<'_> {
+    fn drop(&mut self) {
+        self.0.announce();
+    }
 }
 
 impl<'a> Manager<'a> {
     /// Waits until no other manager changes the medium, and begins a change.
     pub fn new(slot: &'a MediaSlot) -> Self {
-        Self { slot, observers: slot.lock_for_change() }
+        Self { slot, observers: slot.lock_for_change(), _announcement: Announcement(slot) }
     }
 
     /// Attaches the image or the host drive at `path`.
@@ -54,17 +65,23 @@ impl<'a> Manager<'a> {
         let (drive, drive_type) = (self.slot.number(), self.slot.drive_type());
         drop(self.slot.lock_empty()?);
         let image = Image::from_file_for(file, options, |&layout| drive_type.accepts(layout));
-        let image = image.map_err(|source| {
+        let mut image = image.map_err(|source| {
             AttachError::opening(drive, drive_type, Attachment::Image, "the open file".into(), source, None)
         })?;
+        drive_type.take(&mut image);
         self.insert(Attached::Image(Box::new(image)))
     }
 
     /// Attaches an image that is open.
-    pub fn attach_opened_image(mut self, image: Image) -> Result<(), AttachError> {
+    pub fn attach_opened_image(mut self, mut image: Image) -> Result<(), AttachError> {
         drop(self.slot.lock_empty()?);
-        let layout = image.layout();
-        self.check_suitable(layout.form_factor(), layout.cylinders(), |drive| drive.accepts(layout))?;
+        if let Some(layout) = image.layout() {
+            self.check_suitable(layout.form_factor(), layout.cylinders(), |drive| drive.accepts(layout))?;
+        }
+        self.slot.drive_type().take(&mut image);
+        // A disk that another drive has begun to reformat.
+        let (form_factor, cylinders) = (image.form_factor(), image.cylinders());
+        self.check_suitable(form_factor, cylinders, |drive| drive.fits(form_factor, cylinders))?;
         self.insert(Attached::Image(Box::new(image)))
     }
 
@@ -102,7 +119,10 @@ impl<'a> Manager<'a> {
             (Attachment::HostDrive, Err(ImageError::Empty)) => {
                 Ok(Attached::HostDrive(HostDrive { path, options, disk: None }))
             }
-            (_, Ok(image)) => Ok(Attached::Image(Box::new(image))),
+            (_, Ok(mut image)) => {
+                drive_type.take(&mut image);
+                Ok(Attached::Image(Box::new(image)))
+            }
             (_, Err(error)) => {
                 let in_use = matches!(error, ImageError::InUse { .. });
                 let holder = in_use.then(|| self.slot.attachments().holder_of(&path)).flatten();
@@ -122,10 +142,12 @@ impl<'a> Manager<'a> {
     }
 
     fn notify_inserted(&mut self, path: Option<PathBuf>) {
+        self.slot.announce_to(&mut self.observers);
         self.observers.notify(&MediaEvent::Inserted { drive: self.slot.number(), path });
     }
 
     fn notify_ejected(&mut self, path: Option<PathBuf>) {
+        self.slot.announce_to(&mut self.observers);
         self.observers.notify(&MediaEvent::Ejected { drive: self.slot.number(), path });
     }
 
@@ -156,8 +178,23 @@ impl<'a> Manager<'a> {
         Ok(())
     }
 
-    /// Saves what was written to the disk of the host while the guest goes on.
+    /// Saves what was written to the disk of the host while the guest goes on. Fails if a format in another layout is in
+    /// progress, and the guest wrote to its tracks: no file can have them.
     pub fn flush(&self, kind: Option<Attachment>) -> Result<(), ReleaseError> {
+        self.hand_over(kind)?;
+        self.check_format()
+    }
+
+    /// Checks that a release loses nothing that the guest wrote to tracks in another layout than that of the disk.
+    fn check_format(&self) -> Result<(), ReleaseError> {
+        let (state, drive) = (self.slot.lock(), self.slot.number());
+        let Some(attached) = state.attached() else { return Ok(()) };
+        let path = || attached.path().map(Path::to_owned);
+        attached.check_format().map_err(|source| ReleaseError::UnmountFailed { drive, path: path(), source })
+    }
+
+    /// Saves what belongs to the file of the host while the guest goes on.
+    fn hand_over(&self, kind: Option<Attachment>) -> Result<(), ReleaseError> {
         let mut state = self.slot.lock_attached(kind)?;
         let flushing = state.medium_mut().map_or_else(|| Ok(Flushing::done()), |medium| medium.begin_flush());
         drop(state);
@@ -171,11 +208,13 @@ impl<'a> Manager<'a> {
     /// without, that is left to whoever gets the medium.
     fn detach(&self, kind: Attachment, unlock: bool) -> Result<Option<Attached>, ReleaseError> {
         // Most of the waiting is done with the medium still in, and the rest when the guest cannot write any more.
-        self.flush(Some(kind))?;
+        self.hand_over(Some(kind))?;
+        self.check_format()?;
         let Some(mut attached) = self.slot.eject() else { return Ok(None) };
+        let ended = self.end_format(&mut attached);
         if let Some(medium) = attached.medium_mut() {
             let drive = self.slot.number();
-            let error = match medium.flush() {
+            let error = match ended.and_then(|()| medium.flush()) {
                 Err(source) => Some(ReleaseError::UnmountFailed { drive, path: None, source }),
                 Ok(()) if unlock => {
                     medium.unlock().err().map(|source| ReleaseError::UnlockFailed { drive, path: None, source })
@@ -190,6 +229,17 @@ impl<'a> Manager<'a> {
         }
         self.slot.record(&self.slot.lock());
         Ok(Some(attached))
+    }
+
+    /// Ends the formats of the guest on what was ejected, which can make the disk another one.
+    fn end_format(&self, attached: &mut Attached) -> io::Result<()> {
+        let layout = |attached: &Attached| attached.medium().and_then(|medium| medium.layout());
+        let before = layout(attached);
+        let ended = attached.end_format();
+        if layout(attached) != before {
+            self.slot.lock().record_reformat(attached, before);
+        }
+        ended
     }
 
     /// Releases what is attached, and closes its file.
@@ -213,11 +263,12 @@ impl<'a> Manager<'a> {
     /// Releases what is attached even if what was written cannot be saved.
     pub fn force_release(mut self) -> Result<Option<DataLoss>, ReleaseError> {
         // The guest goes on during this flush. What it cannot save, the flush below tries again.
-        _ = self.flush(None);
+        _ = self.hand_over(None);
         drop(self.slot.lock_attached(None)?);
         let Some(mut attached) = self.slot.eject() else { return Ok(None) };
         self.slot.record(&self.slot.lock());
-        let flushed = attached.medium_mut().map_or(Ok(()), |medium| medium.flush());
+        let ended = self.end_format(&mut attached);
+        let flushed = ended.and(attached.medium_mut().map_or(Ok(()), |medium| medium.flush()));
         let loss = flushed.err().map(|source| self.loss_of(&attached, source));
         self.discard(attached);
         Ok(loss)
@@ -290,7 +341,9 @@ impl<'a> Manager<'a> {
     /// Closes the slot because the controller goes: what is attached is saved and closed, and the observers are dropped.
     pub fn close(mut self) {
         if let Some(mut attached) = self.slot.close() {
-            if let Some(Err(source)) = attached.medium_mut().map(|medium| medium.flush()) {
+            let ended = self.end_format(&mut attached);
+            let flushed = attached.medium_mut().map_or(Ok(()), |medium| medium.flush());
+            if let Err(source) = ended.and(flushed) {
                 let path = attached.path().map(Path::to_owned);
                 let error = ReleaseError::UnmountFailed { drive: self.slot.number(), path, source };
                 warn!("{}", WithCauses(&error));

@@ -139,7 +139,13 @@ impl Drive {
     #[inline]
     pub(crate) fn lock_disk(&mut self) -> LockedDisk<'_> {
         let Self { kind, cylinder, next_slot, slot } = self;
-        LockedDisk { state: slot.lock(), kind: *kind, cylinder: *cylinder, next_slot }
+        LockedDisk { state: slot.lock(), kind: *kind, cylinder: *cylinder, next_slot, reformatted: None }
+    }
+
+    /// Tells the managers what a FORMAT TRACK has made of the disk, if it is another one now. Called without a head.
+    #[cold]
+    pub(crate) fn finish_format(&self) {
+        self.slot.finish_format();
     }
 }
 

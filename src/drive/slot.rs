@@ -3,20 +3,27 @@
 //! # The order of the locks
 //!
 //! A slot has three locks. The first, `observers`, is held by a manager from the start to the end of a change of the medium,
-//! and no guest takes it: managers wait for each other there. The second, `state`, is held by the guest for one transfer, and
+//! and no guest waits for it: managers wait for each other there. The second, `state`, is held by the guest for one transfer, and
 //! by a manager for as long as it takes to look, to change what is attached, or to hand bytes over to the host; never while a
 //! file is opened, or the disk of the host is waited for. The third, in `attachments`, is held for as long as a copy takes, and
 //! is shared by all drives of the controller. A thread that holds one of them takes only a later one.
+//!
+//! A guest that reformats a disk has something to tell the observers. It leaves the event in the state, and takes the first
+//! lock only if that is free; else the manager that holds it announces the event when it is done.
 
-use std::{fmt, mem, sync::PoisonError};
+use std::{
+    fmt, mem,
+    path::Path,
+    sync::{PoisonError, TryLockError},
+};
 
 use super::{
     attachment::{Attached, Attachment, AttachmentInfo, Attachments},
     error::{AttachError, ReleaseError},
-    event::Observers,
+    event::{MediaEvent, Observers},
     kind::DriveType,
 };
-use crate::media::Medium;
+use crate::media::{Layout, Medium};
 use crate::sync::{
     Mutex, MutexGuard,
     atomic::{AtomicBool, AtomicU64, Ordering},
@@ -74,6 +81,8 @@ pub(crate) struct SlotState {
     /// The write-protect switch of the disk that is in, whatever its medium says.
     protected: bool,
     medium_id: MediumId,
+    /// What the observers have not been told: the disk was reformatted.
+    reformatted: Option<MediaEvent>,
 }
 
 enum Content {
@@ -157,6 +166,18 @@ impl SlotState {
         }
     }
 
+    /// Records for the observers that the layout of the disk in `attached` was `before`, and is another now.
+    pub(super) fn record_reformat(&mut self, attached: &Attached, before: Option<Layout>) {
+        let event = reformatted(self.medium_id.drive(), attached, before, self.reformatted.take());
+        self.reformatted = event;
+    }
+
+    /// Does the same for the disk in the slot.
+    pub(super) fn record_own_reformat(&mut self, before: Option<Layout>) {
+        let (drive, last) = (self.medium_id.drive(), self.reformatted.take());
+        self.reformatted = self.attached().and_then(|attached| reformatted(drive, attached, before, last));
+    }
+
     /// Returns whether the controller is gone.
     pub(super) fn is_closed(&self) -> bool {
         matches!(self.content, Content::Closed)
@@ -174,6 +195,18 @@ impl SlotState {
     }
 }
 
+/// Returns the event of a disk whose layout was `before`, after the `last` one of which nobody was told; `None` if the layout
+/// is again what it was.
+fn reformatted(drive: u8, attached: &Attached, before: Option<Layout>, last: Option<MediaEvent>) -> Option<MediaEvent> {
+    let before = match last {
+        Some(MediaEvent::Reformatted { before, .. }) => before,
+        _ => before,
+    };
+    let after = attached.medium().and_then(|medium| medium.layout());
+    let path = attached.path().map(Path::to_owned);
+    (before != after).then_some(MediaEvent::Reformatted { drive, path, before, after })
+}
+
 impl MediaSlot {
     /// Creates the slot of a drive at power-on: empty, with the change latch set.
     pub(super) fn new(number: u8, drive_type: DriveType, attachments: &Attachments) -> Self {
@@ -188,6 +221,7 @@ impl MediaSlot {
                 content: Content::Empty,
                 protected: false,
                 medium_id: MediumId::new(number, 0),
+                reformatted: None,
             }),
             attachments: attachments.clone(),
         };
@@ -208,7 +242,8 @@ impl MediaSlot {
         let mut slot = Self::new(number, drive_type, attachments);
         let (content, protected) =
             attached.map_or((Content::Empty, false), |(attached, protected)| (Content::Attached(attached), protected));
-        let state = SlotState { content, protected, medium_id: MediumId::new(number, media_count) };
+        let medium_id = MediumId::new(number, media_count);
+        let state = SlotState { content, protected, medium_id, reformatted: None };
         slot.record(&state);
         slot.show(&state);
         (slot.state, slot.disk_changed) = (Mutex::new(state), AtomicBool::new(disk_changed));
@@ -256,6 +291,38 @@ impl MediaSlot {
                 Err(ReleaseError::WrongMediaType { drive })
             }
             Content::Attached(_) => Ok(state),
+        }
+    }
+
+    /// Tells the observers, on behalf of who has locked them, that the disk was reformatted, if it was.
+    pub(super) fn announce_to(&self, observers: &mut Observers) {
+        let event = self.lock().reformatted.take();
+        if let Some(event) = event {
+            observers.notify(&event);
+        }
+    }
+
+    /// Tells the observers that the disk was reformatted, if it was. If a manager has locked them, it does so when it is done.
+    pub(super) fn announce(&self) {
+        // Again after each time: an event can come while the observers are told of another.
+        while self.lock().reformatted.is_some() {
+            let observers = match self.observers.try_lock() {
+                Ok(observers) => Some(observers),
+                Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) => None,
+            };
+            let Some(mut observers) = observers else { return };
+            self.announce_to(&mut observers);
+        }
+    }
+
+    /// Records for managers what a command of the guest has changed, and tells the observers.
+    pub(super) fn finish_format(&self) {
+        let state = self.lock();
+        if state.reformatted.is_some() {
+            self.record(&state);
+            drop(state);
+            self.announce();
         }
     }
 

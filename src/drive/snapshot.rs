@@ -1,6 +1,10 @@
 //! The saved state of a drive and of its medium: plain structs apart from the live ones, and the conversions both ways.
 
+mod formatted;
+
 use std::{fmt, io, path::PathBuf};
+
+pub use formatted::FormattedTrackV1;
 
 use super::{
     attachment::{Attached, Attachment, HostDrive},
@@ -8,17 +12,20 @@ use super::{
     slot::MediumId,
 };
 #[cfg(feature = "serde")]
-use crate::saved_state::{optional_image, optional_path, optional_text};
+use crate::saved_state::{bounded_list, optional_image, optional_path, optional_text};
 use crate::{
     media::{
-        Access, Durability, Format, Image, ImageError, ImageOptions, Layout, Length, Lock, Medium, MediumError,
-        SectorDisk, Source,
+        Access, Durability, Format, Image, ImageError, ImageOptions, Layout, Length, Lock, MAX_CYLINDERS, Medium,
+        MediumError, SectorDisk, Source,
     },
     saved_state::{InvalidField, MAX_IMAGE_BYTES},
 };
 
 /// The most bytes of the name of a medium that is saved.
 const MAX_NAME: usize = 255;
+
+/// The most tracks of a disk.
+const MAX_TRACKS: usize = 2 * MAX_CYLINDERS as usize;
 
 /// The most sectors that pass the head in a revolution.
 const MAX_SECTORS: u16 = 256;
@@ -86,11 +93,13 @@ pub struct DriveStateV1 {
 /// | what is attached | `attachment` | `path` | `layout` |
 /// |---|---|---|---|
 /// | an image in a file | `Image` | of the file | of the image |
+/// | a blank image in a file | `Image` | of the file | `None` |
 /// | a medium without a file | `Image` | `None` | `None` |
 /// | a host drive with a disk | `HostDrive` | of the drive | of the disk |
 /// | a host drive without a disk | `HostDrive` | of the drive | `None` |
 ///
 /// A medium without a file is one that the VM monitor supplies, also an image in a file that it gave open, or a disk that was restored from the bytes in a state.
+/// An image that the guest can reformat has its layout in the state even if the VM monitor gave its file open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct MediumStateV1 {
@@ -120,6 +129,12 @@ pub struct MediumStateV1 {
     pub named_layout: Option<Layout>,
     /// For a host drive: the boot sector names the layout where the size of the disk does not.
     pub boot_sector_geometry: bool,
+    /// Whether the guest can format the image in [another layout](ImageOptions::with_reformat).
+    pub reformat: bool,
+    /// The tracks that the guest has formatted in another layout than `layout`, at most 172. The raw image does not have
+    /// them.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "bounded_list::<_, _, MAX_TRACKS>"))]
+    pub formatted: Vec<FormattedTrackV1>,
     /// The bytes of the raw image, if they are inside the state.
     #[cfg_attr(feature = "serde", serde(with = "optional_image"))]
     pub contents: Option<Vec<u8>>,
@@ -193,6 +208,15 @@ pub enum RestoreMediumError {
     /// The drive cannot hold the medium.
     #[error("the drive cannot hold the medium; supply one of the size of the drive")]
     Unsuitable,
+    /// The guest has begun to format the disk in another layout, and the medium cannot hold the tracks.
+    #[error(
+        "the medium cannot hold the {tracks} tracks that the guest has formatted in another layout; supply the image, \
+         open with the option to reformat"
+    )]
+    FormatInProgress {
+        /// The number of tracks.
+        tracks: usize,
+    },
     /// The file cannot be opened.
     #[error("cannot open {}", .path.display())]
     Open {
@@ -280,10 +304,11 @@ impl MediumStateV1 {
         let only_copy = matches!(attached, Attached::Memory(_)) || state.access == Access::Private;
         let in_file = state.path.is_some();
         let (contents, hash) = (options.contents || only_copy, options.hash && in_file);
-        if let Some(medium) = attached.medium_mut()
-            && (contents || hash)
-        {
-            let bytes = medium.raw_image()?;
+        if attached.medium().is_some() && (contents || hash) {
+            let bytes = match attached {
+                Attached::Image(image) => image.disk_in_file()?,
+                attached => attached.medium_mut().map_or(Ok(Vec::new()), |medium| medium.raw_image())?,
+            };
             if bytes.len() > MAX_IMAGE_BYTES {
                 return Err(MediumError::Io(io::Error::other(format!("{} bytes are no floppy disk", bytes.len()))));
             }
@@ -309,6 +334,8 @@ impl MediumStateV1 {
             layout: attached.path().and_then(|_| attached.info().layout()),
             named_layout: None,
             boot_sector_geometry: false,
+            reformat: false,
+            formatted: Vec::new(),
             contents: None,
             hash: None,
         };
@@ -316,7 +343,11 @@ impl MediumStateV1 {
             Attached::Image(image) => {
                 let (access, durability) = (image.access(), image.durability());
                 let name = if image.path().is_none() { name_of(&**image)? } else { None };
-                Self { access, durability, lock: image.lock(), length: image.length(), name, ..empty }
+                let (reformat, formatted) = (image.reformat(), image.formatted_tracks().into_iter());
+                let layout = if reformat { image.layout() } else { empty.layout };
+                let formatted = formatted.map(FormattedTrackV1::save).collect();
+                let length = image.length();
+                Self { access, durability, lock: image.lock(), length, name, layout, reformat, formatted, ..empty }
             }
             Attached::Memory(_) => empty,
             Attached::Custom(medium) => Self { name: name_of(&**medium)?, ..empty },
@@ -341,7 +372,7 @@ impl MediumStateV1 {
         let host_drive = self.attachment == Attachment::HostDrive;
         match self.attachment {
             Attachment::None => return Err(InvalidField::new("attachment", "a medium that is attached has a kind")),
-            Attachment::Image if self.path.is_some() != self.layout.is_some() => {
+            Attachment::Image if self.path.is_some() != self.layout.is_some() && !self.reformat => {
                 return Err(InvalidField::new(
                     "layout",
                     "an image in a file has a layout, and no other medium has one",
@@ -361,6 +392,18 @@ impl MediumStateV1 {
         if self.boot_sector_geometry && !host_drive {
             return Err(InvalidField::new("boot_sector_geometry", "only a host drive has one"));
         }
+        if self.reformat && host_drive {
+            return Err(InvalidField::new("reformat", "only an image has it"));
+        }
+        if !self.formatted.is_empty() && !self.reformat {
+            return Err(InvalidField::new("formatted", "only an image that can be reformatted has tracks"));
+        }
+        if self.formatted.len() > MAX_TRACKS {
+            return Err(InvalidField::new("formatted", format!("more than {MAX_TRACKS} tracks")));
+        }
+        for (number, track) in self.formatted.iter().enumerate() {
+            track.validate().map_err(|error| error.within(format!("formatted[{number}]")))?;
+        }
         if self.access == Access::ReadWriteIfPermitted && !host_drive {
             return Err(InvalidField::new("access", "an image is read-write or read-only"));
         }
@@ -376,11 +419,12 @@ impl MediumStateV1 {
 
     /// Returns what is attached to the restored drive.
     pub(super) fn restore(
-        self,
+        mut self,
         drive_type: DriveType,
         choice: RestoreMedium,
     ) -> Result<Option<Attached>, RestoreMediumError> {
-        let attached = match choice {
+        let formatted = std::mem::take(&mut self.formatted);
+        let mut attached = match choice {
             RestoreMedium::Eject => return Ok(None),
             RestoreMedium::Reopen => self.reopen()?,
             RestoreMedium::Contents => Attached::Memory(Box::new(self.disk_in_memory(drive_type)?)),
@@ -388,7 +432,7 @@ impl MediumStateV1 {
             RestoreMedium::Image(mut image) => {
                 // What the guest wrote to a private image is nowhere else.
                 if image.access() == Access::Private
-                    && self.contents.as_ref().is_some_and(|contents| !image.replace(contents))
+                    && self.contents.as_ref().is_some_and(|contents| !self.fill(&mut image, contents))
                 {
                     let (path, bytes) = (image.path().map(ToOwned::to_owned), self.contents.map_or(0, |it| it.len()));
                     return Err(match path {
@@ -399,8 +443,24 @@ impl MediumStateV1 {
                 Attached::Image(image)
             }
         };
+        let tracks = formatted.len();
+        let restored = match &mut attached {
+            Attached::Image(image) => {
+                drive_type.take(image);
+                image.restore_formatted(formatted.into_iter().map(FormattedTrackV1::restore).collect())
+            }
+            _ => formatted.is_empty(),
+        };
+        if !restored {
+            return Err(RestoreMediumError::FormatInProgress { tracks });
+        }
         let fits = |medium: &dyn Medium| drive_type.fits(medium.form_factor(), medium.cylinders());
         if attached.medium().is_none_or(fits) { Ok(Some(attached)) } else { Err(RestoreMediumError::Unsuitable) }
+    }
+
+    /// Puts the bytes in the state into a private image. Returns `false` if they do not fit.
+    fn fill(&self, image: &mut Image, contents: &[u8]) -> bool {
+        if self.reformat { image.restore_disk(self.layout, contents) } else { image.replace(contents) }
     }
 
     /// Opens the image or the host drive at the saved path.
@@ -409,6 +469,7 @@ impl MediumStateV1 {
         let options = self.options();
         let image = match self.layout {
             Some(layout) => Some(Box::new(self.open(options.with_layout(layout), path.clone())?)),
+            None if self.reformat => Some(Box::new(self.open(options, path.clone())?)),
             None => None,
         };
         match (self.attachment, image) {
@@ -421,7 +482,7 @@ impl MediumStateV1 {
     /// Returns the saved options.
     const fn options(&self) -> ImageOptions {
         let mut options = ImageOptions::new(self.access).with_durability(self.durability);
-        options = options.with_length(self.length).with_lock(self.lock);
+        options = options.with_length(self.length).with_lock(self.lock).with_reformat(self.reformat);
         if let Some(layout) = self.named_layout {
             options = options.with_layout(layout);
         }
@@ -431,14 +492,23 @@ impl MediumStateV1 {
     /// Opens the saved image, and checks that it is the one that was saved.
     fn open(&self, options: ImageOptions, path: PathBuf) -> Result<Image, RestoreMediumError> {
         let source = if self.attachment == Attachment::HostDrive { Source::HostDrive } else { Source::File };
-        let mut image = match Image::open_for(&path, options, source, |_| true) {
+        let reformatted = self.reformat && self.access == Access::Private && self.contents.is_some();
+        let opened = match Image::open_for(&path, options, source, |_| true) {
+            // The file of a private image is still that of the disk that the guest has reformatted.
+            Err(ImageError::WrongSize { .. }) if reformatted => {
+                Image::open_for(&path, options.with_length(Length::Fit), source, |_| true)
+            }
+            Err(ImageError::Empty) if reformatted => Image::open_for(&path, self.options(), source, |_| true),
+            opened => opened,
+        };
+        let mut image = match opened {
             Ok(image) => image,
             Err(source) => return Err(RestoreMediumError::Open { path, source }),
         };
         // The process that saved the state has possibly not waited for the disk of the host.
         image.mark_unsynced();
         let same = match &self.contents {
-            Some(contents) if self.access == Access::Private => image.replace(contents),
+            Some(contents) if self.access == Access::Private => self.fill(&mut image, contents),
             contents => match self.hash.or(contents.as_deref().map(hash_of)) {
                 None => true,
                 Some(expected) => match image.raw_image() {

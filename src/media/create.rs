@@ -161,6 +161,17 @@ impl BlankImage {
         Ok(self)
     }
 
+    /// Creates the file `path` without a byte: a disk that was never formatted. It attaches with
+    /// [`ImageOptions::with_reformat`](super::ImageOptions::with_reformat), and gets its layout and its length from the
+    /// guest.
+    ///
+    /// # Errors
+    ///
+    /// A [`CreateError`]. No file is left behind then.
+    pub fn create_unformatted(path: impl AsRef<Path>, if_exists: IfExists) -> Result<(), CreateError> {
+        write_file(path.as_ref(), &[], if_exists)
+    }
+
     /// Returns the bytes of the image.
     ///
     /// # Errors

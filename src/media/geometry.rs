@@ -222,6 +222,8 @@ impl fmt::Display for Geometry {
 
 /// The most cylinders that the head of a drive reaches.
 pub(crate) const MAX_CYLINDERS: u8 = 86;
+/// A 5.25" disk with at most this many cylinders has 48 tracks per inch, half as many as a drive of 1.2M (§9.4).
+pub(crate) const MOST_CYLINDERS_AT_48_TPI: u8 = 43;
 /// The most sectors per track: the BIOS numbers them in six bits.
 const MAX_SECTORS: u8 = 63;
 

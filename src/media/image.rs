@@ -7,28 +7,37 @@ mod host;
 mod mapping;
 mod memory;
 mod options;
+mod reformat;
 mod shared;
+mod surface;
+mod tracks;
 mod xdf;
 
-use std::{fs::File, io, iter, ops::Range, path::Path, sync::Arc};
+use std::{fs::File, io, iter, ops::Range, path::Path};
+
+use log::warn;
 
 pub use error::ImageError;
 pub(crate) use file::Source;
 pub use options::{Access, Durability, ImageOptions, Length, Lock};
+pub(crate) use reformat::FormattedTrack;
+pub use reformat::{IncompleteFormat, ReformatLimit};
 pub use shared::SharedImage;
 
 use super::{
     formats::Layout,
     geometry::{FormFactor, Geometry},
     medium::{Flushing, Medium, MediumError},
-    recording::{Encoding, Mark, SectorId},
+    recording::Mark,
     track::{Track, TrackFormat},
 };
 use file::{FileIdentity, LockedFile};
 use mapping::Mapping;
 use memory::Memory;
+use reformat::TrackShape;
 use shared::CopyOnWrite;
-use xdf::MixedTrack;
+use surface::Surface;
+use tracks::Tracks;
 
 /// A raw image in a file: `.img`, `.vfd`, `.ima`, `.flp`.
 ///
@@ -41,13 +50,13 @@ use xdf::MixedTrack;
 /// // Two formats have this size. A drive takes only one of them; here the caller chooses.
 /// let options = ImageOptions::new(Access::ReadOnly).with_geometry(Geometry::HD_1440K);
 /// let image = Image::open("fixtures/dos-1440k.img", options)?;
-/// assert_eq!(image.layout().image_type(), ImageType::HighDensity);
+/// assert_eq!(image.layout().map(|layout| layout.image_type()), Some(ImageType::HighDensity));
 /// # Ok::<(), vm_fdc::media::ImageError>(())
 /// ```
 #[derive(Debug)]
 pub struct Image {
     store: Store,
-    tracks: Tracks,
+    surface: Surface,
     /// How the length of the file was allowed to differ from that of the disk.
     length: Length,
     name: Option<String>,
@@ -59,31 +68,6 @@ enum Store {
     Memory(Memory),
     Mapped(Mapping),
     Shared(CopyOnWrite),
-}
-
-/// Where the sectors are in those bytes.
-#[derive(Clone, Debug)]
-enum Tracks {
-    Regular(Geometry),
-    Mixed(Layout, Arc<[MixedTrack]>),
-}
-
-impl Tracks {
-    fn of(layout: Layout) -> Self {
-        match layout {
-            Layout::Regular(geometry) => Self::Regular(geometry),
-            Layout::Xdf => Self::Mixed(layout, xdf::tracks_3_5().into()),
-            Layout::Xdf5_25 => Self::Mixed(layout, xdf::tracks_5_25().into()),
-        }
-    }
-
-    /// Returns the binary logarithm of the number of bytes that divides the size and the offset of every sector.
-    const fn block_shift(&self) -> u32 {
-        match self {
-            Self::Regular(geometry) => geometry.size_shift(),
-            Self::Mixed(..) => xdf::BLOCK_SHIFT,
-        }
-    }
 }
 
 impl Image {
@@ -148,23 +132,35 @@ impl Image {
         source: Source,
         fits: impl Fn(&Layout) -> bool,
     ) -> Result<Self, ImageError> {
-        let layout = layout_of(&file, &options, fits)?;
-        let tracks = Tracks::of(layout);
-        let length = layout.bytes() as usize; // At most `MAX_IMAGE_BYTES`.
+        if options.reformat() && source == Source::HostDrive {
+            return Err(ReformatLimit::HostDrive.into());
+        }
+        let blank = file.length() == 0 && options.reformat() && options.layout().is_none();
+        let tracks = if blank { None } else { Some(Tracks::of(layout_of(&file, &options, fits)?)) };
+        let disk = tracks.as_ref().map_or(0, |tracks| tracks.layout().bytes());
+        if options.reformat() && options.mapping() {
+            return Err(ReformatLimit::Mapped.into());
+        }
+        if options.reformat() && file.length() > disk && file.access() == Access::ReadWrite {
+            return Err(ReformatLimit::LongFile.into());
+        }
+        let length = disk as usize; // At most `MAX_IMAGE_BYTES`.
         // A mapping ends with its file.
-        let store = if options.mapping() && file.length() >= layout.bytes() {
+        let store = if options.mapping() && file.length() >= disk {
             Mapping::new(file, length, options.durability()).map(Store::Mapped)
         } else {
             // A host drive is slow, and the guest may read only a part of its disk, or only a part may be readable.
             let load_now = source == Source::File;
-            Memory::new(file, length, tracks.block_shift(), options.durability(), load_now).map(Store::Memory)
+            let shift = tracks.as_ref().map_or(9, Tracks::block_shift);
+            Memory::new(file, length, shift, options.durability(), load_now).map(Store::Memory)
         };
-        Ok(Self { store: store.map_err(ImageError::Load)?, tracks, length: options.length(), name: None })
+        let surface = Surface::new(tracks, options.reformat());
+        Ok(Self { store: store.map_err(ImageError::Load)?, surface, length: options.length(), name: None })
     }
 
     /// Returns an image of bytes that others share.
     fn of_shared(bytes: CopyOnWrite, tracks: Tracks, length: Length) -> Self {
-        Self { store: Store::Shared(bytes), tracks, length, name: None }
+        Self { store: Store::Shared(bytes), surface: Surface::new(Some(tracks), false), length, name: None }
     }
 
     /// Names the image: see [`Medium::name`]. A saved state has the name of an image only if that has no path.
@@ -173,13 +169,16 @@ impl Image {
         Self { name: Some(name.into()), ..self }
     }
 
-    /// Returns how the sectors of the disk are arranged.
+    /// Returns how the sectors of the disk are arranged, or `None` if the file is blank and waits for its first format.
     #[must_use]
-    pub const fn layout(&self) -> Layout {
-        match &self.tracks {
-            Tracks::Regular(geometry) => Layout::Regular(*geometry),
-            Tracks::Mixed(layout, _) => *layout,
-        }
+    pub fn layout(&self) -> Option<Layout> {
+        self.surface.disk().map(Tracks::layout)
+    }
+
+    /// Returns whether the guest can format the disk in [another layout](ImageOptions::with_reformat).
+    #[must_use]
+    pub const fn reformat(&self) -> bool {
+        self.surface.can_be_reformatted()
     }
 
     /// Returns what the guest can do with the file, which is never [`Access::ReadWriteIfPermitted`].
@@ -244,6 +243,145 @@ impl Image {
         }
     }
 
+    // Formats in another layout
+
+    /// Records into which drive the image goes: what its guest can format. Does nothing without the option to reformat.
+    pub(crate) fn set_drive(&mut self, form_factor: FormFactor, cylinders: u8) {
+        self.surface.set_drive(form_factor, cylinders);
+    }
+
+    /// Formats a track as it was: `cylinder` of the disk in the bytes.
+    fn fill_track(&mut self, place: (u8, u8), cylinder: u8, filler: u8) -> Result<(), MediumError> {
+        let (position, head) = place;
+        let tracks = self.surface.disk().ok_or(MediumError::Absent)?;
+        let sectors = tracks.track(cylinder, head).map_or(0, |track| track.len());
+        let (range, _) = tracks.range(cylinder, head, 0, sectors).ok_or(MediumError::Absent)?;
+        match &mut self.store {
+            Store::Memory(memory) => memory.fill(range, filler)?,
+            Store::Mapped(mapping) => {
+                mapping.bytes_mut()?.get_mut(range).ok_or(MediumError::Absent)?.fill(filler);
+            }
+            Store::Shared(shared) => shared.write(range)?.fill(filler),
+        }
+        self.surface.forget(position, head);
+        self.complete_format(false)
+    }
+
+    /// Formats a track in another layout, if that is allowed. The last track of a disk makes the image that disk.
+    #[cold]
+    fn reformat_track(
+        &mut self,
+        place: (u8, u8),
+        shape: TrackShape,
+        in_ids: u8,
+        filler: u8,
+    ) -> Result<(), MediumError> {
+        if self.access() == Access::ReadOnly {
+            return Err(MediumError::Unsupported);
+        }
+        self.surface.format(place, shape, in_ids, filler)?;
+        self.complete_format(false)
+    }
+
+    /// Makes the image the disk whose format is complete, if one is. `released`: nobody formats any more.
+    fn complete_format(&mut self, released: bool) -> Result<(), MediumError> {
+        let Some(geometry) = self.surface.begun().and_then(|reformat| reformat.complete(released)) else {
+            return Ok(());
+        };
+        let bytes = self.assemble(&geometry)?;
+        self.replace_disk(geometry.into(), bytes);
+        Ok(())
+    }
+
+    /// Makes the image another disk.
+    fn replace_disk(&mut self, layout: Layout, bytes: Vec<u8>) {
+        let tracks = Tracks::of(layout);
+        if let Store::Memory(memory) = &mut self.store {
+            memory.replace_disk(bytes, tracks.block_shift());
+            self.surface.set_disk(tracks);
+        }
+    }
+
+    /// Returns the raw image of the disk that the formatted tracks make up.
+    fn assemble(&mut self, geometry: &Geometry) -> Result<Vec<u8>, MediumError> {
+        let (Some(reformat), Store::Memory(memory)) = (self.surface.begun(), &mut self.store) else {
+            return Err(MediumError::Unsupported);
+        };
+        reformat.assemble(geometry, |range, bytes| {
+            let all = range.len();
+            bytes.extend_from_slice(memory.read(range, all)?);
+            Ok(())
+        })
+    }
+
+    /// Checks that a release loses nothing that the guest wrote: each formatted track that it wrote to is one of a disk
+    /// which is complete. A private image keeps its tracks for as long as it exists.
+    ///
+    /// # Errors
+    ///
+    /// An [`IncompleteFormat`] in the error of the host.
+    pub(crate) fn check_format(&self) -> io::Result<()> {
+        let begun = self.surface.begun().filter(|_| self.access() == Access::ReadWrite);
+        let Some(reformat) = begun.filter(|reformat| reformat.complete(true).is_none()) else { return Ok(()) };
+        let incomplete = reformat.incomplete();
+        if incomplete.written > 0 { Err(incomplete.into()) } else { Ok(()) }
+    }
+
+    /// Ends the formats of the guest, because the image is released: makes the image the disk whose format is complete.
+    /// If none is, the image is the old disk again, as long as that loses nothing that the guest wrote.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`check_format`](Self::check_format), and those of the host.
+    pub(crate) fn end_format(&mut self) -> io::Result<()> {
+        match self.complete_format(true) {
+            Err(MediumError::Io(error)) => return Err(error),
+            Err(error) => return Err(io::Error::other(error)),
+            Ok(()) => self.check_format()?,
+        }
+        if let Some(reformat) = self.surface.begun().filter(|_| self.access() == Access::ReadWrite) {
+            let tracks = reformat.incomplete().tracks;
+            warn!("{} keeps its disk: the guest formatted only {tracks} tracks in another layout", self.file().title());
+            self.surface.forget_all();
+        }
+        Ok(())
+    }
+
+    /// Returns the tracks that the guest has formatted in another layout than that of the disk in the file.
+    pub(crate) fn formatted_tracks(&self) -> Vec<FormattedTrack> {
+        self.surface.begun().map_or_else(Vec::new, |reformat| reformat.formatted().cloned().collect())
+    }
+
+    /// Takes the tracks of a saved state. Returns `false` if the guest cannot have formatted them.
+    pub(crate) fn restore_formatted(&mut self, tracks: Vec<FormattedTrack>) -> bool {
+        self.surface.restore(tracks)
+    }
+
+    /// Makes a private image the disk of a saved state, whatever disk it is now. Returns `false`, and changes nothing,
+    /// if the guest cannot have made it so.
+    pub(crate) fn restore_disk(&mut self, layout: Option<Layout>, bytes: &[u8]) -> bool {
+        if layout == self.layout() {
+            return bytes.is_empty() && layout.is_none() || self.replace(bytes);
+        }
+        let possible = self.reformat() && self.access() == Access::Private && self.surface.begun().is_none();
+        let layout = layout.filter(|layout| possible && layout.bytes() == bytes.len() as u64);
+        let (Some(layout), Ok(copy)) = (layout, copy_of(bytes)) else { return false };
+        self.replace_disk(layout, copy);
+        true
+    }
+
+    /// Returns the bytes of the disk, without the tracks that the guest has formatted in another layout.
+    pub(crate) fn disk_in_file(&mut self) -> Result<Vec<u8>, MediumError> {
+        match &mut self.store {
+            Store::Memory(memory) => Ok(copy_of(memory.whole()?)?),
+            Store::Mapped(mapping) => {
+                mapping.file().check_length()?;
+                Ok(copy_of(mapping.bytes())?)
+            }
+            Store::Shared(shared) => shared.whole(),
+        }
+    }
+
     fn file(&self) -> &LockedFile {
         match &self.store {
             Store::Memory(memory) => memory.file(),
@@ -273,25 +411,6 @@ fn layout_of(file: &LockedFile, options: &ImageOptions, fits: impl Fn(&Layout) -
     }
 }
 
-/// Returns the range of bytes of the sectors from `slot` on, at most `count` of them and within one cylinder, and the
-/// number of bytes in the first.
-#[inline]
-fn range(tracks: &Tracks, cylinder: u8, head: u8, slot: usize, count: usize) -> Option<(Range<usize>, usize)> {
-    match tracks {
-        Tracks::Regular(geometry) => {
-            let start = geometry.offset(cylinder, head, slot)?;
-            let heads = usize::from(geometry.heads() - head);
-            let count = count.min(heads * usize::from(geometry.sectors()) - slot);
-            Some((start..start + (count << geometry.size_shift()), geometry.sector_size()))
-        }
-        Tracks::Mixed(_, tracks) => {
-            let track = mixed_track(tracks, cylinder, head)?;
-            let (start, size) = (*track.offsets.get(slot)?, track.sectors.get(slot)?.id.size()?);
-            Some((start..start + size, size))
-        }
-    }
-}
-
 /// Returns a copy of the bytes, or an error if there is no memory for it.
 fn copy_of(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut copy = Vec::new();
@@ -300,17 +419,13 @@ fn copy_of(bytes: &[u8]) -> io::Result<Vec<u8>> {
     Ok(copy)
 }
 
-fn mixed_track(tracks: &[MixedTrack], cylinder: u8, head: u8) -> Option<&MixedTrack> {
-    tracks.get(usize::from(cylinder) * 2 + usize::from(head)).filter(|_| head < 2)
-}
-
 impl Medium for Image {
     fn form_factor(&self) -> FormFactor {
-        self.layout().form_factor()
+        self.surface.form_factor()
     }
 
     fn cylinders(&self) -> u8 {
-        self.layout().cylinders()
+        self.surface.cylinders()
     }
 
     fn name(&self) -> Option<&str> {
@@ -318,7 +433,7 @@ impl Medium for Image {
     }
 
     fn layout(&self) -> Option<Layout> {
-        Some(Self::layout(self))
+        Self::layout(self)
     }
 
     fn is_write_protected(&self) -> bool {
@@ -327,22 +442,13 @@ impl Medium for Image {
 
     #[inline]
     fn track(&self, cylinder: u8, head: u8) -> Option<Track<'_>> {
-        match &self.tracks {
-            Tracks::Regular(geometry) => {
-                geometry.offset(cylinder, head, 0)?;
-                let first = SectorId { cylinder, head, sector: 1, size_code: geometry.size_code() };
-                let track = Track::regular(geometry.rate(), first, geometry.sectors());
-                Some(if head == 0 && geometry.heads() == 2 { track.on_both_heads() } else { track })
-            }
-            Tracks::Mixed(layout, tracks) => {
-                let sectors = &mixed_track(tracks, cylinder, head)?.sectors;
-                Some(Track::listed(layout.rate(), Encoding::Mfm, sectors))
-            }
-        }
+        self.surface.track(cylinder, head)
     }
 
     fn read(&mut self, cylinder: u8, head: u8, slot: usize, count: usize) -> Result<&[u8], MediumError> {
-        let (range, sector) = range(&self.tracks, cylinder, head, slot, count).ok_or(MediumError::Absent)?;
+        let Some((range, sector)) = self.surface.range(cylinder, head, slot, count) else {
+            return self.surface.read(cylinder, head, slot, count);
+        };
         match &mut self.store {
             Store::Memory(memory) => memory.read(range, sector),
             Store::Mapped(mapping) => mapping.bytes().get(range).ok_or(MediumError::Absent),
@@ -361,7 +467,9 @@ impl Medium for Image {
         if mark != Mark::Data {
             return Err(MediumError::Unsupported);
         }
-        let (range, sector) = range(&self.tracks, cylinder, head, slot, count).ok_or(MediumError::Absent)?;
+        let Some((range, sector)) = self.surface.range(cylinder, head, slot, count) else {
+            return self.surface.write(cylinder, head, slot, count);
+        };
         match &mut self.store {
             Store::Memory(memory) => memory.write(range, sector),
             Store::Mapped(mapping) => mapping.bytes_mut()?.get_mut(range).ok_or(MediumError::Absent),
@@ -371,42 +479,19 @@ impl Medium for Image {
 
     fn finish_write(&mut self, cylinder: u8, head: u8, slot: usize, count: usize, _mark: Mark) {
         if let Store::Memory(memory) = &mut self.store
-            && let Some((range, _)) = range(&self.tracks, cylinder, head, slot, count)
+            && let Some((range, _)) = self.surface.range(cylinder, head, slot, count)
         {
             memory.mark_dirty(range);
         }
     }
 
-    /// Fills a track that has the image's own geometry. The order of its sectors is not kept, and no other track is
-    /// taken.
+    /// Fills a track that has the image's own layout. The order of its sectors is not kept. A track of another layout is
+    /// taken only with the [option](ImageOptions::with_reformat) to do so.
     fn format_track(&mut self, cylinder: u8, head: u8, format: &TrackFormat<'_>) -> Result<(), MediumError> {
-        let Tracks::Regular(geometry) = self.tracks else { return Err(MediumError::Unsupported) };
-        let sectors = geometry.sectors();
-        let mut seen = 0u64;
-        for id in format.ids {
-            let in_place = (id.cylinder, id.head, id.size_code) == (cylinder, head, geometry.size_code());
-            if !in_place || id.sector == 0 || id.sector > sectors {
-                return Err(MediumError::Unsupported);
-            }
-            seen |= 1 << id.sector;
-        }
-        let complete = format.ids.len() == usize::from(sectors) && seen.count_ones() == u32::from(sectors);
-        let recording = (format.rate, format.encoding, format.size_code);
-        let same_recording = recording == (geometry.rate(), Encoding::Mfm, geometry.size_code());
-        if !complete || !same_recording || format.cut_short {
-            return Err(MediumError::Unsupported);
-        }
-        let (range, _) = range(&self.tracks, cylinder, head, 0, sectors.into()).ok_or(MediumError::Absent)?;
-        match &mut self.store {
-            Store::Memory(memory) => memory.fill(range, format.filler),
-            Store::Mapped(mapping) => {
-                mapping.bytes_mut()?.get_mut(range).ok_or(MediumError::Absent)?.fill(format.filler);
-                Ok(())
-            }
-            Store::Shared(shared) => {
-                shared.write(range)?.fill(format.filler);
-                Ok(())
-            }
+        let (shape, in_ids) = TrackShape::of_format(format, head).ok_or(MediumError::Unsupported)?;
+        match self.surface.own_cylinder((cylinder, head), shape, in_ids) {
+            Some(own) => self.fill_track((cylinder, head), own, format.filler),
+            None => self.reformat_track((cylinder, head), shape, in_ids, format.filler),
         }
     }
 
@@ -419,7 +504,8 @@ impl Medium for Image {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.begin_flush()?.wait()
+        self.begin_flush()?.wait()?;
+        self.check_format()
     }
 
     fn begin_flush(&mut self) -> io::Result<Flushing> {
@@ -432,21 +518,27 @@ impl Medium for Image {
 
     fn unsaved(&self) -> Vec<Range<u64>> {
         match &self.store {
-            Store::Memory(memory) => memory.unsaved(),
-            Store::Mapped(mapping) if mapping.is_written() => iter::once(0..self.layout().bytes()).collect(),
+            Store::Memory(memory) => {
+                let formatted = self.surface.begun().filter(|_| self.access() == Access::ReadWrite);
+                let mut ranges = memory.unsaved();
+                ranges.extend(formatted.map_or_else(Vec::new, |reformat| reformat.unsaved()));
+                ranges.sort_by_key(|range| range.start);
+                ranges
+            }
+            Store::Mapped(mapping) if mapping.is_written() => iter::once(0..mapping.bytes().len() as u64).collect(),
             Store::Mapped(_) | Store::Shared(_) => Vec::new(),
         }
     }
 
     fn raw_image(&mut self) -> Result<Vec<u8>, MediumError> {
-        match &mut self.store {
-            Store::Memory(memory) => Ok(copy_of(memory.whole()?)?),
-            Store::Mapped(mapping) => {
-                mapping.file().check_length()?;
-                Ok(copy_of(mapping.bytes())?)
-            }
-            Store::Shared(shared) => shared.whole(),
+        if let Some(reformat) = self.surface.begun() {
+            let incomplete = reformat.incomplete();
+            return match reformat.complete(true) {
+                Some(geometry) => self.assemble(&geometry),
+                None => Err(io::Error::from(incomplete).into()),
+            };
         }
+        self.disk_in_file()
     }
 
     fn unlock(&mut self) -> io::Result<()> {

@@ -48,7 +48,7 @@ pub trait Medium: Any + Send {
     fn form_factor(&self) -> FormFactor;
 
     /// Returns the number of cylinders on the disk, recorded or not: 86 or fewer, or no drive takes the disk. A 5.25"
-    /// disk of 43 or fewer is double-stepped in a drive of 80 cylinders (§9.4).
+    /// disk of 43 or fewer is double-stepped in a drive of 80 cylinders (§9.4). A format can change the number.
     fn cylinders(&self) -> u8;
 
     /// Returns the name by which a saved state asks the embedder for this medium again, or `None` if the medium has no
@@ -58,7 +58,9 @@ pub trait Medium: Any + Send {
     }
 
     /// Returns how the sectors are arranged, for managers who ask for the layout of the disk. `None` (the default) if no
-    /// [`Layout`] describes it. Called when the medium is attached.
+    /// [`Layout`] describes it. Called when the medium is attached, and before and after a format: if that makes the disk
+    /// another one, the observers of the drive get
+    /// [`MediaEvent::Reformatted`](crate::drive::MediaEvent::Reformatted).
     fn layout(&self) -> Option<Layout> {
         None
     }

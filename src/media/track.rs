@@ -49,6 +49,16 @@ impl<'a> Track<'a> {
         }
     }
 
+    /// Returns the track without what is known of the track under the other head.
+    pub(crate) const fn alone(self) -> Self {
+        match self.sectors {
+            Sectors::Regular { first, count, .. } => {
+                Self { sectors: Sectors::Regular { first, count, both_heads: false }, ..self }
+            }
+            Sectors::Listed(_) => self,
+        }
+    }
+
     /// Returns a track of any sectors. Sectors after the first 256 are ignored.
     #[must_use]
     pub const fn listed(rate: DataRate, encoding: Encoding, sectors: &'a [Sector]) -> Self {

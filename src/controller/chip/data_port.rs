@@ -71,6 +71,7 @@ fn give_bytes(chip: &mut Chip, request_ended: bool, dma: &mut impl DmaChannel) {
 }
 
 /// Returns a byte of the disk for the host, if the command has one.
+#[inline] // One of the bytes of a sector without DMA.
 fn read_data(chip: &mut Chip, dma: &mut impl DmaChannel) -> (u8, Effect) {
     if chip.outputs.main_status & msr::DATA_PHASE != msr::REQUEST | msr::TO_HOST | msr::NON_DMA {
         ignore(chip, "read");

@@ -19,6 +19,8 @@ fn medium() -> MediumStateV1 {
         layout: Some(Geometry::HD_1440K.into()),
         named_layout: None,
         boot_sector_geometry: false,
+        reformat: false,
+        formatted: Vec::new(),
         contents: None,
         hash: None,
     }
@@ -41,6 +43,12 @@ fn the_field_that_no_drive_can_have_is_named() {
         ("next_slot", DriveStateV1 { next_slot: 257, ..drive() }),
         ("media_count", DriveStateV1 { media_count: 1 << 55, ..drive() }),
     ];
+    let track = |head, size_code, bytes| {
+        let rate = crate::media::DataRate::Kbps250;
+        let contents = vec![0; bytes];
+        FormattedTrackV1 { position: 1, head, cylinder: 1, sectors: 9, size_code, rate, written: true, contents }
+    };
+    let formatted = |track| MediumStateV1 { reformat: true, formatted: vec![track], ..medium() };
     let host_drive = || MediumStateV1 { attachment: Attachment::HostDrive, ..medium() };
     let media = [
         ("medium.attachment", MediumStateV1 { attachment: Attachment::None, ..medium() }),
@@ -51,6 +59,13 @@ fn the_field_that_no_drive_can_have_is_named() {
         ("medium.named_layout", MediumStateV1 { named_layout: Some(Layout::Xdf), ..medium() }),
         ("medium.boot_sector_geometry", MediumStateV1 { boot_sector_geometry: true, ..medium() }),
         ("medium.access", MediumStateV1 { access: Access::ReadWriteIfPermitted, ..medium() }),
+        ("medium.reformat", MediumStateV1 { reformat: true, ..host_drive() }),
+        ("medium.formatted", MediumStateV1 { reformat: false, ..formatted(track(0, 2, 4_608)) }),
+        ("medium.formatted", MediumStateV1 { formatted: vec![track(0, 2, 4_608); 173], ..formatted(track(0, 2, 0)) }),
+        ("medium.formatted[0].head", formatted(track(2, 2, 4_608))),
+        ("medium.formatted[0].size_code", formatted(track(0, 8, 4_608))),
+        ("medium.formatted[0].contents", formatted(track(0, 2, 4_607))),
+        ("medium.formatted[0].contents", formatted(track(0, 7, 9 * 0x4000))),
         ("medium.contents", MediumStateV1 { contents: Some(vec![0; 512]), ..medium() }),
         ("medium.contents", MediumStateV1 { contents: Some(vec![0; 512]), layout: None, ..host_drive() }),
     ];
@@ -69,7 +84,8 @@ fn good_media_of_every_kind_pass() {
     let host = MediumStateV1 { attachment: Attachment::HostDrive, boot_sector_geometry: true, ..medium() };
     let host = MediumStateV1 { access: Access::ReadWriteIfPermitted, ..host };
     let empty_host = MediumStateV1 { layout: None, named_layout: Some(Layout::Xdf), ..host.clone() };
-    for medium in [medium(), custom, host, empty_host] {
+    let blank = MediumStateV1 { layout: None, reformat: true, ..medium() };
+    for medium in [medium(), custom, host, empty_host, blank] {
         restore(DriveStateV1 { medium: Some(medium), ..drive() }).unwrap();
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{io, path::PathBuf};
 
+use super::reformat::ReformatLimit;
 use crate::media::container::Container;
 use crate::media::formats::{Format, Layout};
 
@@ -37,8 +38,12 @@ pub enum ImageError {
     /// The size of the file is unknown.
     #[error("cannot get the size of the file")]
     Size(#[source] io::Error),
-    /// The file has no bytes, or the device has no disk in it.
-    #[error("the file is empty; give an image, or create one")]
+    /// The file has no bytes, or the device has no disk in it. With the
+    /// [option to reformat](super::ImageOptions::with_reformat) and without a layout, such a file is a blank disk.
+    #[error(
+        "the file is empty; give an image, create one, or attach the file with the option to reformat, for the guest to \
+         format it"
+    )]
     Empty,
     /// The file does not have the size of the layout, or of any format if no layout was chosen, because it is no raw
     /// image. A file of that size is a raw image, whatever it begins with: a guest can write any bytes to its disk.
@@ -94,6 +99,10 @@ pub enum ImageError {
         /// The chosen layout.
         layout: Layout,
     },
+    /// The guest cannot reformat this image, and the
+    /// [option](super::ImageOptions::with_reformat) says that it can.
+    #[error("a guest cannot reformat the image; attach it without that option, or change what prevents it")]
+    CannotReformat(#[from] ReformatLimit),
     /// The file cannot be mapped, or read into memory.
     #[error("cannot load the file into memory")]
     Load(#[source] io::Error),

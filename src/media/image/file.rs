@@ -158,6 +158,15 @@ impl LockedFile {
         written
     }
 
+    /// Truncates the file to its first `length` bytes, if it has more.
+    pub(super) fn truncate(&mut self, length: u64) -> io::Result<()> {
+        if self.length > length {
+            self.file.set_len(length)?;
+            self.length = length;
+        }
+        Ok(())
+    }
+
     /// Checks that the file has the length that the library knows. A program that ignores the lock can change
     /// it.
     pub(super) fn check_length(&self) -> io::Result<()> {

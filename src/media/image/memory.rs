@@ -66,6 +66,8 @@ pub(super) struct Memory {
     flushed_early: bool,
     /// Whether the file has writes of another process that may not be durable yet.
     unsynced: bool,
+    /// Whether the disk is another than the one in the file, whose length is still that of the old disk.
+    resized: bool,
 }
 
 impl Memory {
@@ -99,6 +101,7 @@ impl Memory {
             failures: SyncFailures::new(),
             flushed_early: false,
             unsynced: false,
+            resized: false,
         };
         if load_now {
             // A block that the host cannot read now is read again when the guest asks for it.
@@ -254,6 +257,20 @@ impl Memory {
         fits
     }
 
+    /// Replaces the disk by another one, in blocks of `1 << shift` bytes. The file gets its bytes and its length when the
+    /// command in progress ends, or at the next flush if the durability says so.
+    pub(super) fn replace_disk(&mut self, bytes: Vec<u8>, shift: u32) {
+        let blocks = bytes.len() >> shift;
+        (self.bytes, self.shift, self.blocks, self.absent) = (bytes, shift, vec![Block::Clean; blocks], 0);
+        (self.dirty, self.deferred) = (0..0, 0..0);
+        // A flush that still waits says nothing about this disk.
+        self.flushed = Arc::new(AtomicBool::new(false));
+        let in_file = self.file.access() == Access::ReadWrite;
+        self.resized = in_file;
+        self.written |= in_file;
+        self.mark_dirty(0..self.bytes.len());
+    }
+
     /// Ends a command that wrote.
     pub(super) fn commit(&mut self) -> io::Result<()> {
         let own = std::mem::take(&mut self.dirty);
@@ -307,7 +324,27 @@ impl Memory {
     /// one.
     fn hand_over(&mut self, within: Range<usize>, before: Block) -> io::Result<()> {
         self.check_length()?;
+        if self.resized {
+            return self.write_disk(Block::Written);
+        }
         self.write_out(within, |block| block == before, Block::Written)
+    }
+
+    /// Writes the whole of a disk that is another than the one in the file, and gives the file its length. The old disk is
+    /// overwritten only when the host has made room for the new one.
+    fn write_disk(&mut self, state: Block) -> io::Result<()> {
+        let all = 0..self.blocks.len();
+        let in_old = usize::try_from(self.file.length()).map_or(all.end, |length| (length >> self.shift).min(all.end));
+        if in_old < all.end {
+            let length = self.file.length();
+            let written = self.write_out(in_old..all.end, |_| true, state);
+            // The old disk is found by its length. If that cannot be restored either, the next try finds a longer file.
+            written.inspect_err(|_| _ = self.file.truncate(length))?;
+        }
+        self.write_out(0..in_old, |_| true, state)?;
+        self.file.truncate(self.bytes.len() as u64)?;
+        (self.resized, self.deferred) = (false, 0..0);
+        Ok(())
     }
 
     /// Writes the blocks in `within` for which `is` is true to the file, as many as the host accepts.
@@ -353,12 +390,16 @@ impl Memory {
         self.file.check_name()?;
         self.check_length()?;
         // Nothing to do if all that was written is durable.
-        if self.unsaved_blocks().is_empty() && !self.unsynced {
+        if self.unsaved_blocks().is_empty() && !self.unsynced && !self.resized {
             return Ok(Flushing::done());
         }
         let kept = |block| matches!(block, Block::Absent | Block::Clean | Block::Beyond | Block::Saved);
         let before = self.failures.count();
-        self.write_out(0..self.blocks.len(), |block| !kept(block), Block::Flushing)?;
+        if self.resized {
+            self.write_disk(Block::Flushing)?;
+        } else {
+            self.write_out(0..self.blocks.len(), |block| !kept(block), Block::Flushing)?;
+        }
         (self.dirty, self.deferred) = (0..0, 0..0);
         let (file, flushed, failures) = (self.file.handle(), Arc::clone(&self.flushed), self.failures.clone());
         Ok(Flushing::until(move || {
@@ -399,7 +440,7 @@ impl Drop for Memory {
     /// Writes to the file, if possible, what was not stored by a release.
     fn drop(&mut self) {
         let unsaved = span(&self.deferred, self.dirty.clone());
-        if unsaved.is_empty() {
+        if unsaved.is_empty() && !self.resized {
             return;
         }
         self.defer(unsaved.clone());

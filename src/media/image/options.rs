@@ -77,7 +77,7 @@ pub enum Lock {
 /// let error = Image::open(&path, options).unwrap_err();
 /// assert!(error.to_string().contains("Length::Pad"));
 /// let image = Image::open(&path, options.with_length(Length::Pad))?;
-/// assert_eq!(image.layout().bytes(), 1_474_560);
+/// assert_eq!(image.layout().map(|layout| layout.bytes()), Some(1_474_560));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -124,6 +124,7 @@ pub struct ImageOptions {
     boot_sector_geometry: bool,
     mapping: bool,
     durability: Durability,
+    reformat: bool,
 }
 
 impl ImageOptions {
@@ -139,6 +140,7 @@ impl ImageOptions {
             boot_sector_geometry: false,
             mapping: false,
             durability: Durability::AtRelease,
+            reformat: false,
         }
     }
 
@@ -219,7 +221,8 @@ impl ImageOptions {
     /// std::fs::write(&path, disk)?;
     /// assert!(Image::open(&path, Access::ReadOnly).is_err());
     /// let image = Image::open(&path, ImageOptions::new(Access::ReadOnly).with_boot_sector_geometry())?;
-    /// assert_eq!(image.layout().to_string(), "3.5\", 79x2x19 of 512 bytes at 500 kb/s");
+    /// let layout = image.layout().expect("the image is not blank");
+    /// assert_eq!(layout.to_string(), "3.5\", 79x2x19 of 512 bytes at 500 kb/s");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -265,6 +268,51 @@ impl ImageOptions {
     #[must_use]
     pub const fn durability(&self) -> Durability {
         self.durability
+    }
+
+    /// Lets the guest format the disk in another layout that the drive can write, as `FORMAT A: /F:720` of DOS does with a
+    /// disk of 1.44M. Without this option, which is the default, FORMAT TRACK of another layout fails.
+    ///
+    /// - The tracks that the guest has formatted so are kept in memory of the library, at most as many as a disk has. The
+    ///   guest reads and writes them. All other tracks are still those of the old disk.
+    /// - With the last track of one of the [`FORMATS`](crate::media::FORMATS) the image becomes that disk: its
+    ///   [layout](crate::FloppyDrive::layout) changes, the file gets the bytes and the length of the new disk, and observers
+    ///   get [`MediaEvent::Reformatted`](crate::drive::MediaEvent::Reformatted). When the file gets them is chosen by the
+    ///   [durability](Self::with_durability). Only then is the rest of the old disk given up. A format of one side of a
+    ///   disk of two becomes a disk of one side at the release. The guest does not see the change line: no disk was
+    ///   changed.
+    /// - A release with a format that is not complete leaves the old disk in the file, with a warning in the log, if the
+    ///   guest wrote nothing to the tracks in the other layout. If it did, the release fails with
+    ///   [`IncompleteFormat`](crate::media::IncompleteFormat): let the guest complete the format, or force the release.
+    /// - A file of 0 bytes is a blank disk without any track, of the size of the drive. It gets its layout from its first
+    ///   format. Its layout is not to be [named](Self::with_layout).
+    ///   [`BlankImage::create_unformatted`](crate::media::BlankImage::create_unformatted) creates one.
+    ///
+    /// The change of a [private](Access::Private) image never reaches its file. An image that is mapped, that
+    /// [shares](crate::media::SharedImage) its bytes, that is longer than its disk or that is in a host drive is refused with
+    /// [`ImageError::CannotReformat`](crate::media::ImageError::CannotReformat). A file that is shorter than its disk
+    /// ([`Length::Pad`]) gets the whole length of the new one.
+    ///
+    /// ```
+    /// use vm_fdc::media::{Access, BlankImage, IfExists, Image, ImageOptions};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("blank.img");
+    /// BlankImage::create_unformatted(&path, IfExists::Fail)?;
+    /// let image = Image::open(&path, ImageOptions::new(Access::ReadWrite).with_reformat(true))?;
+    /// assert_eq!(image.layout(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub const fn with_reformat(mut self, reformat: bool) -> Self {
+        self.reformat = reformat;
+        self
+    }
+
+    /// Returns whether the guest can format the disk in another layout.
+    #[must_use]
+    pub const fn reformat(&self) -> bool {
+        self.reformat
     }
 }
 

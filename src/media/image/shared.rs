@@ -3,10 +3,12 @@
 use std::{ops::Range, path::Path, sync::Arc};
 
 use super::{
-    Image, Tracks,
+    Image,
     error::ImageError,
     file::{LockedFile, Source},
     options::{Access, ImageOptions, Length},
+    reformat::ReformatLimit,
+    tracks::Tracks,
 };
 use crate::media::{formats::Layout, medium::MediumError};
 
@@ -51,9 +53,13 @@ impl SharedImage {
     ///
     /// # Errors
     ///
-    /// Those of [`Image::open`], and [`ImageError::Load`] if a part of the file cannot be read.
+    /// Those of [`Image::open`], [`ImageError::Load`] if a part of the file cannot be read, and
+    /// [`ImageError::CannotReformat`] with the option to reformat.
     pub fn open(path: impl AsRef<Path>, options: impl Into<ImageOptions>) -> Result<Self, ImageError> {
         let options = options.into().with_access(Access::ReadOnly);
+        if options.reformat() {
+            return Err(ReformatLimit::Shared.into());
+        }
         let file = LockedFile::open(path.as_ref(), &options, Source::File)?;
         let layout = super::layout_of(&file, &options, |_| true)?;
         let disk = layout.bytes() as usize; // At most `MAX_IMAGE_BYTES`.

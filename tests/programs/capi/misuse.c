@@ -264,6 +264,7 @@ static void bad_numbers(const char *image, const char *directory)
     IS(VM_FDC_E_POINTER, vm_fdc_drive_set_write_protected(NULL, 1));
     IS(VM_FDC_E_POINTER, vm_fdc_drive_is_write_protected(NULL));
     BAD_OPTION(boot_sector_geometry, 2);
+    BAD_OPTION(reformat, 2);
     BAD_OPTION(layout.kind, 4);
     BAD_OPTION(layout.kind, VM_FDC_LAYOUT_REGULAR); /* of 0 cylinders */
     BAD_OPTION(size, 0);
@@ -294,6 +295,23 @@ static void bad_numbers(const char *image, const char *directory)
     IS(VM_FDC_E_INVALIDARG, vm_fdc_create_image(path, &layout, 0xF6, NULL, VM_FDC_IF_EXISTS_FAIL));
     IS(VM_FDC_S_OK, vm_fdc_create_image(path, &found, 0xF6, NULL, VM_FDC_IF_EXISTS_FAIL));
     IS(VM_FDC_DISP_E_EXCEPTION, vm_fdc_create_image(path, &found, 0xF6, NULL, VM_FDC_IF_EXISTS_FAIL)); /* it exists */
+
+    /* A disk that was never formatted. */
+    snprintf(path, sizeof path, "%s/blank.img", directory);
+    IS(VM_FDC_E_POINTER, vm_fdc_create_unformatted_image(NULL, VM_FDC_IF_EXISTS_FAIL));
+    IS(VM_FDC_E_INVALIDARG, vm_fdc_create_unformatted_image(path, 2));
+    IS(VM_FDC_S_OK, vm_fdc_create_unformatted_image(path, VM_FDC_IF_EXISTS_FAIL));
+    IS(VM_FDC_DISP_E_EXCEPTION, vm_fdc_create_unformatted_image(path, VM_FDC_IF_EXISTS_FAIL));
+    IS(VM_FDC_VM_E_IMAGE_CAPTURE_FAIL, vm_fdc_drive_attach_image(drive, path, NULL));
+    memset(&options, 0, sizeof options), options.size = sizeof options, options.reformat = 1;
+    IS(VM_FDC_E_INVALIDARG, vm_fdc_drive_attach_host_drive(drive, path, &options));
+    options.backing = VM_FDC_BACKING_MAPPED;
+    IS(VM_FDC_VM_E_IMAGE_CAPTURE_FAIL, vm_fdc_drive_attach_image(drive, path, &options));
+    options.backing = VM_FDC_BACKING_MEMORY;
+    IS(VM_FDC_S_OK, vm_fdc_drive_attach_image(drive, path, &options));
+    IS(VM_FDC_S_FALSE, vm_fdc_drive_layout(drive, &found));
+    IS(VM_FDC_S_OK, vm_fdc_drive_release_image(drive));
+    snprintf(path, sizeof path, "%s/new.img", directory);
 
     /* Outcomes of the drive layer. */
     IS(VM_FDC_ERROR_BAD_PATHNAME, vm_fdc_drive_attach_image(drive, "", NULL));

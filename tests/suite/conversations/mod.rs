@@ -11,6 +11,7 @@ mod guests;
 mod interrupts;
 mod pio;
 mod read_track;
+mod reformat;
 mod scan;
 mod sector_disk;
 mod transfer;

@@ -177,3 +177,43 @@ fn a_guest_and_its_managers_run_concurrently() {
     assert_eq!(ids.len() as u32, 2 * attached);
     images.iter().for_each(|image| assert_whole(image));
 }
+
+#[test]
+fn a_reformat_while_a_manager_is_busy_is_announced_when_it_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.img");
+    fs::write(&path, []).unwrap();
+    let (mut machine, drive) = guest();
+    // An observer that does not return holds up its manager, and nobody else.
+    let ((begun, wait_begun), (go_on, wait_go_on)) = (mpsc::channel(), mpsc::channel::<()>());
+    drive.observe(move |event: &MediaEvent| {
+        if matches!(event, MediaEvent::Inserted { .. }) {
+            begun.send(()).unwrap();
+            wait_go_on.recv_timeout(TOO_LONG).unwrap();
+        }
+        std::ops::ControlFlow::Continue(())
+    });
+    let (sender, events) = mpsc::channel();
+    drive.observe(sender);
+    let manager = {
+        let (drive, path) = (drive.clone(), path.clone());
+        thread::spawn(move || drive.attach_image(path, ImageOptions::new(Access::ReadWrite).with_reformat(true)))
+    };
+    wait_begun.recv_timeout(TOO_LONG).unwrap();
+
+    for (cylinder, head) in (0..80).flat_map(|cylinder| [(cylinder, 0), (cylinder, 1)]) {
+        let ids: Vec<u8> = (1..=18).flat_map(|sector| [cylinder, head, sector, 2]).collect();
+        machine.seek(cylinder);
+        machine.buffer_mut(ids.len()).copy_from_slice(&ids);
+        machine.program_dma(super::kit::DMA_WRITE_FLOPPY, super::kit::BUFFER, ids.len());
+        assert_eq!(machine.command(&[0x4D, head << 2, 2, 18, 0x6C, 0xF6])[..3], [head << 2, 0, 0]);
+    }
+    let layout = Some(vm_fdc::media::Geometry::HD_1440K.into());
+    assert_eq!(drive.layout(), layout, "who asks knows at once");
+    assert_eq!(events.try_iter().count(), 0);
+    go_on.send(()).unwrap();
+    manager.join().unwrap().unwrap();
+    let reformatted = MediaEvent::Reformatted { drive: 0, path: Some(path.clone()), before: None, after: layout };
+    let expected = [MediaEvent::Inserted { drive: 0, path: Some(path) }, reformatted];
+    assert_eq!(events.try_iter().collect::<Vec<_>>(), expected);
+}

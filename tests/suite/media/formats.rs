@@ -218,7 +218,7 @@ fn the_boot_sector_decides_between_formats_only_if_it_is_trusted() {
         let untrusted = vm_fdc::media::Image::open(&path, plain);
         assert!(matches!(untrusted, Err(ImageError::AmbiguousSize { .. })));
         let trusted = vm_fdc::media::Image::open(&path, plain.with_boot_sector_geometry());
-        assert_eq!(trusted.ok().map(|image| image.layout().cylinders()), cylinders, "{sectors}, {heads}");
+        assert_eq!(trusted.ok().map(|image| image.layout().unwrap().cylinders()), cylinders, "{sectors}, {heads}");
     }
 }
 

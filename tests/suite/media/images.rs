@@ -106,7 +106,7 @@ fn a_size_of_one_format_opens_with_its_geometry() {
     // §9.7
     for (bytes, expected) in SIZES {
         let image = open_blank(bytes, Access::ReadOnly).unwrap();
-        assert_eq!(numbers(&image.layout()), expected, "{bytes} bytes");
+        assert_eq!(numbers(&image.layout().unwrap()), expected, "{bytes} bytes");
     }
 }
 
@@ -124,11 +124,11 @@ fn a_size_of_two_formats_is_an_error_that_lists_both() {
 #[test]
 fn the_sizes_of_xdf_are_xdf_without_a_layout() {
     // §9.7: 23 sectors of 512 bytes do not fit on a real track
-    assert_eq!(open_blank(XDF, Access::ReadOnly).unwrap().layout(), Layout::Xdf);
-    assert_eq!(open_blank(1_556_480, Access::ReadOnly).unwrap().layout(), Layout::Xdf5_25);
+    assert_eq!(open_blank(XDF, Access::ReadOnly).unwrap().layout(), Some(Layout::Xdf));
+    assert_eq!(open_blank(1_556_480, Access::ReadOnly).unwrap().layout(), Some(Layout::Xdf5_25));
     // A layout that is named is taken.
     let named = ImageOptions::new(Access::ReadOnly).with_geometry(high_density(80, 23));
-    assert_eq!(open_blank(XDF, named).unwrap().layout(), high_density(80, 23).into());
+    assert_eq!(open_blank(XDF, named).unwrap().layout(), Some(high_density(80, 23).into()));
 }
 
 /// An image whose boot sector has these numbers: bytes a sector, sectors, sectors a track, heads.
@@ -162,8 +162,8 @@ fn the_boot_sector_makes_a_geometry_of_any_size() {
         let file = with_boot_sector(bytes, parameters);
         assert!(Image::open(file.path(), Access::ReadOnly).is_err(), "without the option");
         let image = Image::open(file.path(), boot_sector).unwrap();
-        assert_eq!(numbers(&image.layout()), expected, "{parameters:?}");
-        let block = image.layout().bios_parameters();
+        assert_eq!(numbers(&image.layout().unwrap()), expected, "{parameters:?}");
+        let block = image.layout().unwrap().bios_parameters();
         let block = (block.bytes_per_sector, block.total_sectors, block.sectors_per_track, block.heads);
         assert_eq!(block, parameters);
     }
@@ -177,7 +177,7 @@ fn the_boot_sector_must_agree_with_the_size_of_the_file() {
         let file = with_boot_sector(bytes, parameters);
         assert!(matches!(Image::open(file.path(), boot_sector), Err(ImageError::UnknownSize { .. })), "{bytes}");
         let image = Image::open(file.path(), boot_sector.with_length(Length::Fit)).unwrap();
-        assert_eq!(image.layout().bytes(), 70 * 2 * 9 * 512);
+        assert_eq!(image.layout().unwrap().bytes(), 70 * 2 * 9 * 512);
     }
 }
 
@@ -213,7 +213,7 @@ fn the_boot_sector_chooses_between_formats_of_one_size() {
     for (heads, cylinders) in [(1, 80), (2, 40)] {
         let file = with_boot_sector(409_600, (512, 800, 10, heads));
         let image = Image::open(file.path(), boot_sector).unwrap();
-        assert_eq!(image.layout().cylinders(), cylinders);
+        assert_eq!(image.layout().unwrap().cylinders(), cylinders);
     }
     let file = with_boot_sector(409_600, (512, 800, 9, 2));
     assert!(matches!(Image::open(file.path(), boot_sector), Err(ImageError::AmbiguousSize { .. })));
@@ -265,7 +265,7 @@ fn the_extension_of_a_file_is_ignored() {
         let path = folder.path().join(name);
         fs::File::create(&path).unwrap().set_len(1_228_800).unwrap();
         let image = Image::open(&path, Access::ReadOnly).unwrap();
-        assert_eq!(image.layout().geometry().map(Geometry::sectors), Some(15), "{name}");
+        assert_eq!(image.layout().unwrap().geometry().map(Geometry::sectors), Some(15), "{name}");
     }
 }
 
@@ -280,7 +280,7 @@ fn a_given_geometry_decides_an_ambiguous_size() {
     // §9.7
     for geometry in [high_density(80, 18), high_density(80, 23), high_density(79, 17)] {
         let image = open_blank(geometry.bytes(), ImageOptions::new(Access::ReadOnly).with_geometry(geometry)).unwrap();
-        assert_eq!(image.layout(), Layout::Regular(geometry));
+        assert_eq!(image.layout(), Some(Layout::Regular(geometry)));
     }
 }
 
