@@ -254,5 +254,5 @@ pub fn save_image_disk(
     path: impl AsRef<Path>,
     if_exists: IfExists,
 ) -> Result<(), SaveError> {
-    Ok(write_file(path.as_ref(), &image_disk(disk, comment)?, if_exists)?)
+    Ok(write_file(path, &image_disk(disk, comment)?, if_exists)?)
 }
