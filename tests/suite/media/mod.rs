@@ -6,6 +6,7 @@ mod containers;
 mod create;
 mod durability;
 mod formats;
+mod guide;
 mod host;
 mod images;
 mod lengths;
