@@ -43,7 +43,7 @@ pub enum CreateError {
         path: PathBuf,
     },
     /// The host reported an error.
-    #[error("cannot create {}", .path.display())]
+    #[error("cannot create {}; check its folder and the room there, or choose another", .path.display())]
     Io {
         /// The absolute path.
         path: PathBuf,
@@ -72,16 +72,16 @@ pub enum CreateError {
         source: io::Error,
     },
     /// There is no memory for the image.
-    #[error("cannot create the image: the host has no memory for it")]
+    #[error("cannot create the image, for which the host has no memory; free some")]
     OutOfMemory,
     /// No FAT volume can have this label.
-    #[error("{label:?} is no FAT volume label: at most 11 letters, digits, spaces and some signs of ASCII")]
+    #[error("{label:?} is no FAT volume label; give at most 11 letters, digits, spaces and some signs of ASCII")]
     Label {
         /// The label.
         label: String,
     },
     /// A disk of this layout cannot have a FAT file system.
-    #[error("a disk of {layout} cannot have a FAT file system")]
+    #[error("a disk of {layout} cannot have a FAT file system; create it without, or choose another layout")]
     NoFat {
         /// The layout.
         layout: Layout,

@@ -240,11 +240,19 @@ fn misuse_is_reported() {
 }
 
 #[test]
+fn containers_attach_and_messages_name_options_as_c_does() {
+    let fixture = root().join("fixtures/teledisk-advanced.td0");
+    Program::new(C, "tests/programs/capi/containers.c", &[]).run_with(&[], &fixture, FILES);
+}
+
+#[test]
 fn address_sanitizer_finds_nothing() {
     if there_is_address_sanitizer() {
         let program = Program::new(C, "examples/c/boot_sector.c", &ADDRESS_SANITIZER);
         assert_the_main_job_was_done(&program.run(&[], "blank.img"));
         Program::new(C, "tests/programs/capi/misuse.c", &ADDRESS_SANITIZER).run(&[], FILES);
+        let fixture = root().join("fixtures/teledisk-advanced.td0");
+        Program::new(C, "tests/programs/capi/containers.c", &ADDRESS_SANITIZER).run_with(&[], &fixture, FILES);
     }
 }
 

@@ -158,8 +158,8 @@ fn containers() -> String {
     let refused = unsupported().map(|bytes| match DiskFile::read(&bytes, ReadOptions::new()) {
         Err(ContainerError::Unsupported { container, reason }) => {
             let reason = reason.to_string();
-            let (what, to_do) = reason.split_once(": ").unwrap();
-            [format!("{container} that {what}"), "its header".to_owned(), "no".to_owned(), to_do.to_owned()]
+            let (what, to_do) = reason.split_once("; ").unwrap();
+            [format!("{container}, {what}"), "its header".to_owned(), "no".to_owned(), to_do.to_owned()]
         }
         outcome => panic!("{outcome:?}"),
     });

@@ -2,6 +2,7 @@
 
 use super::kit;
 
+mod attached_containers;
 mod containers;
 mod create;
 mod durability;
