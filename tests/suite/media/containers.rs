@@ -1,4 +1,5 @@
-//! Containers: what each kind of file carries, what is refused, and that no bytes do harm.
+//! Containers: what each kind of file carries, what is refused, and that no bytes do harm. `PROPTEST_CASES` sets the number of
+//! mutated files.
 
 use std::fs;
 
@@ -495,8 +496,6 @@ fn use_all(bytes: &[u8]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
     #[test]
     fn no_bytes_do_harm(bytes in vec(any::<u8>(), 0..2_000), signature in 0..4usize) {
         use_all(&bytes);
