@@ -17,8 +17,10 @@ use std::{
 
 use clap::{Parser, ValueEnum};
 use vm_fdc::media::{
-    DataRate, Encoding, FormFactor, Format, Geometry, GeometryError, Mark, Medium, Sector, SectorDisk, SectorId,
+    Access, DataRate, Encoding, FormFactor, Format, Geometry, GeometryError, IfExists, Image, ImageOptions, Length,
+    Mark, Medium, Sector, SectorDisk, SectorId,
     container::{Container, ContainerError, DiskFile, ReadOptions, image_disk},
+    write_file,
 };
 
 /// The byte of sectors that a raw image has and the disk has not.
@@ -44,6 +46,9 @@ struct Options {
     /// Number of the disk in a D88 file of several, from 0
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     disk: usize,
+    /// Take a raw image of any length: shorter than its disk, or with bytes behind it
+    #[arg(long)]
+    fit: bool,
     /// Write a raw image although it cannot hold all that is on the disk
     #[arg(long)]
     lossy: bool,
@@ -92,7 +97,8 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
                 bytes
             }
         };
-        write(output, &written, options.force).map_err(|error| format!("{}: {error}", output.display()))?;
+        // The file is complete or as it was before.
+        write_file(output, &written, if options.force { IfExists::Replace } else { IfExists::Fail })?;
         writeln!(report, "Written   {}, {} bytes", output.display(), written.len())?;
     }
     match io::stdout().lock().write_all(report.as_bytes()) {
@@ -106,17 +112,13 @@ fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension().is_some_and(|own| own.eq_ignore_ascii_case(extension))
 }
 
-fn write(path: &Path, bytes: &[u8], replace: bool) -> io::Result<()> {
-    let mut options = fs::File::options();
-    options.write(true).create_new(!replace).create(replace).truncate(replace);
-    options.open(path)?.write_all(bytes)
-}
-
 /// The disk that was read.
 struct Source {
     container: Option<Container>,
     comment: Vec<u8>,
     disk: SectorDisk,
+    /// The lengths of a raw image and of its disk, if they differ.
+    lengths: Option<(usize, usize)>,
 }
 
 fn read(options: &Options) -> Result<Source, Box<dyn Error>> {
@@ -125,26 +127,42 @@ fn read(options: &Options) -> Result<Source, Box<dyn Error>> {
         read_options = read_options.with_form_factor(form_factor);
     }
     match DiskFile::open(&options.input, read_options) {
-        Ok(DiskFile { container, disk, comment, .. }) => Ok(Source { container: Some(container), disk, comment }),
-        // A guest can write the signature of a container to a raw image, which has the size of one all the same.
-        Err(error @ (ContainerError::Unknown | ContainerError::NotReadable { .. })) => {
-            let bytes = fs::read(&options.input)?;
-            let formats = Format::of_size(bytes.len() as u64).filter_map(|format| format.layout.geometry());
-            let mut formats =
-                formats.filter(|geometry| options.form_factor.is_none_or(|it| it == geometry.form_factor()));
-            // The first of several formats of one size is the most common.
-            let Some(&geometry) = formats.next() else {
-                return Err(match error {
-                    ContainerError::Unknown => {
-                        format!("no container, and {} bytes is the size of no raw image", bytes.len()).into()
-                    }
-                    error => error.into(),
-                });
-            };
-            Ok(Source { container: None, disk: SectorDisk::from_raw(geometry, &bytes)?, comment: Vec::new() })
+        Ok(DiskFile { container, disk, comment, .. }) => {
+            Ok(Source { container: Some(container), disk, comment, lengths: None })
         }
+        // A guest can write the signature of a container to a raw image, which has the size of one all the same.
+        Err(error @ (ContainerError::Unknown | ContainerError::NotReadable { .. })) => read_raw(options, error),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Reads a raw image, which `error` says is no container that can be opened.
+fn read_raw(options: &Options, error: ContainerError) -> Result<Source, Box<dyn Error>> {
+    let mut bytes = fs::read(&options.input)?;
+    let length = bytes.len();
+    let formats = Format::of_size(length as u64).filter_map(|format| format.layout.geometry());
+    let mut formats = formats.filter(|geometry| options.form_factor.is_none_or(|it| it == geometry.form_factor()));
+    // The first of several formats of one size is the most common.
+    let geometry = match (formats.next(), error) {
+        (Some(&geometry), _) => geometry,
+        (None, ContainerError::Unknown) if options.fit => {
+            let image = Image::open(&options.input, ImageOptions::new(Access::ReadOnly).with_length(Length::Fit))?;
+            let layout = image.layout().ok_or("a blank disk cannot be converted")?;
+            *layout.geometry().ok_or_else(|| format!("a disk of {layout} cannot be converted"))?
+        }
+        (None, ContainerError::Unknown) => {
+            return Err(format!(
+                "no container, and {length} bytes is the size of no raw image; with --fit it is one that is shorter or \
+                 longer than its disk"
+            )
+            .into());
+        }
+        (None, error) => return Err(error.into()),
+    };
+    let disk = geometry.bytes() as usize;
+    bytes.resize(disk, 0);
+    let lengths = (length != disk).then_some((length, disk));
+    Ok(Source { container: None, disk: SectorDisk::from_raw(geometry, &bytes)?, comment: Vec::new(), lengths })
 }
 
 /// Returns the raw image of a disk, and how many of its sectors are not as on the disk.
@@ -211,6 +229,13 @@ impl Display for Source {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let disk = &self.disk;
         writeln!(f, "File      {}", self.container.map_or("a raw image", Container::name))?;
+        match self.lengths {
+            Some((file, disk)) if file < disk => {
+                writeln!(f, "Length    {file} of {disk} bytes; the rest reads as zeros")?;
+            }
+            Some((file, disk)) => writeln!(f, "Length    {file} bytes; those after {disk} are ignored")?,
+            None => {}
+        }
         let comment = String::from_utf8_lossy(&self.comment).trim().replace(char::is_control, " ");
         if !comment.is_empty() {
             writeln!(f, "Comment   {comment}")?;

@@ -268,6 +268,9 @@
 // 3.5" disk.
 #define VM_FDC_FORM_3_5 1
 
+// As the container says, or that of most disks with such tracks. Only for `vm_fdc_drive_attach_container`.
+#define VM_FDC_FORM_OF_FILE 2
+
 // Handle of a drive, for the manager of its media. Any number of threads can use a handle at the same time, while the
 // guest runs. A handle can outlive its machine: functions that need the machine then return `VM_FDC_VM_E_VM_UNKNOWN`.
 //
@@ -538,6 +541,14 @@ vm_fdc_result_t vm_fdc_drive_layout(const struct vm_fdc_drive_t *drive, struct v
 // `VM_FDC_S_FALSE`, and an empty text, if no image is attached.
 vm_fdc_result_t vm_fdc_drive_image_file(const struct vm_fdc_drive_t *drive, char *buffer, size_t size, size_t *needed);
 
+// Copies the name of the attached medium in UTF-8 to `buffer`, in the way of `vm_fdc_drive_last_error`: that of a
+// container is its path. Returns `VM_FDC_S_FALSE`, and an empty text, if nothing with a name is attached; an image has a
+// path instead.
+vm_fdc_result_t vm_fdc_drive_medium_name(const struct vm_fdc_drive_t *drive,
+                                         char *buffer,
+                                         size_t size,
+                                         size_t *needed);
+
 // Copies the absolute path of the attached host drive to `buffer`, in the way of `vm_fdc_drive_last_error`. Returns
 // `VM_FDC_S_FALSE`, and an empty text, if no host drive is attached.
 vm_fdc_result_t vm_fdc_drive_host_drive(const struct vm_fdc_drive_t *drive, char *buffer, size_t size, size_t *needed);
@@ -547,6 +558,19 @@ vm_fdc_result_t vm_fdc_drive_host_drive(const struct vm_fdc_drive_t *drive, char
 vm_fdc_result_t vm_fdc_drive_attach_image(const struct vm_fdc_drive_t *drive,
                                           const char *path,
                                           const struct vm_fdc_image_options_t *options);
+
+// Attaches the disk in the file `path` of ImageDisk, Teledisk or D88, which are no raw images. The message of an attach
+// of such a file as an image names it. `form_factor` is a `VM_FDC_FORM_` number: `VM_FDC_FORM_OF_FILE`, unless the
+// library takes the disk for one of the other size. `disk` is the number of the disk in a D88 file of several, from 0.
+//
+// The disk counts as an image without a file, and `vm_fdc_drive_medium_name` returns the path. The file does not
+// change. The writes of the guest are in memory, and lost at the release: save the disk as a raw image before, with
+// `vm_fdc_drive_save_image`, or pass 1 for `write_protected`, so that the guest writes nothing.
+vm_fdc_result_t vm_fdc_drive_attach_container(const struct vm_fdc_drive_t *drive,
+                                              const char *path,
+                                              uint32_t form_factor,
+                                              uint32_t disk,
+                                              uint32_t write_protected);
 
 // Releases the attached image: saves the writes of the guest to the disk of the host, unlocks and closes the file. If
 // the writes cannot be saved, the image stays attached. Then release it again, call `vm_fdc_drive_force_release`, or

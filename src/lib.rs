@@ -100,26 +100,3 @@ pub use saved_state::InvalidField;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
-
-/// The table of sizes in the guide, compared with the formats of the library.
-///
-/// ```
-/// use vm_fdc::{drive::DriveType, media::FORMATS};
-///
-/// let table: String = FORMATS
-///     .iter()
-///     .map(|format| {
-///         // A drive prints as its size and the capacity of its disks.
-///         let drives = DriveType::ALL.map(|drive| drive.accepts(format.layout).then(|| drive.to_string()));
-///         let names: Vec<_> = drives.iter().flatten().filter_map(|name| name.split(' ').nth(1)).collect();
-///         let block = format.layout.bios_parameters();
-///         let block = format!("{}, {}, {}", block.total_sectors, block.sectors_per_track, block.heads);
-///         let (bytes, name, layout) = (format.bytes(), format.name, format.layout);
-///         format!("| {bytes} | {name} | {layout} | {block} | {} |\n", names.join(", "))
-///     })
-///     .collect();
-/// let guide = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/guide.md"));
-/// assert!(guide.contains(&table), "the table should be:\n{table}");
-/// ```
-#[cfg(doctest)]
-struct Guide;

@@ -62,8 +62,7 @@ mod recording;
 mod sector_disk;
 mod track;
 
-pub(crate) use create::write_file;
-pub use create::{BlankImage, CreateError, IfExists};
+pub use create::{BlankImage, CreateError, IfExists, write_file};
 pub use faulty::{Fault, FaultyMedium};
 pub use formats::{BiosParameters, FORMATS, Format, ImageType, Layout};
 pub(crate) use geometry::MOST_CYLINDERS_AT_48_TPI;

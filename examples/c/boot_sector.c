@@ -76,6 +76,20 @@ static void read_boot_sector(vm_fdc_t *vm)
     expect((result[0] & 0xC0) == 0, "the command ends normally");
 }
 
+/* Prints one line if a file is shorter or longer than its disk. */
+static void print_length(const vm_fdc_drive_t *drive, long file)
+{
+    vm_fdc_layout_t layout;
+    long disk;
+
+    expect(vm_fdc_drive_layout(drive, &layout) == VM_FDC_S_OK && layout.kind == VM_FDC_LAYOUT_REGULAR, "there is a layout");
+    disk = ((long)layout.cylinders * layout.heads * layout.sectors * 128) << layout.size_code;
+    if (file < disk)
+        printf("length: %ld of %ld bytes; the rest reads as zeros\n", file, disk);
+    else if (file > disk)
+        printf("length: %ld bytes; those after %ld are ignored\n", file, disk);
+}
+
 /* Prints the outcome of a call, and the message of a failure. */
 static vm_fdc_result_t report(const char *what, vm_fdc_result_t result, const vm_fdc_drive_t *drive)
 {
@@ -100,6 +114,7 @@ int main(int argc, char **argv)
     vm_fdc_drive_t *drive = NULL;
     vm_fdc_t *vm = NULL;
     FILE *file;
+    long length;
     char *path;
 
     if (argc != 3) {
@@ -108,6 +123,7 @@ int main(int argc, char **argv)
     }
     file = fopen(argv[1], "rb");
     expect(file && fread(expected, 1, SECTOR, file) == SECTOR, "the image can be read");
+    expect(fseek(file, 0, SEEK_END) == 0 && (length = ftell(file)) > 0, "the image has a length");
     fclose(file);
 
     /* A PC with one 1.44M drive. */
@@ -124,9 +140,11 @@ int main(int argc, char **argv)
     /* The manager of the media. */
     read_only.size = sizeof read_only;
     read_only.access = VM_FDC_ACCESS_READ_ONLY;
+    read_only.length = VM_FDC_LENGTH_FIT; /* nothing can be lost: the file is only read */
     report("attach what is not there", vm_fdc_drive_attach_image(drive, "no such file.img", NULL), drive);
     expect(report("attach the image", vm_fdc_drive_attach_image(drive, argv[1], &read_only), drive) == VM_FDC_S_OK,
            "the image is attached");
+    print_length(drive, length);
     expect(vm_fdc_drive_attachment(drive, &attachment) == VM_FDC_S_OK && attachment == VM_FDC_ATTACHMENT_IMAGE,
            "an image is attached");
     expect(vm_fdc_drive_image_type(drive, &image_type) == VM_FDC_S_OK && image_type == VM_FDC_IMAGE_HIGH_DENSITY,

@@ -70,12 +70,24 @@ public:
         handle.reset(drive);
     }
 
-    void attach(const std::string &path, std::uint32_t access)
+    void attach(const std::string &path, std::uint32_t access, std::uint32_t length = VM_FDC_LENGTH_EXACT)
     {
         vm_fdc_image_options_t options{};
         options.size = sizeof options;
         options.access = access;
+        options.length = length;
         check(vm_fdc_drive_attach_image(handle.get(), path.c_str(), &options));
+    }
+
+    /// Attaches an image whose file does not change. It can have any length, because nothing can be lost.
+    void attach_private(const std::string &path) { attach(path, VM_FDC_ACCESS_PRIVATE, VM_FDC_LENGTH_FIT); }
+
+    /// Returns the number of bytes of the attached disk.
+    std::streamoff bytes() const
+    {
+        vm_fdc_layout_t layout;
+        check(vm_fdc_drive_layout(handle.get(), &layout));
+        return std::streamoff(layout.cylinders) * layout.heads * layout.sectors * (128 << layout.size_code);
     }
 
     void swap(const std::string &path) { check(vm_fdc_drive_swap_image(handle.get(), path.c_str(), nullptr)); }
@@ -164,6 +176,7 @@ void run(const std::string &image, const std::string &blank)
     std::vector<std::uint8_t> expected(sector);
     if (!file.read(reinterpret_cast<char *>(expected.data()), sector))
         throw std::runtime_error("cannot read " + image);
+    const std::streamoff length = file.seekg(0, std::ios::end).tellg();
     vm_fdc_layout_t layout;
     if (const auto result = vm_fdc_layout_of(VM_FDC_DRIVE_1440K, 1474560, &layout))
         fail(result, "no 1.44M disk");
@@ -188,7 +201,12 @@ void run(const std::string &image, const std::string &blank)
         std::cout << error.what() << '\n';
     }
 
-    drive.attach(image, VM_FDC_ACCESS_PRIVATE);
+    drive.attach_private(image);
+    const auto disk = drive.bytes();
+    if (length < disk)
+        std::cout << "length: " << length << " of " << disk << " bytes; the rest reads as zeros\n";
+    else if (length > disk)
+        std::cout << "length: " << length << " bytes; those after " << disk << " are ignored\n";
     if (guest.boot_sector() != expected)
         throw std::logic_error("the boot sector differs from that of the file");
 
@@ -200,7 +218,7 @@ void run(const std::string &image, const std::string &blank)
             for (int turn = 0; turn < 20; turn++) {
                 drive.swap(blank);
                 drive.release();
-                drive.attach(image, VM_FDC_ACCESS_PRIVATE);
+                drive.attach_private(image);
             }
         } catch (const std::exception &error) {
             failure = error.what();

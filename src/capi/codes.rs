@@ -219,6 +219,8 @@ pub const VM_FDC_RATE_1000: u32 = 3;
 pub const VM_FDC_FORM_5_25: u32 = 0;
 /// 3.5" disk.
 pub const VM_FDC_FORM_3_5: u32 = 1;
+/// As the container says, or that of most disks with such tracks. Only for `vm_fdc_drive_attach_container`.
+pub const VM_FDC_FORM_OF_FILE: u32 = 2;
 
 /// A value of the library that has a number in C.
 pub(super) trait Code: Copy + PartialEq + Sized + 'static {
@@ -325,6 +327,11 @@ codes! {
     "form factor" FormFactor {
         VM_FDC_FORM_5_25 => Self::Inch5_25,
         VM_FDC_FORM_3_5 => Self::Inch3_5,
+    }
+    "form factor of a container" Option<FormFactor> {
+        VM_FDC_FORM_5_25 => Some(FormFactor::Inch5_25),
+        VM_FDC_FORM_3_5 => Some(FormFactor::Inch3_5),
+        VM_FDC_FORM_OF_FILE => None,
     }
     "boolean" bool {
         NO => false,

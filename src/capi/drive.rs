@@ -23,6 +23,7 @@ use super::{
 use crate::{
     FloppyDrive,
     drive::{FloppyDrives, HResult},
+    media::container::ReadOptions,
 };
 
 /// Handle of a drive, for the manager of its media. Any number of threads can use a handle at the same time, while the
@@ -279,6 +280,25 @@ pub unsafe extern "C" fn vm_fdc_drive_image_file(
     unsafe { query_path(drive, buffer, size, needed, FloppyDrive::image_file) }
 }
 
+/// Copies the name of the attached medium in UTF-8 to `buffer`, in the way of `vm_fdc_drive_last_error`: that of a
+/// container is its path. Returns `VM_FDC_S_FALSE`, and an empty text, if nothing with a name is attached; an image has a
+/// path instead.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vm_fdc_drive_medium_name(
+    drive: *const vm_fdc_drive_t,
+    buffer: *mut c_char,
+    size: usize,
+    needed: *mut usize,
+) -> vm_fdc_result_t {
+    let copy = |drive: &FloppyDrive| {
+        let name = drive.medium_name();
+        // SAFETY: as the header requires.
+        unsafe { text::copy(name.as_deref().map(str::as_bytes), buffer, size, needed) }
+    };
+    // SAFETY: as the header requires.
+    unsafe { with(drive, may_query, copy) }
+}
+
 /// Copies the absolute path of the attached host drive to `buffer`, in the way of `vm_fdc_drive_last_error`. Returns
 /// `VM_FDC_S_FALSE`, and an empty text, if no host drive is attached.
 #[unsafe(no_mangle)]
@@ -304,6 +324,37 @@ pub unsafe extern "C" fn vm_fdc_drive_attach_image(
     unsafe {
         change(drive, |drive| drive.attach_image(text::path(path)?, image::options(options)?).map_err(Failure::from))
     }
+}
+
+/// Attaches the disk in the file `path` of ImageDisk, Teledisk or D88, which are no raw images. The message of an attach
+/// of such a file as an image names it. `form_factor` is a `VM_FDC_FORM_` number: `VM_FDC_FORM_OF_FILE`, unless the
+/// library takes the disk for one of the other size. `disk` is the number of the disk in a D88 file of several, from 0.
+///
+/// The disk counts as an image without a file, and `vm_fdc_drive_medium_name` returns the path. The file does not
+/// change. The writes of the guest are in memory, and lost at the release: save the disk as a raw image before, with
+/// `vm_fdc_drive_save_image`, or pass 1 for `write_protected`, so that the guest writes nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vm_fdc_drive_attach_container(
+    drive: *const vm_fdc_drive_t,
+    path: *const c_char,
+    form_factor: u32,
+    disk: u32,
+    write_protected: u32,
+) -> vm_fdc_result_t {
+    let attach = |drive: &FloppyDrive| {
+        // SAFETY: as the header requires.
+        let path = unsafe { text::path(path) }?;
+        let mut options = ReadOptions::new().with_disk(usize::try_from(disk).unwrap_or(usize::MAX));
+        if let Some(form_factor) = Code::of_code(form_factor)? {
+            options = options.with_form_factor(form_factor);
+        }
+        if Code::of_code(write_protected)? {
+            options = options.with_write_protection();
+        }
+        drive.attach_container(path, options).map_err(Failure::from)
+    };
+    // SAFETY: as the header requires.
+    unsafe { change(drive, attach) }
 }
 
 /// Releases the attached image: saves the writes of the guest to the disk of the host, unlocks and closes the file. If

@@ -51,9 +51,16 @@ struct Failure {
 }
 
 impl Failure {
-    /// Creates a failure with the message of an error and of its causes.
+    /// Creates a failure with the message of an error and of its causes. The causes name options as C does; the error
+    /// itself names none, but a path, which stays as it is.
     fn of(code: HResult, error: &(dyn Error + 'static)) -> Self {
-        Self { code, message: WithCauses(error).to_string() }
+        let mut message = error.to_string();
+        if let Some(cause) = error.source() {
+            let names = OPTION_NAMES.iter();
+            let causes = names.fold(WithCauses(cause).to_string(), |text, (rust, c)| text.replace(rust, c));
+            message = format!("{message}: {causes}");
+        }
+        Self { code, message }
     }
 
     /// Creates the failure for an argument that is not usable.
@@ -71,6 +78,15 @@ impl Failure {
         Self { code: HResult::DISP_E_EXCEPTION, message: message.into() }
     }
 }
+
+/// The options that messages name, and their names in C.
+const OPTION_NAMES: [(&str, &str); 5] = [
+    ("Length::Pad", "VM_FDC_LENGTH_PAD"),
+    ("Length::Truncate", "VM_FDC_LENGTH_TRUNCATE"),
+    ("Lock::IfSupported", "VM_FDC_LOCK_IF_SUPPORTED"),
+    ("Lock::None", "VM_FDC_LOCK_NONE"),
+    ("Access::ReadWriteIfPermitted", "VM_FDC_ACCESS_READ_WRITE_IF_PERMITTED"),
+];
 
 /// Implements the conversion from errors that have an HRESULT.
 macro_rules! failure_from {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{attachment::Attachment, hresult::HResult, kind::DriveType};
-use crate::media::{CreateError, FormFactor, ImageError, MediumError};
+use crate::media::{CreateError, FormFactor, ImageError, MediumError, container::ContainerError};
 
 macro_rules! hresult_of {
     ($($error:ident)*) => {$(
@@ -91,6 +91,18 @@ pub enum AttachError {
         /// The drive of the same controller to which the file is attached, if that is the reason. It can be this drive.
         holder: Option<u8>,
     },
+    /// The file is no container of a disk that the library opens, or it is damaged.
+    #[error("drive {drive} ({drive_type}): cannot attach the container {}", .path.display())]
+    ContainerFailed {
+        /// The number of the drive.
+        drive: u8,
+        /// The kind of the drive.
+        drive_type: DriveType,
+        /// The absolute path of the file.
+        path: PathBuf,
+        /// What is wrong with the file.
+        source: ContainerError,
+    },
     /// The path does not lead to a floppy drive of the host whose disk the drive can hold.
     #[error("drive {drive} ({drive_type}): cannot attach the host drive {}{}{}", .path.display(), SuitableDrives(.suitable), Holder(*.holder, *.drive))]
     NoHostDrive {
@@ -108,7 +120,7 @@ pub enum AttachError {
         holder: Option<u8>,
     },
     /// The drive cannot hold the medium that the VM monitor supplies.
-    #[error("drive {drive} ({drive_type}): cannot hold a {form_factor} disk of {cylinders} cylinders{}", SuitableDrives(.suitable))]
+    #[error("drive {drive} ({drive_type}): cannot hold a {form_factor} disk of {cylinders} cylinders{}; attach it to another drive", SuitableDrives(.suitable))]
     UnsuitableMedium {
         /// The number of the drive.
         drive: u8,
@@ -160,6 +172,22 @@ impl AttachError {
         }
     }
 
+    /// Creates the error for an attach of the container `path` that failed with `source`.
+    pub(super) fn opening_container(drive: u8, drive_type: DriveType, path: PathBuf, source: ContainerError) -> Self {
+        match source {
+            ContainerError::Io(source) if source.kind() == io::ErrorKind::InvalidInput => {
+                Self::InvalidPath { drive, path, source }
+            }
+            ContainerError::Io(error) if error.kind() == io::ErrorKind::InvalidFilename => {
+                Self::PathTooLong { drive, path }
+            }
+            ContainerError::Io(source) if source.kind() == io::ErrorKind::OutOfMemory => {
+                Self::OutOfMemory { drive, path, source }
+            }
+            source => Self::ContainerFailed { drive, drive_type, path, source },
+        }
+    }
+
     /// Returns the outcome as `IVMFloppyDrive::AttachImage` and `AttachHostDrive` give it.
     #[must_use]
     pub const fn hresult(&self) -> HResult {
@@ -170,7 +198,7 @@ impl AttachError {
             Self::InvalidPath { .. } => HResult::ERROR_INVALID_NAME,
             Self::PathTooLong { .. } => HResult::ERROR_BUFFER_OVERFLOW,
             Self::OutOfMemory { .. } => HResult::E_OUTOFMEMORY,
-            Self::CaptureFailed { .. } => HResult::VM_E_IMAGE_CAPTURE_FAIL,
+            Self::CaptureFailed { .. } | Self::ContainerFailed { .. } => HResult::VM_E_IMAGE_CAPTURE_FAIL,
             Self::NoHostDrive { .. } | Self::UnsuitableMedium { .. } => HResult::E_INVALIDARG,
         }
     }
@@ -282,8 +310,16 @@ pub enum SaveError {
         /// The number of the drive.
         drive: u8,
     },
+    /// No raw image can hold what is on the disk, such as deleted marks, or the medium makes none.
+    #[error(
+        "drive {drive}: cannot save the disk, because no raw image can hold all that is on it; save the medium in a format of its own"
+    )]
+    NoRawImage {
+        /// The number of the drive.
+        drive: u8,
+    },
     /// The medium does not return all its bytes.
-    #[error("drive {drive}: cannot save the disk, of which not all can be read as a raw image")]
+    #[error("drive {drive}: cannot read the whole disk to save it; save again, or repair what holds it")]
     Unreadable {
         /// The number of the drive.
         drive: u8,
@@ -321,7 +357,7 @@ impl SaveError {
                 HResult::E_OUTOFMEMORY
             }
             Self::Flush { .. } => HResult::VM_E_MEDIA_UNMOUNT_FAIL,
-            Self::Unreadable { .. } => HResult::DISP_E_EXCEPTION,
+            Self::NoRawImage { .. } | Self::Unreadable { .. } => HResult::DISP_E_EXCEPTION,
             Self::Create { source, .. } => HResult::from(source),
         }
     }
@@ -429,7 +465,8 @@ impl fmt::Display for WithCauses<'_> {
     }
 }
 
-/// Prints ", which is attached to drive N" and what to do, if the file is attached to a drive of the same controller.
+/// Prints ", which is attached to drive N" if the file is attached to a drive of the same controller. What to do is in the
+/// cause, except for a swap of an image for itself.
 struct Holder(Option<u8>, u8);
 
 impl fmt::Display for Holder {
@@ -439,7 +476,7 @@ impl fmt::Display for Holder {
             Self(Some(holder), drive) if holder == drive => {
                 f.write_str(", which is attached to this drive already; release it, and attach it then")
             }
-            Self(Some(holder), _) => write!(f, ", which is attached to drive {holder}; release it there first"),
+            Self(Some(holder), _) => write!(f, ", which is attached to drive {holder}"),
         }
     }
 }

@@ -16,7 +16,7 @@ use super::{
     manage::{self, Manager},
     slot::MediaSlot,
 };
-use crate::media::{self, IfExists, Image, ImageOptions, ImageType, Layout, Medium};
+use crate::media::{self, IfExists, Image, ImageOptions, ImageType, Layout, Medium, container::ReadOptions};
 
 /// A handle of a drive of a virtual machine, for its manager. It tells what is attached, and changes it.
 ///
@@ -214,6 +214,33 @@ impl FloppyDrive {
     /// another size, or with more cylinders than the head reaches.
     pub fn attach_medium(&self, medium: impl Into<Box<dyn Medium>>) -> Result<(), AttachError> {
         Manager::new(&self.slot).attach_medium(medium.into())
+    }
+
+    /// Attaches the disk in the file `path` of ImageDisk, Teledisk or D88, as
+    /// [`DiskFile::open`](crate::media::container::DiskFile::open) reads it. It counts as an image without a file, whose
+    /// [name](Self::medium_name) is the absolute path.
+    ///
+    /// The file does not change and is not locked. What the guest writes is in memory, and lost with the disk: save it
+    /// before, with [`save_image`](Self::save_image) as a raw image, or with [`release_medium`](Self::release_medium) and
+    /// [`save_image_disk`](crate::media::container::save_image_disk). [`ReadOptions::with_write_protection`] lets the guest
+    /// write nothing.
+    ///
+    /// ```
+    /// use vm_fdc::{Controller, drive::DriveType, media::container::ReadOptions};
+    ///
+    /// let fdc = Controller::builder().drive(0, DriveType::Inch3_5Hd).build()?;
+    /// let a = fdc.drive(0)?;
+    /// a.attach_container("fixtures/teledisk-advanced.td0", ReadOptions::new().with_write_protection())?;
+    /// assert!(a.is_write_protected());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`attach_medium`](Self::attach_medium), those that are about the path, and
+    /// [`AttachError::ContainerFailed`].
+    pub fn attach_container(&self, path: impl AsRef<Path>, options: ReadOptions) -> Result<(), AttachError> {
+        Manager::new(&self.slot).attach_container(path.as_ref(), options)
     }
 
     /// Releases the attached image: saves what the guest wrote to the disk of the host, then unlocks and closes the file. The

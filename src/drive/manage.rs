@@ -18,7 +18,10 @@ use super::{
     slot::MediaSlot,
 };
 use crate::{
-    media::{Access, Flushing, FormFactor, Image, ImageError, ImageOptions, Medium, MediumError, Source},
+    media::{
+        Access, Flushing, FormFactor, Image, ImageError, ImageOptions, Medium, MediumError, Source,
+        container::{ContainerError, DiskFile, ReadOptions},
+    },
     sync::MutexGuard,
 };
 
@@ -58,6 +61,21 @@ impl<'a> Manager<'a> {
         let (form_factor, cylinders) = (medium.form_factor(), medium.cylinders());
         self.check_suitable(form_factor, cylinders, |drive| drive.fits(form_factor, cylinders))?;
         self.insert(Attached::Custom(medium))
+    }
+
+    /// Attaches the disk in the container `path`.
+    pub fn attach_container(self, path: &Path, options: ReadOptions) -> Result<(), AttachError> {
+        drop(self.slot.lock_empty()?);
+        let (drive, drive_type) = (self.slot.number(), self.slot.drive_type());
+        if path.as_os_str().is_empty() {
+            return Err(AttachError::EmptyPath { drive });
+        }
+        let failed = |path: PathBuf, error| AttachError::opening_container(drive, drive_type, path, error);
+        let path = absolute(path).map_err(|error| failed(path.to_owned(), ContainerError::Io(error)))?;
+        match DiskFile::open(&path, options) {
+            Ok(DiskFile { disk, .. }) => self.attach_medium(Box::new(disk.with_name(path.display().to_string()))),
+            Err(error) => Err(failed(path, error)),
+        }
     }
 
     /// Attaches the image in a file that is open.
@@ -384,7 +402,12 @@ pub(super) fn raw_image(slot: &MediaSlot) -> Result<Vec<u8>, SaveError> {
             Ok(())
         })?;
     }
-    with_medium(slot, |medium| medium.raw_image().map_err(unreadable))
+    with_medium(slot, |medium| {
+        medium.raw_image().map_err(|error| match error {
+            MediumError::Unsupported => SaveError::NoRawImage { drive },
+            error => unreadable(error),
+        })
+    })
 }
 
 /// Does something short with the medium in the slot.

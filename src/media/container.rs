@@ -1,8 +1,9 @@
 //! Containers: files of a disk that have a header, or another order than that of a raw image.
 //!
 //! [`recognize`] says which of them a file is. [`DiskFile`] opens those of ImageDisk, Teledisk and D88 as a
-//! [`SectorDisk`], which a drive [attaches](crate::FloppyDrive::attach_medium) like any other medium. What the guest
-//! writes is in memory then: [`save_image_disk`] saves the disk with all that it holds.
+//! [`SectorDisk`], which a drive [attaches](crate::FloppyDrive::attach_medium) like any other medium;
+//! [`attach_container`](crate::FloppyDrive::attach_container) does both. What the guest writes is in memory then:
+//! [`save_image_disk`] saves the disk with all that it holds.
 //!
 //! ```
 //! use vm_fdc::media::{
@@ -116,13 +117,15 @@ pub(super) fn recognize_at<E>(
 pub struct ReadOptions {
     form_factor: Option<FormFactor>,
     disk: usize,
+    write_protected: bool,
 }
 
 impl ReadOptions {
-    /// Returns options with which the file tells the form factor, and the first disk in it is read.
+    /// Returns options with which the file tells the form factor and the write protection, and the first disk in it is
+    /// read.
     #[must_use]
     pub const fn new() -> Self {
-        Self { form_factor: None, disk: 0 }
+        Self { form_factor: None, disk: 0, write_protected: false }
     }
 
     /// Sets the form factor, whatever the file says.
@@ -149,6 +152,19 @@ impl ReadOptions {
     #[must_use]
     pub const fn disk(&self) -> usize {
         self.disk
+    }
+
+    /// Protects the disk against writes of the guest, whatever the file says: they would be in memory only.
+    #[must_use]
+    pub const fn with_write_protection(mut self) -> Self {
+        self.write_protected = true;
+        self
+    }
+
+    /// Returns whether the disk is protected against writes of the guest, whatever the file says.
+    #[must_use]
+    pub const fn is_write_protected(&self) -> bool {
+        self.write_protected
     }
 }
 
@@ -204,7 +220,10 @@ impl DiskFile {
         let container = recognize(bytes).ok_or(ContainerError::Unknown)?;
         let finish = |assembly: Assembly, form_factor: Option<FormFactor>| {
             let disk = assembly.finish(options.form_factor.or(form_factor));
-            disk.map_err(|damage| ContainerError::Damaged { container, offset: bytes.len() as u64, damage })
+            let damaged = |damage| ContainerError::Damaged { container, offset: bytes.len() as u64, damage };
+            let mut disk = disk.map_err(damaged)?;
+            disk.set_write_protected(options.write_protected);
+            Ok(disk)
         };
         if container != Container::D88 && options.disk > 0 {
             return Err(ContainerError::NoSuchDisk { disks: 1, index: options.disk });
@@ -223,7 +242,7 @@ impl DiskFile {
                 let missing = ContainerError::NoSuchDisk { disks: disks.len(), index: options.disk };
                 let source = disks.get(options.disk).ok_or(missing)?;
                 let mut disk = finish(source.read()?, None)?;
-                disk.set_write_protected(source.is_write_protected());
+                disk.set_write_protected(options.write_protected || source.is_write_protected());
                 Ok(Self { container, disk, comment: source.name() })
             }
             container => Err(ContainerError::NotReadable { container }),
@@ -254,5 +273,5 @@ pub fn save_image_disk(
     path: impl AsRef<Path>,
     if_exists: IfExists,
 ) -> Result<(), SaveError> {
-    Ok(write_file(path.as_ref(), &image_disk(disk, comment)?, if_exists)?)
+    Ok(write_file(path, &image_disk(disk, comment)?, if_exists)?)
 }

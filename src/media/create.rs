@@ -44,7 +44,7 @@ pub enum CreateError {
         path: PathBuf,
     },
     /// The host reported an error.
-    #[error("cannot create {}", .path.display())]
+    #[error("cannot create {}; check its folder and the room there, or choose another", .path.display())]
     Io {
         /// The absolute path.
         path: PathBuf,
@@ -73,16 +73,16 @@ pub enum CreateError {
         source: io::Error,
     },
     /// There is no memory for the image.
-    #[error("cannot create the image: the host has no memory for it")]
+    #[error("cannot create the image, for which the host has no memory; free some")]
     OutOfMemory,
     /// No FAT volume can have this label.
-    #[error("{label:?} is no FAT volume label: at most 11 letters, digits, spaces and some signs of ASCII")]
+    #[error("{label:?} is no FAT volume label; give at most 11 letters, digits, spaces and some signs of ASCII")]
     Label {
         /// The label.
         label: String,
     },
     /// A disk of this layout cannot have a FAT file system.
-    #[error("a disk of {layout} cannot have a FAT file system")]
+    #[error("a disk of {layout} cannot have a FAT file system; create it without, or choose another layout")]
     NoFat {
         /// The layout.
         layout: Layout,
@@ -195,12 +195,29 @@ impl BlankImage {
     ///
     /// A [`CreateError`]. No file is left behind then.
     pub fn create(&self, path: impl AsRef<Path>, if_exists: IfExists) -> Result<(), CreateError> {
-        write_file(path.as_ref(), &self.to_bytes()?, if_exists)
+        write_file(path, &self.to_bytes()?, if_exists)
     }
 }
 
-/// Writes a file that is complete or does not exist at all, and that is on the host's disk when this returns.
-pub(crate) fn write_file(path: &Path, bytes: &[u8], if_exists: IfExists) -> Result<(), CreateError> {
+/// Writes a file that is complete or does not exist at all, and that is on the host's disk when this returns: a raw image
+/// from [`SectorDisk::to_raw`](super::SectorDisk::to_raw), for example. A file that it replaces stays complete until then.
+///
+/// ```
+/// use vm_fdc::media::{Geometry, IfExists, SectorDisk, write_file};
+///
+/// # let directory = tempfile::tempdir()?;
+/// let disk = SectorDisk::formatted(Geometry::DD_720K, 0xE5);
+/// let path = directory.path().join("new.img");
+/// write_file(&path, &disk.to_raw(Geometry::DD_720K)?, IfExists::Fail)?;
+/// assert_eq!(std::fs::metadata(&path)?.len(), 737_280);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// A [`CreateError`]. The file `path` is then as it was before, except after [`CreateError::NotDurable`].
+pub fn write_file(path: impl AsRef<Path>, bytes: &[u8], if_exists: IfExists) -> Result<(), CreateError> {
+    let path = path.as_ref();
     let no_name = || CreateError::NoName { path: path.to_owned() };
     if path.as_os_str().is_empty() {
         return Err(no_name());

@@ -6,7 +6,6 @@
 use std::io;
 
 use super::{
-    formats::FORMATS,
     geometry::{FormFactor, Geometry},
     medium::{Medium, MediumError},
     recording::{DataRate, Encoding, Mark, Sector, SectorId, sector_size},
@@ -219,6 +218,17 @@ impl SectorDisk {
         Ok(raw)
     }
 
+    /// Returns the geometry that the first track and the number of tracks give.
+    fn geometry(&self) -> Option<Geometry> {
+        let first = self.recorded(0, 0)?;
+        let recorded = || (0..).zip(&self.tracks).filter(|(_, track)| track.is_some()).map(|(index, _)| index);
+        let cylinders = recorded().max().unwrap_or(0) / 2 + 1;
+        let heads = if recorded().any(|index: usize| index % 2 == 1) { 2 } else { 1 };
+        let size_code = first.sectors.first()?.id.size_code;
+        let (cylinders, sectors) = (u8::try_from(cylinders).ok()?, u8::try_from(first.sectors.len()).ok()?);
+        Geometry::new(cylinders, heads, sectors, size_code, first.rate, self.form_factor).ok()
+    }
+
     fn append_track(&self, geometry: Geometry, cylinder: u8, head: u8, raw: &mut Vec<u8>) -> Result<(), Irregularity> {
         let inside = cylinder < geometry.cylinders() && head < geometry.heads();
         let track = match (self.recorded(cylinder, head), inside) {
@@ -350,11 +360,11 @@ impl Medium for SectorDisk {
         Ok(())
     }
 
-    /// Returns the image in the first of the [`FORMATS`] that can hold all that is on the disk.
+    /// Returns the image of the geometry that the disk has, if its tracks are all alike and an image can hold what is on
+    /// them.
     fn raw_image(&mut self) -> Result<Vec<u8>, MediumError> {
-        let fitting = FORMATS.iter().filter_map(|format| format.layout.geometry());
-        let fitting = fitting.filter(|geometry| geometry.form_factor() == self.form_factor);
-        fitting.copied().find_map(|geometry| self.to_raw(geometry).ok()).ok_or(MediumError::Unsupported)
+        let raw = self.geometry().and_then(|geometry| self.to_raw(geometry).ok());
+        raw.ok_or(MediumError::Unsupported)
     }
 
     fn flush(&mut self) -> io::Result<()> {

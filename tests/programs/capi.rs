@@ -109,10 +109,15 @@ impl Program {
 
     /// Runs it with an image and the path `second` in its folder. The command line begins with `before`.
     fn run(&self, before: &[&str], second: &str) -> String {
+        self.run_with(before, &image(), second)
+    }
+
+    /// Runs it with the image `first`.
+    fn run_with(&self, before: &[&str], first: &Path, second: &str) -> String {
         let program = self.path.display().to_string();
         let words: Vec<_> = before.iter().copied().chain([program.as_str()]).collect();
         let mut run = Command::new(words[0]);
-        run.args(&words[1..]).current_dir(self.folder.path()).arg(image()).arg(self.folder.path().join(second));
+        run.args(&words[1..]).current_dir(self.folder.path()).arg(first).arg(self.folder.path().join(second));
         succeed(&mut run)
     }
 
@@ -202,6 +207,28 @@ fn a_program_in_cpp_reads_the_boot_sector_while_another_thread_swaps_images() {
 }
 
 #[test]
+fn images_of_other_lengths_attach_and_one_line_says_so() {
+    let programs = [(C, "examples/c/boot_sector.c"), (CXX, "examples/c/boot_sector.cpp")];
+    for program in programs.map(|(compiler, source)| Program::new(compiler, source, &[])) {
+        let path = program.folder.path().join("other.img");
+        for (length, line) in [
+            (1_296_384, "length: 1296384 of 1474560 bytes; the rest reads as zeros"),
+            (1_474_560 + 512, "length: 1475072 bytes; those after 1474560 are ignored"),
+        ] {
+            let mut bytes = fs::read(image()).unwrap();
+            bytes.resize(length, 0xEE);
+            fs::write(&path, &bytes).unwrap();
+            let printed = program.run_with(&[], &path, "blank.img");
+            let lines: Vec<_> = printed.lines().filter(|line| line.starts_with("length: ")).collect();
+            assert_eq!(lines, [line], "{printed}");
+            assert_eq!(fs::read(&path).unwrap(), bytes);
+        }
+        // Without a line for an image of the length of its disk.
+        assert!(!program.run(&[], "blank.img").contains("length: "));
+    }
+}
+
+#[test]
 fn the_shared_library_behaves_as_the_static_one() {
     let program = Program::of_shared(C, "examples/c/boot_sector.c");
     assert_the_main_job_was_done(&program.run(&[], "blank.img"));
@@ -213,11 +240,19 @@ fn misuse_is_reported() {
 }
 
 #[test]
+fn containers_attach_and_messages_name_options_as_c_does() {
+    let fixture = root().join("fixtures/teledisk-advanced.td0");
+    Program::new(C, "tests/programs/capi/containers.c", &[]).run_with(&[], &fixture, FILES);
+}
+
+#[test]
 fn address_sanitizer_finds_nothing() {
     if there_is_address_sanitizer() {
         let program = Program::new(C, "examples/c/boot_sector.c", &ADDRESS_SANITIZER);
         assert_the_main_job_was_done(&program.run(&[], "blank.img"));
         Program::new(C, "tests/programs/capi/misuse.c", &ADDRESS_SANITIZER).run(&[], FILES);
+        let fixture = root().join("fixtures/teledisk-advanced.td0");
+        Program::new(C, "tests/programs/capi/containers.c", &ADDRESS_SANITIZER).run_with(&[], &fixture, FILES);
     }
 }
 

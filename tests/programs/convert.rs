@@ -91,13 +91,62 @@ fn a_disk_that_no_raw_image_holds_is_written_only_if_asked() {
 }
 
 #[test]
+fn a_raw_image_of_another_length_is_converted_only_if_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let (raw, imd, back) = (folder.path().join("a.img"), folder.path().join("a.imd"), folder.path().join("b.img"));
+    for (length, line) in [
+        (1_296_384, "\nLength    1296384 of 1474560 bytes; the rest reads as zeros\n"),
+        (1_474_688, "\nLength    1474688 bytes; those after 1474560 are ignored\n"),
+    ] {
+        let mut bytes = fs::read(fixture("dos-1440k.img")).unwrap();
+        bytes.resize(length, 0xEE);
+        fs::write(&raw, &bytes).unwrap();
+        assert!(failure(&[&raw]).contains("; with --fit it is one that is shorter or longer than its disk"));
+        let out = report(&[&raw, &imd, Path::new("--fit"), Path::new("--force")]);
+        assert!(out.contains(line), "{out}");
+        report(&[&imd, &back, Path::new("--force")]);
+        assert_eq!(fs::read(&raw).unwrap(), bytes);
+        bytes.resize(1_474_560, 0);
+        assert_eq!(fs::read(&back).unwrap(), bytes);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_failure_leaves_the_file_to_write_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("a.img");
+    // The host refuses to write more than a part of the disk.
+    let limited = |force: &str| {
+        let script = "trap '' XFSZ; ulimit -f 100; exec \"$@\"";
+        let mut run = Command::new("sh");
+        run.args(["-c", script, "sh"]).arg(example()).arg(fixture("dos-720k.img")).arg(&output);
+        let run = run.args(Some(force).filter(|it| !it.is_empty())).output().unwrap();
+        assert_eq!(run.status.code(), Some(1));
+        let error = String::from_utf8(run.stderr).unwrap();
+        assert!(error.starts_with("convert: cannot create ") && error.lines().count() == 1, "{error}");
+    };
+    limited("");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    fs::write(&output, "the old file").unwrap();
+    limited("--force");
+    assert_eq!(fs::read(&output).unwrap(), b"the old file");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
 fn errors_are_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let (file, zip) = (folder.path().join("a"), folder.path().join("b"));
     fs::write(&file, b"IMD 1.18: 01/01/2020 00:00:00\r\n\x1A\x05\0\0").unwrap();
     fs::write(&zip, b"PK\x03\x04 and more").unwrap();
-    assert!(failure(&[&file]).contains("an ImageDisk (IMD) file is damaged at byte 35: the file ends too early"));
-    assert!(failure(&[&zip]).contains("a zip archive cannot be opened: extract the image from it"));
+    assert!(
+        failure(&[&file]).contains("the file is an ImageDisk (IMD) file, damaged at byte 35: the file ends too early")
+    );
+    assert!(
+        failure(&[&zip])
+            .contains("the file is a zip archive, which the library does not open; extract the image from it")
+    );
     assert!(failure(&[&fixture("selftest.bin")]).contains("1536 bytes is the size of no raw image"));
     assert!(failure(&[&folder.path().join("missing")]).contains("cannot read the file"));
     // A file that exists is not replaced.

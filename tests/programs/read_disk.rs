@@ -192,7 +192,7 @@ fn a_map_distinguishes_used_tracks_from_blank_ones() {
 fn a_missing_file_is_one_line_of_error() {
     let folder = TempDir::new().expect("a temporary folder");
     let error = run(folder.path().join("missing.img"), []).failure();
-    assert!(error.contains("missing.img: cannot open the file: "), "{error}");
+    assert!(error.contains("missing.img: cannot open the file; check its path: "), "{error}");
 }
 
 #[test]

@@ -14,28 +14,30 @@ pub(super) const MAX_BYTES: usize = 16 << 20;
 #[non_exhaustive]
 pub enum ContainerError {
     /// The file cannot be read.
-    #[error("cannot read the file")]
+    #[error("cannot read the file; check its path and its permissions")]
     Io(#[source] io::Error),
     /// The path leads to a directory, a pipe or a device.
-    #[error("not a file")]
+    #[error("this is not a file; give the path of a file")]
     WrongFileType,
     /// The file is larger than a container of any floppy disk.
-    #[error("the file has {bytes} bytes; no container of a floppy disk has more than {MAX_BYTES}")]
+    #[error(
+        "the file has {bytes} bytes, and no container of a floppy disk has more than {MAX_BYTES}; give another file"
+    )]
     TooLarge {
         /// The size of the file.
         bytes: u64,
     },
     /// The file has none of the known signatures. It can be a raw image.
-    #[error("the file has no signature of a container: it can be a raw image")]
+    #[error("the file has no signature of a container; if it is a raw image, attach it as an image")]
     Unknown,
     /// The container is one that the library recognises and does not open.
-    #[error("{container} cannot be opened: {}", .container.advice())]
+    #[error("the file is {container}, which the library does not open; {}", .container.advice())]
     NotReadable {
         /// What the file is.
         container: Container,
     },
     /// The file needs something that the library does not have.
-    #[error("{container} {reason}")]
+    #[error("the file is {container}, {reason}")]
     Unsupported {
         /// What the file is.
         container: Container,
@@ -43,7 +45,7 @@ pub enum ContainerError {
         reason: Unsupported,
     },
     /// The bytes of the file contradict each other or the format.
-    #[error("{container} is damaged at byte {offset}: {damage}")]
+    #[error("the file is {container}, damaged at byte {offset}: {damage}; use another copy of it")]
     Damaged {
         /// What the file is.
         container: Container,
@@ -53,7 +55,7 @@ pub enum ContainerError {
         damage: Damage,
     },
     /// The file has fewer disks than the options ask for.
-    #[error("the file has {disks} disks: there is no disk {index}")]
+    #[error("the file has {disks} {}, counted from 0, and no disk {index}; name another", if *disks == 1 { "disk" } else { "disks" })]
     NoSuchDisk {
         /// The number of disks in the file.
         disks: usize,
@@ -66,11 +68,12 @@ pub enum ContainerError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unsupported {
-    /// The disk is in several files, of which this is not the first, or which this is the first of.
-    #[error("is a part of a disk in several files: join them with Teledisk first")]
+    /// The disk is in several files, of which this is not the first. The first has no such mark:
+    /// [`Damage::TruncatedOrPart`].
+    #[error("a part of a disk in several files; join them with Teledisk first")]
     SeveralFiles,
     /// The file was compressed by a Teledisk before version 2.
-    #[error("has the advanced compression of a version before 2.0: save it again with Teledisk 2")]
+    #[error("of a version before 2.0, which compresses in another way; save it again with Teledisk 2")]
     OldCompression,
 }
 
@@ -81,6 +84,9 @@ pub enum Damage {
     /// The file ends in the middle of the disk.
     #[error("the file ends too early")]
     Truncated,
+    /// The file ends in the middle of the disk, and its format can have the rest in other files.
+    #[error("the file ends too early: it is cut, or it is the first of several, which Teledisk joins")]
+    TruncatedOrPart,
     /// A header or a sector has another CRC than the file says.
     #[error("the CRC is wrong")]
     Checksum,

@@ -48,13 +48,41 @@ pub enum Container {
     Vmdk,
 }
 
+// The list of all is complete.
+const _: () = assert!(Container::ALL.len() == Container::Vmdk as usize + 1);
+
 /// What becomes of a file before it attaches as a raw image.
-const CONVERT: &str = "convert it to a raw image with `convert` of this library (examples/convert.rs) or with hxcfe";
+const CONVERT: &str =
+    "attach it as a container, or convert it to a raw image with `convert` of this library (examples/convert.rs)";
 const CONVERT_WITH_OTHERS: &str = "convert it to a raw image with a program that reads this format, such as hxcfe";
 const CONVERT_DISK: &str = "convert it with `qemu-img convert -O raw FILE NEW.img`";
 const EXTRACT: &str = "extract the image from it, and attach that";
 
 impl Container {
+    /// All kinds.
+    pub const ALL: &'static [Self] = &[
+        Self::ImageDisk,
+        Self::Teledisk,
+        Self::CompressedTeledisk,
+        Self::D88,
+        Self::Hfe,
+        Self::Image86F,
+        Self::Fdi,
+        Self::SaveDskF,
+        Self::CopyQm,
+        Self::CpcDsk,
+        Self::Ipf,
+        Self::Psi,
+        Self::Zip,
+        Self::Gzip,
+        Self::Xz,
+        Self::SevenZip,
+        Self::Qcow2,
+        Self::Vhd,
+        Self::Vhdx,
+        Self::Vmdk,
+    ];
+
     /// Returns the name with its article, such as "an ImageDisk (IMD) file".
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -72,8 +100,8 @@ impl Container {
             Self::Ipf => "an IPF file",
             Self::Psi => "a PSI file",
             Self::Zip => "a zip archive",
-            Self::Gzip => "a file compressed with gzip",
-            Self::Xz => "a file compressed with xz",
+            Self::Gzip => "a gzip file",
+            Self::Xz => "an xz file",
             Self::SevenZip => "a 7-Zip archive",
             Self::Qcow2 => "a QCOW2 image",
             Self::Vhd => "a VHD image",

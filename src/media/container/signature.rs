@@ -36,6 +36,21 @@ const LONG: &[(&[u8], Container)] = &[
     (b"KDMV", Container::Vmdk),
 ];
 
+/// Whether the fields of a header agree with each other and with the length of the file.
+type Check = fn(&[u8], u64) -> bool;
+
+/// Signatures of a few bytes, at the start of a file whose header agrees with itself. From the longest to the shortest.
+const SHORT: &[(&[u8], Check, Container)] = &[
+    (b"CQ\x14", is_copy_qm, Container::CopyQm),
+    (b"\x1F\x8B\x08", is_gzip, Container::Gzip),
+    (b"FDI", is_spectrum_fdi, Container::Fdi),
+    (b"\xAA\x58", is_save_dskf, Container::SaveDskF),
+    (b"\xAA\x59", is_save_dskf, Container::SaveDskF),
+    (b"\xAA\x5A", is_save_dskf, Container::SaveDskF),
+    (b"TD", is_teledisk, Container::Teledisk),
+    (b"td", is_teledisk, Container::CompressedTeledisk),
+];
+
 /// Returns the container with these first and last bytes and this length, or `None` if there is no signature.
 ///
 /// `head` has the first [`HEAD`] bytes of the file and `tail` the last [`TAIL`], or all if there are fewer.
@@ -47,35 +62,29 @@ pub(super) fn recognize(head: &[u8], tail: &[u8], length: u64) -> Option<Contain
     if tail.len() == TAIL && tail.starts_with(b"conectix") {
         return Some(Container::Vhd);
     }
-    // From the longest signature to the shortest.
-    if is_copy_qm(head) {
-        Some(Container::CopyQm)
-    } else if is_gzip(head) {
-        Some(Container::Gzip)
-    } else if is_spectrum_fdi(head, length) || is_anex86_fdi(head, length) {
+    let short = SHORT.iter().find(|(signature, check, _)| head.starts_with(signature) && check(head, length));
+    if let Some((.., container)) = short {
+        Some(*container)
+    } else if is_anex86_fdi(head, length) {
         Some(Container::Fdi)
-    } else if is_save_dskf(head) {
-        Some(Container::SaveDskF)
-    } else if let Some(container) = teledisk(head) {
-        Some(container)
     } else {
         d88::has_header(head, length).then_some(Container::D88)
     }
 }
 
-fn is_gzip(head: &[u8]) -> bool {
-    // Deflate is the only method; the upper flags are reserved.
-    head.starts_with(b"\x1F\x8B\x08") && head.get(3).is_some_and(|flags| flags & 0xE0 == 0)
+fn is_copy_qm(head: &[u8], _length: u64) -> bool {
+    let header = head.get(..133);
+    header.is_some_and(|header| header.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte)) == 0)
 }
 
-fn is_copy_qm(head: &[u8]) -> bool {
-    let header = head.get(..133).filter(|header| header.starts_with(b"CQ\x14"));
-    header.is_some_and(|header| header.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte)) == 0)
+fn is_gzip(head: &[u8], _length: u64) -> bool {
+    // The upper flags are reserved.
+    head.get(3).is_some_and(|flags| flags & 0xE0 == 0)
 }
 
 /// The format of emulators of the Sinclair Spectrum: write protection, cylinders, heads, and offsets in the file.
 fn is_spectrum_fdi(head: &[u8], length: u64) -> bool {
-    let Some(header) = head.get(..14).filter(|header| header.starts_with(b"FDI")) else { return false };
+    let Some(header) = head.get(..14) else { return false };
     let (cylinders, heads) = (word(header, 4), word(header, 6));
     let offsets_fit = [8, 10].iter().all(|&at| u64::from(word(header, at)) <= length);
     header[3] <= 1 && (1..=256).contains(&cylinders) && (1..=2).contains(&heads) && offsets_fit
@@ -93,23 +102,30 @@ fn is_anex86_fdi(head: &[u8], length: u64) -> bool {
         && u64::from(own) + u64::from(data) == length
 }
 
-fn is_save_dskf(head: &[u8]) -> bool {
+fn is_save_dskf(head: &[u8], _length: u64) -> bool {
     let Some(header) = head.get(..40) else { return false };
-    let signature = matches!(header[..2], [0xAA, 0x58..=0x5A]);
-    let size = word(header, 3);
-    let fats = header[10];
-    signature && size.is_power_of_two() && (128..=4096).contains(&size) && fats <= 2 && long(header, 30) == 0
+    let (size, fats) = (word(header, 3), header[10]);
+    size.is_power_of_two() && (128..=4096).contains(&size) && fats <= 2 && long(header, 30) == 0
 }
 
-fn teledisk(head: &[u8]) -> Option<Container> {
-    let header = head.get(..12)?;
+fn is_teledisk(head: &[u8], _length: u64) -> bool {
     // Volume of a set, and version times ten.
-    if header[2] > 15 || !(10..=39).contains(&header[4]) {
-        return None;
-    }
-    match &header[..2] {
-        b"TD" => Some(Container::Teledisk),
-        b"td" => Some(Container::CompressedTeledisk),
-        _ => None,
+    head.get(..12).is_some_and(|header| header[2] <= 15 && (10..=39).contains(&header[4]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LONG, SHORT};
+
+    /// `tests/suite/media/guide.rs` makes the table from files. It cannot see whether there is one for each signature.
+    #[test]
+    fn the_guide_has_each_signature() {
+        let guide = include_str!("../../../docs/guide.md");
+        let long = LONG.iter().map(|&(signature, container)| (signature, container));
+        for (signature, container) in long.chain(SHORT.iter().map(|&(signature, _, container)| (signature, container)))
+        {
+            let row = guide.lines().find(|line| line.starts_with(&format!("| {container} |"))).expect("a row");
+            assert!(row.contains(&format!("`{}`", signature.escape_ascii())), "{}: {row}", signature.escape_ascii());
+        }
     }
 }

@@ -43,6 +43,16 @@ pub(super) struct Contents {
 
 /// Reads a file.
 pub(super) fn read(container: Container, bytes: &[u8]) -> Result<Contents, ContainerError> {
+    read_all(container, bytes).map_err(|error| match error {
+        // The first file of a disk in several is as any other, and ends before the end of the disk.
+        ContainerError::Damaged { container, offset, damage: Damage::Truncated } => {
+            ContainerError::Damaged { container, offset, damage: Damage::TruncatedOrPart }
+        }
+        error => error,
+    })
+}
+
+fn read_all(container: Container, bytes: &[u8]) -> Result<Contents, ContainerError> {
     let mut file = Reader::new(container, bytes);
     let header = file.take(HEADER)?;
     check(&file, crc(0, &header[..10]) == word(header, 10))?;

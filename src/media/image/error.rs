@@ -12,10 +12,10 @@ use crate::media::formats::{Format, Layout};
 #[non_exhaustive]
 pub enum ImageError {
     /// The file cannot be opened: it does not exist, or the process has no permission.
-    #[error("cannot open the file{}", if_not_permitted(.0))]
+    #[error("cannot open the file{}", advice(.0))]
     Open(#[source] io::Error),
     /// The path leads to a directory, a pipe, or a device, where a file is required.
-    #[error("not a file that holds a disk image; give the path of a file, or attach a device as a host drive")]
+    #[error("this is not a file that holds a disk image; give the path of a file, or attach a device as a host drive")]
     WrongFileType,
     /// Another process or another drive of this process has locked the file in a way that excludes this access.
     #[error(
@@ -26,7 +26,7 @@ pub enum ImageError {
         path: Option<PathBuf>,
     },
     /// The file cannot be locked.
-    #[error("cannot lock the file")]
+    #[error("cannot lock the file; try again, or attach it with the option Lock::None if nobody else uses it")]
     Lock(#[source] io::Error),
     /// The file system of the file has no locks, as some network shares and file systems of user programs.
     /// [`ImageOptions::with_lock`](super::ImageOptions::with_lock) opens the file without.
@@ -36,7 +36,7 @@ pub enum ImageError {
     )]
     LockUnsupported(#[source] io::Error),
     /// The size of the file is unknown.
-    #[error("cannot get the size of the file")]
+    #[error("cannot get the size of the file; check the disk that holds it")]
     Size(#[source] io::Error),
     /// The file has no bytes, or the device has no disk in it. With the
     /// [option to reformat](super::ImageOptions::with_reformat) and without a layout, such a file is a blank disk.
@@ -56,7 +56,7 @@ pub enum ImageError {
     /// image that is shorter or longer than its disk.
     #[error(
         "{bytes} bytes is the size of no floppy format; nearest: {}; if the file is shorter or longer than its disk, \
-         attach it with the option Length::Pad or Length::Truncate",
+         attach it with the option Length::Pad or Length::Truncate, or else name its layout",
         list(.candidates)
     )]
     UnknownSize {
@@ -104,17 +104,18 @@ pub enum ImageError {
     #[error("a guest cannot reformat the image; attach it without that option, or change what prevents it")]
     CannotReformat(#[from] ReformatLimit),
     /// The file cannot be mapped, or read into memory.
-    #[error("cannot load the file into memory")]
+    #[error("cannot load the file into memory; check the disk that holds it, or copy the file to another")]
     Load(#[source] io::Error),
 }
 
-/// Returns what to do if the host does not permit to open a file.
-fn if_not_permitted(error: &io::Error) -> &'static str {
+/// Returns what to do if the host does not open a file.
+fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
+        io::ErrorKind::NotFound => "; check its path",
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "; change its permissions, or attach it read-only, private, or with Access::ReadWriteIfPermitted"
         }
-        _ => "",
+        _ => "; check its path and the disk that holds it",
     }
 }
 

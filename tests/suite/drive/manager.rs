@@ -326,7 +326,7 @@ fn an_empty_drive_and_a_disk_that_no_raw_image_holds_cannot_be_saved() {
     let path = folder.path().join("saved.img");
     assert!(matches!(drive.save_image(&path, IfExists::Fail), Err(SaveError::NoMediaCaptured { drive: 0 })));
     drive.attach_medium(failing(0, 0)).unwrap();
-    assert!(matches!(drive.save_image(&path, IfExists::Fail), Err(SaveError::Unreadable { drive: 0, .. })));
+    assert!(matches!(drive.save_image(&path, IfExists::Fail), Err(SaveError::NoRawImage { drive: 0 })));
     assert!(!path.exists());
 }
 
@@ -458,7 +458,7 @@ fn an_image_in_use_by_another_drive_is_reported_with_that_drive() {
     for path in [&first, &link] {
         let error = a.attach_image(path, Access::ReadOnly).unwrap_err();
         assert!(matches!(error, AttachError::CaptureFailed { holder: Some(2), .. }), "{error:?}");
-        assert!(error.to_string().contains("attached to drive 2; release it there first"), "{error}");
+        assert!(error.to_string().contains("attached to drive 2"), "{error}");
         let error = a.attach_host_drive(path, Access::ReadOnly).unwrap_err();
         assert!(matches!(error, AttachError::NoHostDrive { holder: Some(2), .. }), "{error:?}");
     }

@@ -4,5 +4,6 @@ use super::kit;
 
 mod drives;
 mod manager;
+mod messages;
 mod protection;
 mod threads;

@@ -2,10 +2,12 @@
 
 use super::kit;
 
+mod attached_containers;
 mod containers;
 mod create;
 mod durability;
 mod formats;
+mod guide;
 mod host;
 mod images;
 mod lengths;
