@@ -352,6 +352,27 @@ fn a_command_hands_over_few_of_the_blocks_that_the_host_refused() {
 }
 
 #[test]
+fn a_flush_writes_only_what_is_not_in_the_file() {
+    let _host = host();
+    let (_folder, path, mut guest, drive) = attached();
+    let writes = |expected: u32, action: &mut dyn FnMut()| {
+        let before = WRITES.load(SeqCst);
+        action();
+        assert_eq!(WRITES.load(SeqCst) - before, expected);
+    };
+    writes(100, &mut || (0..100).for_each(|sector| _ = fill(&mut guest, sector * 2, 0xFB).unwrap()));
+    writes(0, &mut || drive.flush().unwrap());
+    writes(1, &mut || _ = fill(&mut guest, 7, 0xFC).unwrap());
+    // The host may have lost what it has failed to save: all of it is written again.
+    plan().syncs = vec![(0, true)];
+    writes(0, &mut || _ = drive.flush().unwrap_err());
+    lose(&path, 7);
+    writes(1, &mut || drive.flush().unwrap());
+    assert_eq!(in_file(&path, 7), [0xFC; SECTOR]);
+    drive.release_image().unwrap();
+}
+
+#[test]
 fn a_folder_that_cannot_be_synced_is_told() {
     let _host = host();
     let (folder, path) = folder();

@@ -28,12 +28,12 @@ enum Block {
     Saved,
     /// Not written, and no longer known to be in the file: another program has changed its length.
     Cut,
-    /// Written, and handed to the host by the last flush. If the flush fails, the next one hands the block over again:
-    /// a host may treat as saved what it has failed to save.
+    /// Written, in the file, and waited for by the last flush.
     Flushing,
     /// Written, and handed to the host since the last flush.
     Written,
-    /// Written by a command that has ended, and not in the file: the host refused it, or it waits for the flush.
+    /// Written by a command that has ended, and not known to be in the file: the host refused it, it waits for the flush, or
+    /// the host has failed to save it. A host may treat as saved what it has failed to save.
     Deferred,
     /// Written by the command in progress.
     Dirty,
@@ -62,6 +62,8 @@ pub(super) struct Memory {
     /// Whether the last flush has succeeded.
     flushed: Arc<AtomicBool>,
     failures: SyncFailures,
+    /// The count of failures that the states of the blocks take into account.
+    failures_seen: u32,
     /// Whether a flush has handed over what the command in progress had written.
     flushed_early: bool,
     /// Whether the file has writes of another process that may not be durable yet.
@@ -99,6 +101,7 @@ impl Memory {
             durability,
             flushed: Arc::new(AtomicBool::new(false)),
             failures: SyncFailures::new(),
+            failures_seen: 0,
             flushed_early: false,
             unsynced: false,
             resized: false,
@@ -287,10 +290,8 @@ impl Memory {
             Durability::AtRelease => self.hand_over(own.clone(), Block::Dirty),
             Durability::EveryCommand => {
                 let before = self.failures.count();
-                self.check_length().and_then(|()| self.hand_over(own.clone(), Block::Dirty)).and_then(|()| {
-                    let synced = self.failures.sync(&self.file.handle(), before);
-                    synced.inspect_err(|_| self.change_state(Block::Flushing, Block::Written))
-                })
+                let written = self.hand_over(own.clone(), Block::Dirty);
+                written.and_then(|()| self.failures.sync(&self.file.handle(), before))
             }
         };
         match handed_over {
@@ -367,13 +368,19 @@ impl Memory {
     fn check_length(&mut self) -> io::Result<()> {
         self.file.check_length().inspect_err(|_| {
             self.change_state(Block::Clean, Block::Cut);
-            self.change_state(Block::Saved, Block::Written);
-            self.change_state(Block::Flushing, Block::Written);
+            self.change_state(Block::Saved, Block::Deferred);
+            self.distrust();
         })
     }
 
-    /// Hands to the host all that was written and is not known to be durable, and returns what remains to be waited
-    /// for.
+    /// Defers the blocks that are in the file and not known to be saved: they may be there no more.
+    fn distrust(&mut self) {
+        self.change_state(Block::Flushing, Block::Deferred);
+        self.change_state(Block::Written, Block::Deferred);
+        self.deferred = 0..self.blocks.len();
+    }
+
+    /// Hands to the host all that was written and is not in the file, and returns what remains to be waited for.
     pub(super) fn begin_flush(&mut self) -> io::Result<Flushing> {
         if self.flushed.load(Ordering::Acquire) {
             self.change_state(Block::Flushing, Block::Saved);
@@ -389,18 +396,22 @@ impl Memory {
         }
         self.file.check_name()?;
         self.check_length()?;
+        let before = self.failures.count();
+        if std::mem::replace(&mut self.failures_seen, before) != before {
+            self.distrust();
+        }
         // Nothing to do if all that was written is durable.
         if self.unsaved_blocks().is_empty() && !self.unsynced && !self.resized {
             return Ok(Flushing::done());
         }
-        let kept = |block| matches!(block, Block::Absent | Block::Clean | Block::Beyond | Block::Saved);
-        let before = self.failures.count();
         if self.resized {
-            self.write_disk(Block::Flushing)?;
+            self.write_disk(Block::Written)?;
         } else {
-            self.write_out(0..self.blocks.len(), |block| !kept(block), Block::Flushing)?;
+            let missing = |block| matches!(block, Block::Cut | Block::Deferred | Block::Dirty);
+            self.write_out(0..self.blocks.len(), missing, Block::Written)?;
         }
         (self.dirty, self.deferred) = (0..0, 0..0);
+        self.change_state(Block::Written, Block::Flushing);
         let (file, flushed, failures) = (self.file.handle(), Arc::clone(&self.flushed), self.failures.clone());
         Ok(Flushing::until(move || {
             failures.sync(&file, before)?;
