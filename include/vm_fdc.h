@@ -560,8 +560,8 @@ vm_fdc_result_t vm_fdc_drive_attach_image(const struct vm_fdc_drive_t *drive,
                                           const struct vm_fdc_image_options_t *options);
 
 // Attaches the disk in the file `path` of ImageDisk, Teledisk or D88, which are no raw images. The message of an attach
-// of such a file as an image names it. `form_factor` is a `VM_FDC_FORM_` number: `VM_FDC_FORM_OF_FILE`, unless the
-// library takes the disk for one of the other size. `disk` is the number of the disk in a D88 file of several, from 0.
+// of such a file as an image names it. `form_factor` is a `VM_FDC_FORM_` number: `VM_FDC_FORM_OF_FILE`, or another one
+// only if the library detects the wrong size. `disk` is the number of the disk in a D88 file of several, from 0.
 //
 // The disk counts as an image without a file, and `vm_fdc_drive_medium_name` returns the path. The file does not
 // change. The writes of the guest are in memory, and lost at the release: save the disk as a raw image before, with

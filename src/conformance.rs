@@ -1,8 +1,8 @@
 //! Conformance checks: whether a [`Medium`](crate::media::Medium) or a [`DmaChannel`](crate::dma::DmaChannel) of the
-//! embedder keeps the contract of the trait. For use in tests of the embedder, with the feature `conformance`.
+//! VM monitor keeps the contract of the trait. For use in tests of the VM monitor, with the feature `conformance`.
 //!
 //! [`check_medium`] uses a medium as drives do, and also calls it with arguments out of range. [`check_dma_channel`]
-//! does the same for a DMA channel, which the embedder programs through a [`DmaBench`]. A check returns an error that
+//! does the same for a DMA channel, which the VM monitor programs through a [`DmaBench`]. A check returns an error that
 //! names the [`rule`](Violation::rule) that is broken and says where, or a report of what was checked.
 //!
 //! The checks catch panics of the implementation and report them. They cannot do so in a build with `panic = "abort"`,

@@ -7,7 +7,7 @@ use crate::{
     media::{Access, DataRate, Durability, FormFactor, IfExists, Length, Lock},
 };
 
-use super::Failure;
+use super::failure::Failure;
 
 /// Place of the bytes of an attached image.
 #[derive(Clone, Copy, PartialEq)]

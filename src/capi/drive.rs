@@ -327,8 +327,8 @@ pub unsafe extern "C" fn vm_fdc_drive_attach_image(
 }
 
 /// Attaches the disk in the file `path` of ImageDisk, Teledisk or D88, which are no raw images. The message of an attach
-/// of such a file as an image names it. `form_factor` is a `VM_FDC_FORM_` number: `VM_FDC_FORM_OF_FILE`, unless the
-/// library takes the disk for one of the other size. `disk` is the number of the disk in a D88 file of several, from 0.
+/// of such a file as an image names it. `form_factor` is a `VM_FDC_FORM_` number: `VM_FDC_FORM_OF_FILE`, or another one
+/// only if the library detects the wrong size. `disk` is the number of the disk in a D88 file of several, from 0.
 ///
 /// The disk counts as an image without a file, and `vm_fdc_drive_medium_name` returns the path. The file does not
 /// change. The writes of the guest are in memory, and lost at the release: save the disk as a raw image before, with
@@ -344,12 +344,10 @@ pub unsafe extern "C" fn vm_fdc_drive_attach_container(
     let attach = |drive: &FloppyDrive| {
         // SAFETY: as the header requires.
         let path = unsafe { text::path(path) }?;
-        let mut options = ReadOptions::new().with_disk(usize::try_from(disk).unwrap_or(usize::MAX));
+        let disk = usize::try_from(disk).unwrap_or(usize::MAX);
+        let mut options = ReadOptions::new().with_disk(disk).with_write_protection(Code::of_code(write_protected)?);
         if let Some(form_factor) = Code::of_code(form_factor)? {
             options = options.with_form_factor(form_factor);
-        }
-        if Code::of_code(write_protected)? {
-            options = options.with_write_protection();
         }
         drive.attach_container(path, options).map_err(Failure::from)
     };

@@ -158,26 +158,24 @@ impl Machine for ControllerOnly {
     }
 }
 
-impl vm_fdc_config_t {
-    /// Builds the machine.
-    fn machine(&self) -> Result<Box<dyn Machine>, Failure> {
-        let builder = self.builder()?;
-        let dma = [self.dma.device_to_memory.is_some(), self.dma.memory_to_device.is_some()];
-        let functions = [self.memory.read.is_some(), self.memory.write.is_some()];
-        let memory = match (!self.ram.is_null(), functions, dma) {
-            (true, [false, false], [false, false]) => Memory::Ram { start: self.ram.cast(), length: self.ram_length },
-            (false, [true, true], [false, false]) => Memory::Callbacks(self.memory),
-            (false, [false, false], [true, true]) => {
-                let fifo = self.base.wrapping_add(ReadRegister::Fifo as u16);
-                return Ok(Box::new(ControllerOnly { controller: builder.dma(Channel(self.dma)).build()?, fifo }));
-            }
-            _ => {
-                let message = "exactly one of ram, memory and dma must be set, and of the latter two both functions";
-                return Err(Failure::invalid_argument(message));
-            }
-        };
-        Ok(Box::new(PcFloppy::new(builder, memory, self.wiring())?))
-    }
+/// Builds the machine of a configuration.
+fn build(config: &vm_fdc_config_t) -> Result<Box<dyn Machine>, Failure> {
+    let builder = config.builder()?;
+    let dma = [config.dma.device_to_memory.is_some(), config.dma.memory_to_device.is_some()];
+    let functions = [config.memory.read.is_some(), config.memory.write.is_some()];
+    let memory = match (!config.ram.is_null(), functions, dma) {
+        (true, [false, false], [false, false]) => Memory::Ram { start: config.ram.cast(), length: config.ram_length },
+        (false, [true, true], [false, false]) => Memory::Callbacks(config.memory),
+        (false, [false, false], [true, true]) => {
+            let fifo = config.base.wrapping_add(ReadRegister::Fifo as u16);
+            return Ok(Box::new(ControllerOnly { controller: builder.dma(Channel(config.dma)).build()?, fifo }));
+        }
+        _ => {
+            let message = "exactly one of ram, memory and dma must be set, and of the latter two both functions";
+            return Err(Failure::invalid_argument(message));
+        }
+    };
+    Ok(Box::new(PcFloppy::new(builder, memory, config.wiring())?))
 }
 
 /// Exclusive use of a machine, until it is dropped.
@@ -244,7 +242,7 @@ pub unsafe extern "C" fn vm_fdc_new(config: *const vm_fdc_config_t, vm: *mut *mu
         // SAFETY: as the header requires.
         unsafe { write_output(vm, "vm", ptr::null_mut()) }?;
         // SAFETY: as the header requires.
-        let machine = unsafe { config::copied(config) }?.machine()?;
+        let machine = build(&unsafe { config::copied(config) }?)?;
         let (busy, poisoned) = (AtomicBool::new(false), AtomicBool::new(false));
         let handle = Box::new(vm_fdc_t { busy, poisoned, machine: UnsafeCell::new(Some(machine)) });
         // SAFETY: as the header requires.

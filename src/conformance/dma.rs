@@ -48,7 +48,7 @@ pub enum DmaDirection {
     ToDevice,
 }
 
-/// A channel under test, with what a guest does to its DMA controller. The embedder implements this for a test.
+/// A channel under test, with what a guest does to its DMA controller. The VM monitor implements this for a test.
 ///
 /// Transfers go through a buffer in guest memory of at least 8,192 bytes.
 pub trait DmaBench {

@@ -390,13 +390,13 @@ impl Chip {
                 }
                 self.end_when_due();
             }
-            RunOutcome::NoDisk => self.miss_disk(),
+            RunOutcome::NoDisk => self.handle_no_disk(),
         }
     }
 
     /// Fails a command for which no disk turns, or lets it wait for one.
     #[cold]
-    fn miss_disk(&mut self) {
+    fn handle_no_disk(&mut self) {
         let Phase::Execution(command) = &mut self.dialogue.phase else { return };
         match self.config.empty_drive {
             // Without a disk no index pulse comes. The chip waits for one until it is reset (§4.13).
@@ -446,7 +446,7 @@ impl Chip {
             self.report(self.command_row(), direction, &result, counts);
         }
         let Phase::Execution(command) = &self.dialogue.phase else { return };
-        self.show_result(command.result());
+        self.enter_data_result(command.result());
     }
 
     /// Returns how long the end of a data command is delayed, if it is. With timing a command takes its time, but for the end
@@ -463,10 +463,10 @@ impl Chip {
     }
 
     /// Ends the delay of a data command.
-    fn end_ending(&mut self, ending: Ending) {
+    fn finish_delay(&mut self, ending: Ending) {
         let Ending { result, direction, counts, .. } = ending;
         self.report(self.command_row(), direction, &result, counts);
-        self.show_result(result);
+        self.enter_data_result(result);
     }
 
     /// Returns the row of the command that is under way.
@@ -475,7 +475,7 @@ impl Chip {
     }
 
     /// Enters the result phase of a data command.
-    fn show_result(&mut self, result: [u8; 7]) {
+    fn enter_data_result(&mut self, result: [u8; 7]) {
         self.dialogue.enter_result(self.command_row(), result, true);
         self.interrupt_edge = true;
         if self.interface.poll_due().is_some_and(|due| due <= self.interface.now) {
@@ -487,7 +487,7 @@ impl Chip {
     /// was one.
     pub(super) fn end_delay(&mut self) -> bool {
         let Phase::Ending(ending) = self.dialogue.phase else { return false };
-        self.end_ending(ending);
+        self.finish_delay(ending);
         true
     }
 

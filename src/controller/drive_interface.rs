@@ -132,7 +132,7 @@ impl DriveInterface {
         })
     }
 
-    /// Tells the managers of the selected drive what a FORMAT TRACK has made of its disk.
+    /// Notifies the managers of the selected drive of a disk that a FORMAT TRACK has made another one.
     #[cold]
     pub(super) fn finish_format(&self) {
         if let Some(drive) = self.selected_drive() {

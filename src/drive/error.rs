@@ -319,7 +319,9 @@ pub enum SaveError {
         drive: u8,
     },
     /// The medium does not return all its bytes.
-    #[error("drive {drive}: cannot read the whole disk to save it; save again, or repair what holds it")]
+    #[error(
+        "drive {drive}: cannot read the whole disk to save it; save again, and if it fails again, check the file or drive that holds the disk"
+    )]
     Unreadable {
         /// The number of the drive.
         drive: u8,
@@ -418,6 +420,7 @@ impl ProtectError {
 /// What a forced release can have lost.
 #[derive(Debug, thiserror::Error)]
 #[error("drive {drive}: {} that the guest wrote can be lost{}", Bytes(.ranges), Of(.path.as_ref()))]
+#[non_exhaustive]
 pub struct DataLoss {
     /// The number of the drive.
     pub drive: u8,

@@ -230,7 +230,7 @@ impl FloppyDrive {
     ///
     /// let fdc = Controller::builder().drive(0, DriveType::Inch3_5Hd).build()?;
     /// let a = fdc.drive(0)?;
-    /// a.attach_container("fixtures/teledisk-advanced.td0", ReadOptions::new().with_write_protection())?;
+    /// a.attach_container("fixtures/teledisk-advanced.td0", ReadOptions::new().with_write_protection(true))?;
     /// assert!(a.is_write_protected());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

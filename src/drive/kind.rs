@@ -81,8 +81,8 @@ impl DriveType {
         form_factor == self.form_factor() && cylinders <= self.cylinders()
     }
 
-    /// Lets an image know into which kind of drive it goes.
-    pub(super) fn take(self, image: &mut Image) {
+    /// Records in an image what this kind of drive reaches of it.
+    pub(super) fn prepare(self, image: &mut Image) {
         image.set_drive(self.form_factor(), self.cylinders());
     }
 

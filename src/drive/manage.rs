@@ -86,7 +86,7 @@ impl<'a> Manager<'a> {
         let mut image = image.map_err(|source| {
             AttachError::opening(drive, drive_type, Attachment::Image, "the open file".into(), source, None)
         })?;
-        drive_type.take(&mut image);
+        drive_type.prepare(&mut image);
         self.insert(Attached::Image(Box::new(image)))
     }
 
@@ -96,7 +96,7 @@ impl<'a> Manager<'a> {
         if let Some(layout) = image.layout() {
             self.check_suitable(layout.form_factor(), layout.cylinders(), |drive| drive.accepts(layout))?;
         }
-        self.slot.drive_type().take(&mut image);
+        self.slot.drive_type().prepare(&mut image);
         // A disk that another drive has begun to reformat.
         let (form_factor, cylinders) = (image.form_factor(), image.cylinders());
         self.check_suitable(form_factor, cylinders, |drive| drive.fits(form_factor, cylinders))?;
@@ -138,7 +138,7 @@ impl<'a> Manager<'a> {
                 Ok(Attached::HostDrive(HostDrive { path, options, disk: None }))
             }
             (_, Ok(mut image)) => {
-                drive_type.take(&mut image);
+                drive_type.prepare(&mut image);
                 Ok(Attached::Image(Box::new(image)))
             }
             (_, Err(error)) => {

@@ -142,7 +142,7 @@ impl Drive {
         LockedDisk { state: slot.lock(), kind: *kind, cylinder: *cylinder, next_slot, reformatted: None }
     }
 
-    /// Tells the managers what a FORMAT TRACK has made of the disk, if it is another one now. Called without a head.
+    /// Notifies the managers of a disk that a FORMAT TRACK has made another one. Called without a head.
     #[cold]
     pub(crate) fn finish_format(&self) {
         self.slot.finish_format();

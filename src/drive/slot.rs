@@ -2,14 +2,14 @@
 //!
 //! # The order of the locks
 //!
-//! A slot has three locks. The first, `observers`, is held by a manager from the start to the end of a change of the medium,
-//! and no guest waits for it: managers wait for each other there. The second, `state`, is held by the guest for one transfer, and
-//! by a manager for as long as it takes to look, to change what is attached, or to hand bytes over to the host; never while a
-//! file is opened, or the disk of the host is waited for. The third, in `attachments`, is held for as long as a copy takes, and
-//! is shared by all drives of the controller. A thread that holds one of them takes only a later one.
+//! A slot has three locks. The first, `observers`, is held by a manager from the start to the end of a change of the
+//! medium. Managers wait for each other there, and no guest does. The second, `state`, is held by the guest for one
+//! transfer. A manager holds it to look, to change what is attached, and to hand bytes to the host; never while it opens a
+//! file or waits for the disk of the host. The third, in `attachments`, is held for a copy, and is shared by all drives of
+//! the controller. A thread that holds one of them takes only a later one.
 //!
-//! A guest that reformats a disk has something to tell the observers. It leaves the event in the state, and takes the first
-//! lock only if that is free; else the manager that holds it announces the event when it is done.
+//! A guest that reformats a disk notifies the observers. It leaves the event in the state, and takes the first lock only if
+//! that is free. Otherwise the manager that holds it notifies them when it is done.
 
 use std::{
     fmt, mem,
@@ -245,7 +245,7 @@ impl MediaSlot {
         let medium_id = MediumId::new(number, media_count);
         let state = SlotState { content, protected, medium_id, reformatted: None };
         slot.record(&state);
-        slot.show(&state);
+        slot.publish_medium(&state);
         (slot.state, slot.disk_changed) = (Mutex::new(state), AtomicBool::new(disk_changed));
         slot
     }
@@ -294,7 +294,7 @@ impl MediaSlot {
         }
     }
 
-    /// Tells the observers, on behalf of who has locked them, that the disk was reformatted, if it was.
+    /// Notifies the observers, for the manager that has locked them, that the disk was reformatted, if it was.
     pub(super) fn announce_to(&self, observers: &mut Observers) {
         let event = self.lock().reformatted.take();
         if let Some(event) = event {
@@ -302,7 +302,7 @@ impl MediaSlot {
         }
     }
 
-    /// Tells the observers that the disk was reformatted, if it was. If a manager has locked them, it does so when it is done.
+    /// Notifies the observers that the disk was reformatted, if it was. If a manager has locked them, it does so when it is done.
     pub(super) fn announce(&self) {
         // Again after each time: an event can come while the observers are told of another.
         while self.lock().reformatted.is_some() {
@@ -316,7 +316,7 @@ impl MediaSlot {
         }
     }
 
-    /// Records for managers what a command of the guest has changed, and tells the observers.
+    /// Records for managers what a command of the guest has changed, and notifies the observers.
     pub(super) fn finish_format(&self) {
         let state = self.lock();
         if state.reformatted.is_some() {
@@ -347,8 +347,8 @@ impl MediaSlot {
         self.write_protected.load(Ordering::Acquire)
     }
 
-    /// Shows to the controller which medium is in the drive.
-    fn show(&self, state: &SlotState) {
+    /// Publishes which medium is in the drive. Each change of the content calls it.
+    fn publish_medium(&self, state: &SlotState) {
         let present = state.medium().map_or(0, |_| state.medium_id.0);
         self.present.store(present, Ordering::Release);
     }
@@ -376,7 +376,7 @@ impl MediaSlot {
         state.content = Content::Attached(attached);
         state.protected = false;
         state.medium_id = state.medium_id.next();
-        self.show(&state);
+        self.publish_medium(&state);
         self.record(&state);
     }
 
@@ -385,7 +385,7 @@ impl MediaSlot {
     pub(super) fn eject(&self) -> Option<Attached> {
         let mut state = self.lock();
         let attached = state.take();
-        self.show(&state);
+        self.publish_medium(&state);
         self.disk_changed.store(true, Ordering::Release);
         attached
     }
@@ -394,7 +394,7 @@ impl MediaSlot {
     pub(super) fn reinsert(&self, attached: Attached) {
         let mut state = self.lock();
         state.content = Content::Attached(attached);
-        self.show(&state);
+        self.publish_medium(&state);
         self.record(&state);
     }
 
@@ -403,7 +403,7 @@ impl MediaSlot {
         let mut state = self.lock();
         let attached = state.take();
         state.content = Content::Closed;
-        self.show(&state);
+        self.publish_medium(&state);
         self.record(&state);
         attached
     }

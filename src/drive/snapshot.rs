@@ -131,8 +131,8 @@ pub struct MediumStateV1 {
     pub boot_sector_geometry: bool,
     /// Whether the guest can format the image in [another layout](ImageOptions::with_reformat).
     pub reformat: bool,
-    /// The tracks that the guest has formatted in another layout than `layout`, at most 172. The raw image does not have
-    /// them.
+    /// The tracks that the guest has formatted in another layout than `layout`, at most two for each cylinder
+    /// that the drive has (172). The raw image does not have them.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "bounded_list::<_, _, MAX_TRACKS>"))]
     pub formatted: Vec<FormattedTrackV1>,
     /// The bytes of the raw image, if they are inside the state.
@@ -446,7 +446,7 @@ impl MediumStateV1 {
         let tracks = formatted.len();
         let restored = match &mut attached {
             Attached::Image(image) => {
-                drive_type.take(image);
+                drive_type.prepare(image);
                 image.restore_formatted(formatted.into_iter().map(FormattedTrackV1::restore).collect())
             }
             _ => formatted.is_empty(),

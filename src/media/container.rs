@@ -156,8 +156,8 @@ impl ReadOptions {
 
     /// Protects the disk against writes of the guest, whatever the file says: they would be in memory only.
     #[must_use]
-    pub const fn with_write_protection(mut self) -> Self {
-        self.write_protected = true;
+    pub const fn with_write_protection(mut self, write_protected: bool) -> Self {
+        self.write_protected = write_protected;
         self
     }
 

@@ -213,6 +213,9 @@ impl BlankImage {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// Temporary files of this library (`.vm-fdc-*.new`) that are older than a day are removed from the folder of `path`: a
+/// process that died while it wrote left them.
+///
 /// # Errors
 ///
 /// A [`CreateError`]. The file `path` is then as it was before, except after [`CreateError::NotDurable`].

@@ -1,4 +1,4 @@
-//! A medium around another one, on which chosen sectors fail: for embedders who test guests.
+//! A medium around another one, on which chosen sectors fail: for VM monitors who test guests.
 
 use std::{collections::BTreeMap, io, ops::Range};
 
@@ -96,7 +96,7 @@ impl<M: Medium> FaultyMedium<M> {
 }
 
 fn requested_fault() -> io::Error {
-    io::Error::other("a fault requested by the embedder")
+    io::Error::other("a fault requested by the VM monitor")
 }
 
 impl<M: Medium> Medium for FaultyMedium<M> {

@@ -1,5 +1,6 @@
 //! A raw floppy image in a file: the sectors of the disk without a header.
 
+mod bytes;
 mod detection;
 mod error;
 mod file;
@@ -31,6 +32,7 @@ use super::{
     recording::Mark,
     track::{Track, TrackFormat},
 };
+use bytes::copy_of;
 use file::{FileIdentity, LockedFile};
 use mapping::Mapping;
 use memory::Memory;
@@ -136,7 +138,7 @@ impl Image {
             return Err(ReformatLimit::HostDrive.into());
         }
         let blank = file.length() == 0 && options.reformat() && options.layout().is_none();
-        let tracks = if blank { None } else { Some(Tracks::of(layout_of(&file, &options, fits)?)) };
+        let tracks = if blank { None } else { Some(Tracks::of(detection::layout_of(&file, &options, fits)?)) };
         let disk = tracks.as_ref().map_or(0, |tracks| tracks.layout().bytes());
         if options.reformat() && options.mapping() {
             return Err(ReformatLimit::Mapped.into());
@@ -263,7 +265,7 @@ impl Image {
             }
             Store::Shared(shared) => shared.write(range)?.fill(filler),
         }
-        self.surface.forget(position, head);
+        self.surface.discard_track(position, head);
         self.complete_format(false)
     }
 
@@ -342,7 +344,7 @@ impl Image {
         if let Some(reformat) = self.surface.begun().filter(|_| self.access() == Access::ReadWrite) {
             let tracks = reformat.incomplete().tracks;
             warn!("{} keeps its disk: the guest formatted only {tracks} tracks in another layout", self.file().title());
-            self.surface.forget_all();
+            self.surface.discard_formats();
         }
         Ok(())
     }
@@ -394,29 +396,6 @@ impl Image {
     pub(crate) fn file_identity(&self) -> FileIdentity {
         self.file().identity()
     }
-}
-
-/// Returns the layout of the disk in a file, for a drive that takes what `fits`.
-fn layout_of(file: &LockedFile, options: &ImageOptions, fits: impl Fn(&Layout) -> bool) -> Result<Layout, ImageError> {
-    let bytes = file.length();
-    if bytes == 0 {
-        return Err(ImageError::Empty);
-    }
-    detection::refuse_container(file, options)?;
-    match options.layout() {
-        Some(layout) if !options.length().allows(bytes, layout.bytes()) => Err(ImageError::WrongSize { bytes, layout }),
-        Some(layout) if !fits(&layout) => Err(ImageError::WrongLayout(layout)),
-        Some(layout) => Ok(layout),
-        None => detection::layout_of(file, options, fits),
-    }
-}
-
-/// Returns a copy of the bytes, or an error if there is no memory for it.
-fn copy_of(bytes: &[u8]) -> io::Result<Vec<u8>> {
-    let mut copy = Vec::new();
-    copy.try_reserve_exact(bytes.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;
-    copy.extend_from_slice(bytes);
-    Ok(copy)
 }
 
 impl Medium for Image {

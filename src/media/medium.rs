@@ -51,7 +51,7 @@ pub trait Medium: Any + Send {
     /// disk of 43 or fewer is double-stepped in a drive of 80 cylinders (§9.4). A format can change the number.
     fn cylinders(&self) -> u8;
 
-    /// Returns the name by which a saved state asks the embedder for this medium again, or `None` if the medium has no
+    /// Returns the name by which a saved state asks the VM monitor for this medium again, or `None` if the medium has no
     /// name (the default).
     fn name(&self) -> Option<&str> {
         None

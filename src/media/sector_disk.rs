@@ -12,7 +12,7 @@ use super::{
     track::{Track, TrackFormat},
 };
 
-/// A disk in memory, built sector by sector by the embedder or by FORMAT TRACK.
+/// A disk in memory, built sector by sector by the VM monitor or by FORMAT TRACK.
 ///
 /// ```
 /// use vm_fdc::media::{DataRate, Geometry, Irregularity, Mark, Sector, SectorDisk, SectorId, SectorTrack};

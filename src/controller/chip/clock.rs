@@ -41,7 +41,7 @@ pub(in crate::controller) fn advance(chip: &mut Chip, elapsed: Duration, dma: &m
             // A request for a byte needs an edge of its own, whatever holds INT up.
             chip.interrupt_edge |= !requested && chip.requests_any_byte();
         }
-        Phase::Ending(ending) if ending.due <= now => chip.end_ending(ending),
+        Phase::Ending(ending) if ending.due <= now => chip.finish_delay(ending),
         _ => {}
     }
 }

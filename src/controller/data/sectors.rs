@@ -145,7 +145,7 @@ pub(super) fn end_sector(command: &mut DataCommand, terminal_count: bool) {
                         None => {}
                     }
                 }
-                // Within a track R alone changes.
+                // Within a track R alone changes, and VERIFY without a count ends at EOT only.
                 _ if id.sector != end_of_track => {
                     command.id.sector = id.sector.wrapping_add(1);
                     end_if(command, terminal_count, false, id);

@@ -5,8 +5,8 @@ use crate::{
     saved_state::InvalidField,
 };
 
-/// The most bytes of the sectors of a track. At 1 Mb/s, 25,000 pass the head in a revolution.
-const MAX_TRACK: usize = 0x8000;
+/// The most bytes of the sectors of a track: at 1 Mb/s 25,000 bytes pass the head in a revolution. This is the next power of two.
+const MAX_TRACK_BYTES: usize = 0x8000;
 
 /// A track that the guest has formatted in another layout than that of its disk, version 1: see
 /// [`ImageOptions::with_reformat`](crate::media::ImageOptions::with_reformat).
@@ -32,7 +32,7 @@ pub struct FormattedTrackV1 {
         feature = "serde",
         serde(
             serialize_with = "crate::saved_state::bytes::serialize",
-            deserialize_with = "crate::saved_state::bytes::deserialize::<_, MAX_TRACK>"
+            deserialize_with = "crate::saved_state::bytes::deserialize::<_, MAX_TRACK_BYTES>"
         )
     )]
     pub contents: Vec<u8>,
@@ -53,8 +53,8 @@ impl FormattedTrackV1 {
         let size = sector_size(self.size_code);
         let size = size.ok_or_else(|| InvalidField::new("size_code", format!("{} is more than 7", self.size_code)))?;
         let bytes = usize::from(self.sectors) * size;
-        if self.contents.len() != bytes || bytes > MAX_TRACK {
-            let reason = format!("{} bytes; the sectors have {bytes}, at most {MAX_TRACK}", self.contents.len());
+        if self.contents.len() != bytes || bytes > MAX_TRACK_BYTES {
+            let reason = format!("{} bytes; the sectors have {bytes}, at most {MAX_TRACK_BYTES}", self.contents.len());
             return Err(InvalidField::new("contents", reason));
         }
         Ok(())

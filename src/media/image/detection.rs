@@ -32,8 +32,27 @@ fn near(bytes: u64, length: Length, fits: impl Fn(&Layout) -> bool) -> Option<La
     shorter.or_else(|| usual().find(|disk| disk.bytes() > bytes).filter(|_| length.pads()))
 }
 
-/// Returns the one layout that an image of this size can have in a drive that takes what `fits`.
+/// Returns the layout of the disk in a file, for a drive that takes what `fits`.
 pub(super) fn layout_of(
+    file: &LockedFile,
+    options: &ImageOptions,
+    fits: impl Fn(&Layout) -> bool,
+) -> Result<Layout, ImageError> {
+    let bytes = file.length();
+    if bytes == 0 {
+        return Err(ImageError::Empty);
+    }
+    refuse_container(file, options)?;
+    match options.layout() {
+        Some(layout) if !options.length().allows(bytes, layout.bytes()) => Err(ImageError::WrongSize { bytes, layout }),
+        Some(layout) if !fits(&layout) => Err(ImageError::WrongLayout(layout)),
+        Some(layout) => Ok(layout),
+        None => unnamed_layout_of(file, options, fits),
+    }
+}
+
+/// Returns the one layout that an image of this size can have in a drive that takes what `fits`.
+fn unnamed_layout_of(
     file: &LockedFile,
     options: &ImageOptions,
     fits: impl Fn(&Layout) -> bool,
@@ -72,7 +91,7 @@ pub(super) fn layout_of(
 /// A file of the right size is a raw image, whatever it begins with: a guest can write any bytes to its disk, and must
 /// not be able to make its image one that does not attach again. For the same reason a file that the caller wants shorter or
 /// longer than its disk is not checked.
-pub(super) fn refuse_container(file: &LockedFile, options: &ImageOptions) -> Result<(), ImageError> {
+fn refuse_container(file: &LockedFile, options: &ImageOptions) -> Result<(), ImageError> {
     let bytes = file.length();
     let by_layout = |layout: Layout| layout.bytes() == bytes;
     let right_size = options.layout().map_or_else(|| Format::of_size(bytes).next().is_some(), by_layout);

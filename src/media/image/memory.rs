@@ -325,31 +325,33 @@ impl Memory {
     /// one.
     fn hand_over(&mut self, within: Range<usize>, before: Block) -> io::Result<()> {
         self.check_length()?;
-        if self.resized {
-            return self.write_disk(Block::Written);
-        }
-        self.write_out(within, |block| block == before, Block::Written)
+        self.write_blocks(within, |block| block == before)
+    }
+
+    /// Writes the blocks in `within` for which `is` is true; all of a disk that is another than the one in the file.
+    fn write_blocks(&mut self, within: Range<usize>, is: impl Fn(Block) -> bool) -> io::Result<()> {
+        if self.resized { self.write_disk() } else { self.write_out(within, is) }
     }
 
     /// Writes the whole of a disk that is another than the one in the file, and gives the file its length. The old disk is
     /// overwritten only when the host has made room for the new one.
-    fn write_disk(&mut self, state: Block) -> io::Result<()> {
+    fn write_disk(&mut self) -> io::Result<()> {
         let all = 0..self.blocks.len();
         let in_old = usize::try_from(self.file.length()).map_or(all.end, |length| (length >> self.shift).min(all.end));
         if in_old < all.end {
             let length = self.file.length();
-            let written = self.write_out(in_old..all.end, |_| true, state);
+            let written = self.write_out(in_old..all.end, |_| true);
             // The old disk is found by its length. If that cannot be restored either, the next try finds a longer file.
             written.inspect_err(|_| _ = self.file.truncate(length))?;
         }
-        self.write_out(0..in_old, |_| true, state)?;
+        self.write_out(0..in_old, |_| true)?;
         self.file.truncate(self.bytes.len() as u64)?;
         (self.resized, self.deferred) = (false, 0..0);
         Ok(())
     }
 
     /// Writes the blocks in `within` for which `is` is true to the file, as many as the host accepts.
-    fn write_out(&mut self, mut within: Range<usize>, is: impl Fn(Block) -> bool, state: Block) -> io::Result<()> {
+    fn write_out(&mut self, mut within: Range<usize>, is: impl Fn(Block) -> bool) -> io::Result<()> {
         let mut outcome = Ok(());
         while let Some(run) = self.first_run(&within, &is) {
             within.start = run.end;
@@ -357,7 +359,7 @@ impl Memory {
             let restored = run.end.checked_sub(1).is_some_and(|last| self.blocks[last] == Block::Cut);
             let bytes = if restored { self.bytes_in_file(&run) } else { self.bytes_of(&run) };
             match self.file.write_and_extend(&self.bytes[bytes.clone()], bytes.start as u64) {
-                Ok(()) => self.blocks[run].fill(state),
+                Ok(()) => self.blocks[run].fill(Block::Written),
                 Err(error) => outcome = outcome.and(Err(error)),
             }
         }
@@ -369,12 +371,12 @@ impl Memory {
         self.file.check_length().inspect_err(|_| {
             self.change_state(Block::Clean, Block::Cut);
             self.change_state(Block::Saved, Block::Deferred);
-            self.distrust();
+            self.defer_uncertain();
         })
     }
 
     /// Defers the blocks that are in the file and not known to be saved: they may be there no more.
-    fn distrust(&mut self) {
+    fn defer_uncertain(&mut self) {
         self.change_state(Block::Flushing, Block::Deferred);
         self.change_state(Block::Written, Block::Deferred);
         self.deferred = 0..self.blocks.len();
@@ -398,18 +400,14 @@ impl Memory {
         self.check_length()?;
         let before = self.failures.count();
         if std::mem::replace(&mut self.failures_seen, before) != before {
-            self.distrust();
+            self.defer_uncertain();
         }
         // Nothing to do if all that was written is durable.
         if self.unsaved_blocks().is_empty() && !self.unsynced && !self.resized {
             return Ok(Flushing::done());
         }
-        if self.resized {
-            self.write_disk(Block::Written)?;
-        } else {
-            let missing = |block| matches!(block, Block::Cut | Block::Deferred | Block::Dirty);
-            self.write_out(0..self.blocks.len(), missing, Block::Written)?;
-        }
+        let missing = |block| matches!(block, Block::Cut | Block::Deferred | Block::Dirty);
+        self.write_blocks(0..self.blocks.len(), missing)?;
         (self.dirty, self.deferred) = (0..0, 0..0);
         self.change_state(Block::Written, Block::Flushing);
         let (file, flushed, failures) = (self.file.handle(), Arc::clone(&self.flushed), self.failures.clone());

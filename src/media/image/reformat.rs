@@ -27,7 +27,7 @@ pub enum ReformatLimit {
     /// The file is longer than its disk, and what follows the disk is to stay as it is.
     #[error("its file is longer than the disk; truncate the file")]
     LongFile,
-    /// The length of a drive of the host is what it is.
+    /// A drive of the host has a fixed length.
     #[error("it is a drive of the host, or in one, whose length does not change; attach an image")]
     HostDrive,
 }
@@ -57,7 +57,7 @@ impl From<IncompleteFormat> for io::Error {
     }
 }
 
-/// How far the head of the drive moves in which an image is.
+/// The cylinders that the drive of an image reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reach {
     pub form_factor: FormFactor,
@@ -290,8 +290,8 @@ impl Reformat {
         true
     }
 
-    /// Forgets the track at a place: the one in the file is there again.
-    pub(super) fn forget(&mut self, position: u8, head: u8) {
+    /// Discards the track at a place: the one in the file is there again.
+    pub(super) fn discard_track(&mut self, position: u8, head: u8) {
         if let Some(place) = index(position, head).and_then(|index| self.formatted.get_mut(index)) {
             *place = None;
         }
@@ -308,8 +308,8 @@ impl Reformat {
     /// Returns the geometry of the known format of which all tracks are there and that has all tracks which have been
     /// formatted, or `None` if the format of the disk is not complete.
     ///
-    /// A format of one side leaves the other side of the old disk as it was until the image is `released`: the guest may
-    /// go on with the other side.
+    /// A format under head 0 alone leaves the tracks of the old disk under head 1 until the image is `released`, because the
+    /// guest may format them next.
     pub(super) fn complete(&self, released: bool) -> Option<Geometry> {
         let shape = self.formatted().next()?.shape();
         if self.formatted().any(|track| track.shape() != shape) {

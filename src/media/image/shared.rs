@@ -4,6 +4,8 @@ use std::{ops::Range, path::Path, sync::Arc};
 
 use super::{
     Image,
+    bytes::copy_of,
+    detection,
     error::ImageError,
     file::{LockedFile, Source},
     options::{Access, ImageOptions, Length},
@@ -61,7 +63,7 @@ impl SharedImage {
             return Err(ReformatLimit::Shared.into());
         }
         let file = LockedFile::open(path.as_ref(), &options, Source::File)?;
-        let layout = super::layout_of(&file, &options, |_| true)?;
+        let layout = detection::layout_of(&file, &options, |_| true)?;
         let disk = layout.bytes() as usize; // At most `MAX_IMAGE_BYTES`.
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(disk).map_err(|_| ImageError::Load(std::io::ErrorKind::OutOfMemory.into()))?;
@@ -145,7 +147,7 @@ impl CopyOnWrite {
         let own = self.cylinders.get_mut(index).ok_or(MediumError::Absent)?;
         if own.is_none() {
             let shared = self.shared.bytes.get(index * size..(index + 1) * size).ok_or(MediumError::Absent)?;
-            *own = Some(super::copy_of(shared)?.into());
+            *own = Some(copy_of(shared)?.into());
         }
         let own = own.as_deref_mut().and_then(|own| own.get_mut(bytes.start % size..));
         own.and_then(|own| own.get_mut(..bytes.len())).ok_or(MediumError::Absent)
@@ -153,7 +155,7 @@ impl CopyOnWrite {
 
     /// Returns a copy of all bytes.
     pub(super) fn whole(&self) -> Result<Vec<u8>, MediumError> {
-        let mut whole = super::copy_of(&self.shared.bytes)?;
+        let mut whole = copy_of(&self.shared.bytes)?;
         for (bytes, own) in whole.chunks_mut(self.cylinder_bytes()).zip(&self.cylinders) {
             if let Some(own) = own {
                 bytes.copy_from_slice(own);

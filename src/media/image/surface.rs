@@ -184,22 +184,22 @@ impl Surface {
         formatted
     }
 
-    /// Forgets the track that was formatted at a cylinder and head: the one in the raw image is there again.
-    pub(super) fn forget(&mut self, cylinder: u8, head: u8) {
+    /// Discards the track that was formatted at a cylinder and head: the one in the raw image is there again.
+    pub(super) fn discard_track(&mut self, cylinder: u8, head: u8) {
         if let Recorded::Reformat(reformat) = &mut self.recorded {
-            reformat.forget(cylinder, head);
+            reformat.discard_track(cylinder, head);
         }
         self.end_if_empty();
     }
 
-    /// Forgets all tracks that were formatted in another layout.
-    pub(super) fn forget_all(&mut self) {
+    /// Discards all tracks that were formatted in another layout.
+    pub(super) fn discard_formats(&mut self) {
         self.recorded = Recorded::new(self.disk().cloned(), self.reformat);
     }
 
     fn end_if_empty(&mut self) {
         if matches!(self.recorded, Recorded::Reformat(_)) && self.begun().is_none() {
-            self.forget_all();
+            self.discard_formats();
         }
     }
 

@@ -48,7 +48,7 @@ fn a_guest_writes_to_a_container_and_the_manager_saves_it() {
 #[test]
 fn a_container_is_write_protected_if_that_is_asked_for() {
     let options = ReadOptions::new().with_form_factor(FormFactor::Inch3_5);
-    for (protection, value) in [(options, false), (options.with_write_protection(), true)] {
+    for (protection, value) in [(options, false), (options.with_write_protection(true), true)] {
         let (_guest, drive) = guest();
         drive.attach_container(fixture("teledisk-advanced.td0"), protection).unwrap();
         assert_eq!((drive.is_write_protected(), protection.is_write_protected()), (value, value));
