@@ -23,7 +23,7 @@ use kit::floppy::{Backing, SECTOR, attached, byte_of, failure, fill, folder, gue
 use vm_fdc::{
     FloppyDrive,
     drive::{AttachError, ReleaseError, SaveError},
-    media::{Access, CreateError, Durability, Geometry, IfExists, ImageError, ImageOptions, Lock},
+    media::{Access, CreateError, Durability, Geometry, IfExists, ImageError, ImageOptions, Length, Lock},
 };
 
 /// The planned failures of the host.
@@ -370,6 +370,33 @@ fn a_flush_writes_only_what_is_not_in_the_file() {
     writes(1, &mut || drive.flush().unwrap());
     assert_eq!(in_file(&path, 7), [0xFC; SECTOR]);
     drive.release_image().unwrap();
+}
+
+#[test]
+fn a_file_whose_length_cannot_be_restored_at_once_gets_it_later() {
+    let _host = host();
+    let (_folder, path, mut guest, drive) = reformattable(737_280, Durability::AtRelease);
+    (plan().room, plan().lengths) = (1_000_000, 1);
+    assert_eq!(format_disk(&mut guest, 0b00, 18), [0x40, 0x20, 0]);
+    // From now on the host can change lengths again, and has still no room.
+    assert!(drive.release_image().is_err());
+    assert!(drive.force_release().unwrap().is_some());
+    assert_eq!(fs::metadata(&path).unwrap().len(), 737_280);
+}
+
+#[test]
+fn a_short_file_keeps_its_bytes_if_there_is_no_room_for_another_disk() {
+    let _host = host();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.img");
+    fs::write(&path, [0x11; 1_000]).unwrap();
+    let (mut guest, drive) = guest();
+    let options = ImageOptions::new(Access::ReadWrite).with_reformat(true).with_length(Length::Pad);
+    drive.attach_image(&path, options.with_geometry(Geometry::HD_1440K)).unwrap();
+    plan().room = 100_000;
+    assert_eq!(format_disk(&mut guest, 0b10, 9), [0x40, 0x20, 0]);
+    assert!(drive.force_release().unwrap().is_some());
+    assert!(fs::read(&path).unwrap() == [0x11; 1_000]);
 }
 
 #[test]

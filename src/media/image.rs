@@ -36,7 +36,7 @@ use bytes::copy_of;
 use file::{FileIdentity, LockedFile};
 use mapping::Mapping;
 use memory::Memory;
-use reformat::TrackShape;
+use reformat::{Reformat, TrackShape};
 use shared::CopyOnWrite;
 use surface::Surface;
 use tracks::Tracks;
@@ -266,7 +266,7 @@ impl Image {
             Store::Shared(shared) => shared.write(range)?.fill(filler),
         }
         self.surface.discard_track(position, head);
-        self.complete_format(false)
+        self.complete_format()
     }
 
     /// Formats a track in another layout, if that is allowed. The last track of a disk makes the image that disk.
@@ -282,14 +282,12 @@ impl Image {
             return Err(MediumError::Unsupported);
         }
         self.surface.format(place, shape, in_ids, filler)?;
-        self.complete_format(false)
+        self.complete_format()
     }
 
-    /// Makes the image the disk whose format is complete, if one is. `released`: nobody formats any more.
-    fn complete_format(&mut self, released: bool) -> Result<(), MediumError> {
-        let Some(geometry) = self.surface.begun().and_then(|reformat| reformat.complete(released)) else {
-            return Ok(());
-        };
+    /// Makes the image the disk whose format is complete, if one is.
+    fn complete_format(&mut self) -> Result<(), MediumError> {
+        let Some(geometry) = self.surface.begun().and_then(Reformat::complete) else { return Ok(()) };
         let bytes = self.assemble(&geometry)?;
         self.replace_disk(geometry.into(), bytes);
         Ok(())
@@ -316,27 +314,28 @@ impl Image {
         })
     }
 
-    /// Checks that a release loses nothing that the guest wrote: each formatted track that it wrote to is one of a disk
-    /// which is complete. A private image keeps its tracks for as long as it exists.
+    /// Checks that the file has all that the guest wrote: it wrote to no track of a format that is not complete. A private
+    /// image keeps its tracks for as long as it exists.
     ///
     /// # Errors
     ///
     /// An [`IncompleteFormat`] in the error of the host.
     pub(crate) fn check_format(&self) -> io::Result<()> {
         let begun = self.surface.begun().filter(|_| self.access() == Access::ReadWrite);
-        let Some(reformat) = begun.filter(|reformat| reformat.complete(true).is_none()) else { return Ok(()) };
-        let incomplete = reformat.incomplete();
-        if incomplete.written > 0 { Err(incomplete.into()) } else { Ok(()) }
+        match begun.map(Reformat::incomplete).filter(|incomplete| incomplete.written > 0) {
+            Some(incomplete) => Err(incomplete.into()),
+            None => Ok(()),
+        }
     }
 
-    /// Ends the formats of the guest, because the image is released: makes the image the disk whose format is complete.
-    /// If none is, the image is the old disk again, as long as that loses nothing that the guest wrote.
+    /// Ends the formats of the guest, because the image is released: makes the image the disk whose format is complete, if
+    /// that failed before. If none is, the image is the old disk again, as long as that loses nothing that the guest wrote.
     ///
     /// # Errors
     ///
     /// Those of [`check_format`](Self::check_format), and those of the host.
     pub(crate) fn end_format(&mut self) -> io::Result<()> {
-        match self.complete_format(true) {
+        match self.complete_format() {
             Err(MediumError::Io(error)) => return Err(error),
             Err(error) => return Err(io::Error::other(error)),
             Ok(()) => self.check_format()?,
@@ -354,9 +353,10 @@ impl Image {
         self.surface.begun().map_or_else(Vec::new, |reformat| reformat.formatted().cloned().collect())
     }
 
-    /// Takes the tracks of a saved state. Returns `false` if the guest cannot have formatted them.
+    /// Takes the tracks of a saved state. Returns `false` if the guest cannot have formatted them, or the file cannot take what
+    /// it writes to them.
     pub(crate) fn restore_formatted(&mut self, tracks: Vec<FormattedTrack>) -> bool {
-        self.surface.restore(tracks)
+        (tracks.is_empty() || self.access() != Access::ReadOnly) && self.surface.restore(tracks)
     }
 
     /// Makes a private image the disk of a saved state, whatever disk it is now. Returns `false`, and changes nothing,
@@ -512,7 +512,7 @@ impl Medium for Image {
     fn raw_image(&mut self) -> Result<Vec<u8>, MediumError> {
         if let Some(reformat) = self.surface.begun() {
             let incomplete = reformat.incomplete();
-            return match reformat.complete(true) {
+            return match reformat.complete() {
                 Some(geometry) => self.assemble(&geometry),
                 None => Err(io::Error::from(incomplete).into()),
             };

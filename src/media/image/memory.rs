@@ -68,8 +68,8 @@ pub(super) struct Memory {
     flushed_early: bool,
     /// Whether the file has writes of another process that may not be durable yet.
     unsynced: bool,
-    /// Whether the disk is another than the one in the file, whose length is still that of the old disk.
-    resized: bool,
+    /// The length of the file with the old disk, if the disk is another than the one in the file.
+    resized: Option<u64>,
 }
 
 impl Memory {
@@ -104,7 +104,7 @@ impl Memory {
             failures_seen: 0,
             flushed_early: false,
             unsynced: false,
-            resized: false,
+            resized: None,
         };
         if load_now {
             // A block that the host cannot read now is read again when the guest asks for it.
@@ -269,7 +269,7 @@ impl Memory {
         // A flush that still waits says nothing about this disk.
         self.flushed = Arc::new(AtomicBool::new(false));
         let in_file = self.file.access() == Access::ReadWrite;
-        self.resized = in_file;
+        self.resized = self.resized.or(Some(self.file.length())).filter(|_| in_file);
         self.written |= in_file;
         self.mark_dirty(0..self.bytes.len());
     }
@@ -330,23 +330,25 @@ impl Memory {
 
     /// Writes the blocks in `within` for which `is` is true; all of a disk that is another than the one in the file.
     fn write_blocks(&mut self, within: Range<usize>, is: impl Fn(Block) -> bool) -> io::Result<()> {
-        if self.resized { self.write_disk() } else { self.write_out(within, is) }
+        match self.resized {
+            Some(old) => self.write_disk(old),
+            None => self.write_out(within, is),
+        }
     }
 
-    /// Writes the whole of a disk that is another than the one in the file, and gives the file its length. The old disk is
-    /// overwritten only when the host has made room for the new one.
-    fn write_disk(&mut self) -> io::Result<()> {
+    /// Writes the whole of a disk that is another than the one in the file of `old` bytes, and gives the file its length. The
+    /// old disk is overwritten only when the host has made room for the new one.
+    fn write_disk(&mut self, old: u64) -> io::Result<()> {
         let all = 0..self.blocks.len();
-        let in_old = usize::try_from(self.file.length()).map_or(all.end, |length| (length >> self.shift).min(all.end));
+        let in_old = usize::try_from(old).map_or(all.end, |old| old.div_ceil(1 << self.shift).min(all.end));
         if in_old < all.end {
-            let length = self.file.length();
             let written = self.write_out(in_old..all.end, |_| true);
-            // The old disk is found by its length. If that cannot be restored either, the next try finds a longer file.
-            written.inspect_err(|_| _ = self.file.truncate(length))?;
+            // The old disk is found by its length. If that cannot be restored now, the next try does so.
+            written.inspect_err(|_| _ = self.file.truncate(old))?;
         }
         self.write_out(0..in_old, |_| true)?;
         self.file.truncate(self.bytes.len() as u64)?;
-        (self.resized, self.deferred) = (false, 0..0);
+        (self.resized, self.deferred) = (None, 0..0);
         Ok(())
     }
 
@@ -403,7 +405,7 @@ impl Memory {
             self.defer_uncertain();
         }
         // Nothing to do if all that was written is durable.
-        if self.unsaved_blocks().is_empty() && !self.unsynced && !self.resized {
+        if self.unsaved_blocks().is_empty() && !self.unsynced && self.resized.is_none() {
             return Ok(Flushing::done());
         }
         let missing = |block| matches!(block, Block::Cut | Block::Deferred | Block::Dirty);
@@ -449,7 +451,7 @@ impl Drop for Memory {
     /// Writes to the file, if possible, what was not stored by a release.
     fn drop(&mut self) {
         let unsaved = span(&self.deferred, self.dirty.clone());
-        if unsaved.is_empty() && !self.resized {
+        if unsaved.is_empty() && self.resized.is_none() {
             return;
         }
         self.defer(unsaved.clone());

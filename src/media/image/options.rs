@@ -279,7 +279,7 @@ impl ImageOptions {
     ///   [layout](crate::FloppyDrive::layout) changes, the file gets the bytes and the length of the new disk, and observers
     ///   get [`MediaEvent::Reformatted`](crate::drive::MediaEvent::Reformatted). When the file gets them is chosen by the
     ///   [durability](Self::with_durability). Only then is the rest of the old disk discarded. A format under head 0
-    ///   alone makes a disk of one head at the release. The guest does not see the change line: no disk was
+    ///   alone is not complete on a disk with two heads. The guest does not see the change line: no disk was
     ///   changed.
     /// - A release with a format that is not complete leaves the old disk in the file, with a warning in the log, if the
     ///   guest wrote nothing to the tracks in the other layout. If it did, the release fails with

@@ -308,9 +308,8 @@ impl Reformat {
     /// Returns the geometry of the known format of which all tracks are there and that has all tracks which have been
     /// formatted, or `None` if the format of the disk is not complete.
     ///
-    /// A format under head 0 alone leaves the tracks of the old disk under head 1 until the image is `released`, because the
-    /// guest may format them next.
-    pub(super) fn complete(&self, released: bool) -> Option<Geometry> {
+    /// A format under head 0 alone is none of a disk with two heads: the tracks under head 1 are still there.
+    pub(super) fn complete(&self) -> Option<Geometry> {
         let shape = self.formatted().next()?.shape();
         if self.formatted().any(|track| track.shape() != shape) {
             return None;
@@ -318,13 +317,13 @@ impl Reformat {
         let known = FORMATS.iter().filter_map(|format| format.layout.geometry()).copied();
         let known = known
             .filter(|known| known.form_factor() == self.reach.form_factor && TrackShape::of_geometry(known) == shape);
-        known.filter(|known| self.makes_up(known, released)).max_by_key(Geometry::bytes)
+        known.filter(|known| self.makes_up(known)).max_by_key(Geometry::bytes)
     }
 
-    fn makes_up(&self, known: &Geometry, released: bool) -> bool {
+    fn makes_up(&self, known: &Geometry) -> bool {
         let old = self.disk.as_ref().map(Tracks::layout);
-        let one_sided = known.heads() == 1 && old.is_some_and(|old| old.geometry().is_none_or(|old| old.heads() > 1));
-        if one_sided && !released {
+        let two_heads = |old: Layout| old.geometry().is_none_or(|old| old.heads() > 1);
+        if known.heads() == 1 && old.is_some_and(two_heads) {
             return false;
         }
         let step = self.reach.step(known.cylinders());

@@ -298,31 +298,64 @@ fn more_cylinders_make_a_larger_disk() {
     assert_eq!((it.file().len(), it.drive.layout()), (1_511_424, d1476.layout()));
 }
 
-#[test]
-fn a_disk_of_one_side_is_one_at_the_release() {
-    let one_side = target(geometry(80, 1, 9, DataRate::Kbps250, FormFactor::Inch3_5), 0b10);
-    let mut it = hd(T1440);
-    one_side.format_disk(&mut it.guest);
-    it.no_event();
-    assert_eq!(T1440.read(&mut it.guest, [79, 1, 1]), Ok(OLD), "the guest may go on with the other side");
-    assert_eq!(one_side.write(&mut it.guest, [0, 0, 1], 0xA1), OK);
-    let saved = it.path.with_extension("saved");
-    it.drive.save_image(&saved, IfExists::Fail).unwrap();
-    assert_eq!(fs::metadata(&saved).unwrap().len(), 368_640);
-    it.drive.release_image().unwrap();
-    let events: Vec<_> = it.events.try_iter().map(|event| event.dispatch_id()).collect();
-    assert_eq!(events, [3, 2], "the disk is reformatted, and then ejected");
-    let mut expected = vec![FILLER; 368_640];
-    expected[..512].fill(0xA1);
-    assert!(it.file() == expected && fs::read(saved).unwrap() == expected);
+/// 3.5" 360K, a disk of one head.
+fn one_head() -> Target {
+    target(geometry(80, 1, 9, DataRate::Kbps250, FormFactor::Inch3_5), 0b10)
+}
 
-    // And the other side, too: it is formatted after the first.
+#[test]
+fn a_format_under_head_0_alone_is_not_complete_on_a_disk_with_two() {
     let mut it = hd(T1440);
-    one_side.format_disk(&mut it.guest);
+    one_head().format_disk(&mut it.guest);
+    it.no_event();
+    assert_eq!(one_head().write(&mut it.guest, [0, 0, 1], 0xA1), OK);
+    // The other head has the old disk, to which the guest can write.
+    assert_eq!(T1440.write(&mut it.guest, [5, 1, 3], 0xC3), OK);
+    assert_eq!(T1440.read(&mut it.guest, [5, 1, 3]), Ok(0xC3));
+    // Nothing is lost without a word: neither by a flush, nor by a save or a release.
+    assert!(it.drive.flush().is_err());
+    it.drive.save_image(it.path.with_extension("saved"), IfExists::Fail).unwrap_err();
+    it.drive.release_image().unwrap_err();
+    assert_eq!(it.drive.layout(), T1440.layout());
+    assert_eq!(T1440.read(&mut it.guest, [5, 1, 3]), Ok(0xC3));
+    assert!(it.file()[T1440.offset([5, 1, 3])..].starts_with(&[0xC3; 512]));
+    // The guest formats the tracks under the other head, too.
     for cylinder in 0..80 {
         assert_eq!(T720.format(&mut it.guest, cylinder, 1), OK);
     }
     it.event(T1440.layout(), T720.layout());
+    assert_eq!(T720.read(&mut it.guest, [0, 0, 1]), Ok(0xA1));
+}
+
+#[test]
+fn a_failed_release_does_not_end_a_format() {
+    let mut it = hd(T1440);
+    one_head().format_disk(&mut it.guest);
+    assert_eq!(T1440.write(&mut it.guest, [5, 1, 3], 0xC3), OK);
+    fs::remove_file(&it.path).unwrap();
+    it.drive.release_image().unwrap_err();
+    assert_eq!(T1440.read(&mut it.guest, [5, 1, 3]), Ok(0xC3));
+    assert_eq!(one_head().read(&mut it.guest, [0, 0, 1]), Ok(FILLER));
+    assert_eq!(it.drive.layout(), T1440.layout());
+}
+
+#[test]
+fn a_state_with_tracks_in_another_layout_is_restored_after_the_machine_that_saved_it_is_gone() {
+    let mut it = hd(T1440);
+    one_head().format_disk(&mut it.guest);
+    assert_eq!(one_head().write(&mut it.guest, [0, 0, 1], 0xA1), OK);
+    migrate(&mut it, StateOptions::new(), || RestoreMedium::Reopen).unwrap();
+    assert_eq!(one_head().read(&mut it.guest, [0, 0, 1]), Ok(0xA1));
+}
+
+#[test]
+fn a_state_with_tracks_in_another_layout_is_not_restored_to_an_image_that_cannot_be_written() {
+    let mut it = hd(T1440);
+    T720.format_cylinders(&mut it.guest, 0..3);
+    assert_eq!(T720.write(&mut it.guest, [1, 0, 5], 0xA5), OK);
+    let path = it.path.clone();
+    let choose = || Image::open(&path, options(Access::ReadOnly).with_geometry(Geometry::HD_1440K)).unwrap().into();
+    migrate(&mut it, StateOptions::new(), choose).unwrap_err();
 }
 
 // In the middle
