@@ -10,115 +10,125 @@ use crate::media::{geometry::FormFactor, medium::MediumError, track::Track};
 
 /// What is recorded on the disk of an image.
 #[derive(Debug)]
-pub(super) struct Surface {
-    recorded: Recorded,
-    /// What the drive reaches, if the guest can format the disk in another layout.
-    reformat: Option<Reach>,
-}
-
-#[derive(Debug)]
-enum Recorded {
+pub(super) enum Surface {
     /// The tracks of one layout, which are all in the raw image.
-    OneLayout(Tracks),
+    OneLayout {
+        tracks: Tracks,
+        /// What the drive reaches, if the guest can format the disk in another layout.
+        reach: Option<Reach>,
+    },
     /// A disk that the guest formats in another layout, or that is blank, or between whose cylinders the guest can format
     /// others.
     Reformat(Box<Reformat>),
 }
 
-impl Recorded {
-    /// Returns what is recorded on a disk that no guest has begun to reformat.
-    fn new(disk: Option<Tracks>, reach: Option<Reach>) -> Self {
-        match (disk, reach) {
-            (Some(tracks), Some(reach)) if reach.step(tracks.layout().cylinders()) > 1 => {
-                Self::Reformat(Box::new(Reformat::new(Some(tracks), reach)))
-            }
-            (Some(tracks), _) => Self::OneLayout(tracks),
-            (None, reach) => {
-                let reach = reach.unwrap_or(Reach::unknown(FormFactor::Inch3_5));
-                Self::Reformat(Box::new(Reformat::new(None, reach)))
-            }
+impl Surface {
+    /// Returns the surface of a disk in a drive that is not known yet; `None` for a blank disk. `reformat`: the guest can
+    /// format it in another layout, as it can a blank one.
+    pub(super) fn new(disk: Option<Tracks>, reformat: bool) -> Self {
+        let form_factor = disk.as_ref().map_or(FormFactor::Inch3_5, |tracks| tracks.layout().form_factor());
+        let reach = Reach::unknown(form_factor);
+        match disk {
+            Some(tracks) => Self::of_disk(tracks, reformat.then_some(reach)),
+            None => Self::blank(reach),
         }
     }
 
-    /// Returns the format in another layout, which begins now if it has not begun.
-    fn begin(&mut self, reach: Reach) -> Option<&mut Reformat> {
-        if let Self::OneLayout(tracks) = self {
-            *self = Self::Reformat(Box::new(Reformat::new(Some(tracks.clone()), reach)));
+    /// Returns the surface of a blank disk.
+    fn blank(reach: Reach) -> Self {
+        Self::Reformat(Box::new(Reformat::new(None, reach)))
+    }
+
+    /// Returns the surface of a disk that no guest has begun to reformat.
+    fn of_disk(tracks: Tracks, reach: Option<Reach>) -> Self {
+        match reach {
+            Some(reach) if reach.step(tracks.layout().cylinders()) > 1 => {
+                Self::Reformat(Box::new(Reformat::new(Some(tracks), reach)))
+            }
+            _ => Self::OneLayout { tracks, reach },
+        }
+    }
+
+    /// Returns the same disk without what the guest has formatted in another layout.
+    fn without_formats(&self, reach: Reach) -> Self {
+        self.disk().cloned().map_or_else(|| Self::blank(reach), |tracks| Self::of_disk(tracks, Some(reach)))
+    }
+
+    /// Returns the format in another layout, which begins now if it has not begun; `None` if the guest cannot format so.
+    fn begin(&mut self) -> Option<&mut Reformat> {
+        if let Self::OneLayout { tracks, reach: Some(reach) } = self {
+            *self = Self::Reformat(Box::new(Reformat::new(Some(tracks.clone()), *reach)));
         }
         match self {
             Self::Reformat(reformat) => Some(reformat),
-            Self::OneLayout(_) => None,
+            Self::OneLayout { .. } => None,
         }
     }
-}
 
-impl Surface {
-    /// Returns the surface of a disk in a drive that is not known yet; `None` for a blank disk. `reformat`: the guest can
-    /// format it in another layout.
-    pub(super) fn new(disk: Option<Tracks>, reformat: bool) -> Self {
-        let form_factor = disk.as_ref().map_or(FormFactor::Inch3_5, |tracks| tracks.layout().form_factor());
-        let reformat = reformat.then(|| Reach::unknown(form_factor));
-        Self { recorded: Recorded::new(disk, reformat), reformat }
+    /// Returns what the drive reaches, if the guest can format the disk in another layout.
+    const fn reach(&self) -> Option<Reach> {
+        match self {
+            Self::OneLayout { reach, .. } => *reach,
+            Self::Reformat(reformat) => Some(reformat.reach()),
+        }
     }
 
     /// Records into which drive the disk goes. Does nothing if the guest cannot reformat the disk.
     pub(super) fn set_drive(&mut self, form_factor: FormFactor, cylinders: u8) {
-        if self.reformat.is_none() || self.begun().is_some() {
+        if !self.can_be_reformatted() || self.begun().is_some() {
             return;
         }
-        let disk = self.disk().cloned();
         // A blank disk has the size of the drive. Another one that does not fit is refused.
-        let form_factor = disk.as_ref().map_or(form_factor, |tracks| tracks.layout().form_factor());
-        self.reformat = Some(Reach::of_drive(form_factor, cylinders));
-        self.recorded = Recorded::new(disk, self.reformat);
+        let form_factor = self.disk().map_or(form_factor, |tracks| tracks.layout().form_factor());
+        *self = self.without_formats(Reach::of_drive(form_factor, cylinders));
     }
 
     /// Replaces what is recorded by the tracks of another disk.
     pub(super) fn set_disk(&mut self, tracks: Tracks) {
-        self.recorded = Recorded::new(Some(tracks), self.reformat);
+        *self = Self::of_disk(tracks, self.reach());
     }
 
     /// Returns whether the guest can format the disk in another layout.
     pub(super) const fn can_be_reformatted(&self) -> bool {
-        self.reformat.is_some()
+        self.reach().is_some()
     }
 
     /// Returns the tracks of the disk in the raw image; `None` if it is blank.
     pub(super) const fn disk(&self) -> Option<&Tracks> {
-        match &self.recorded {
-            Recorded::OneLayout(tracks) => Some(tracks),
-            Recorded::Reformat(reformat) => reformat.disk(),
+        match self {
+            Self::OneLayout { tracks, .. } => Some(tracks),
+            Self::Reformat(reformat) => reformat.disk(),
         }
     }
 
     /// Returns the format in another layout that the guest has begun.
     pub(super) fn begun(&self) -> Option<&Reformat> {
-        match &self.recorded {
-            Recorded::Reformat(reformat) if !reformat.is_empty() => Some(reformat),
+        match self {
+            Self::Reformat(reformat) if !reformat.is_empty() => Some(reformat),
             _ => None,
         }
     }
 
     pub(super) fn form_factor(&self) -> FormFactor {
-        match &self.recorded {
-            Recorded::OneLayout(tracks) => tracks.layout().form_factor(),
-            Recorded::Reformat(reformat) => reformat.reach().form_factor,
+        match self {
+            Self::OneLayout { tracks, .. } => tracks.layout().form_factor(),
+            Self::Reformat(reformat) => reformat.reach().form_factor,
         }
     }
 
     /// Returns the number of cylinders of the disk; of one that is reformatted, all that the head reaches.
     pub(super) fn cylinders(&self) -> u8 {
-        match &self.recorded {
-            Recorded::OneLayout(tracks) => tracks.layout().cylinders(),
-            Recorded::Reformat(reformat) => reformat.reach().cylinders,
+        match self {
+            Self::OneLayout { tracks, .. } => tracks.layout().cylinders(),
+            Self::Reformat(reformat) => reformat.reach().cylinders,
         }
     }
 
     #[inline]
     pub(super) fn track(&self, cylinder: u8, head: u8) -> Option<Track<'_>> {
-        match &self.recorded {
-            Recorded::OneLayout(tracks) => tracks.track(cylinder, head),
-            Recorded::Reformat(reformat) => reformat.track(cylinder, head),
+        match self {
+            Self::OneLayout { tracks, .. } => tracks.track(cylinder, head),
+            Self::Reformat(reformat) => reformat.track(cylinder, head),
         }
     }
 
@@ -126,18 +136,18 @@ impl Surface {
     /// them.
     #[inline]
     pub(super) fn range(&self, cylinder: u8, head: u8, slot: usize, count: usize) -> Option<(Range<usize>, usize)> {
-        match &self.recorded {
-            Recorded::OneLayout(tracks) => tracks.range(cylinder, head, slot, count),
-            Recorded::Reformat(reformat) => reformat.range(cylinder, head, slot, count),
+        match self {
+            Self::OneLayout { tracks, .. } => tracks.range(cylinder, head, slot, count),
+            Self::Reformat(reformat) => reformat.range(cylinder, head, slot, count),
         }
     }
 
     /// Returns the bytes of sectors that the raw image does not have.
     #[cold]
     pub(super) fn read(&self, cylinder: u8, head: u8, slot: usize, count: usize) -> Result<&[u8], MediumError> {
-        match &self.recorded {
-            Recorded::OneLayout(_) => Err(MediumError::Absent),
-            Recorded::Reformat(reformat) => reformat.read(cylinder, head, slot, count),
+        match self {
+            Self::OneLayout { .. } => Err(MediumError::Absent),
+            Self::Reformat(reformat) => reformat.read(cylinder, head, slot, count),
         }
     }
 
@@ -150,9 +160,9 @@ impl Surface {
         slot: usize,
         count: usize,
     ) -> Result<&mut [u8], MediumError> {
-        match &mut self.recorded {
-            Recorded::OneLayout(_) => Err(MediumError::Absent),
-            Recorded::Reformat(reformat) => reformat.write(cylinder, head, slot, count),
+        match self {
+            Self::OneLayout { .. } => Err(MediumError::Absent),
+            Self::Reformat(reformat) => reformat.write(cylinder, head, slot, count),
         }
     }
 
@@ -160,13 +170,13 @@ impl Surface {
     /// it writes another track. `in_ids` is the cylinder in the IDs.
     pub(super) fn own_cylinder(&self, place: (u8, u8), shape: TrackShape, in_ids: u8) -> Option<u8> {
         let (cylinder, head) = place;
-        match &self.recorded {
-            Recorded::OneLayout(Tracks::Regular(geometry)) => {
+        match self {
+            Self::OneLayout { tracks: Tracks::Regular(geometry), .. } => {
                 let own = in_ids == cylinder && shape == TrackShape::of_geometry(geometry);
                 (own && cylinder < geometry.cylinders() && head < geometry.heads()).then_some(cylinder)
             }
-            Recorded::OneLayout(Tracks::Mixed(..)) => None,
-            Recorded::Reformat(reformat) => reformat.own_cylinder(cylinder, head, shape, in_ids),
+            Self::OneLayout { tracks: Tracks::Mixed(..), .. } => None,
+            Self::Reformat(reformat) => reformat.own_cylinder(cylinder, head, shape, in_ids),
         }
     }
 
@@ -178,7 +188,7 @@ impl Surface {
         in_ids: u8,
         filler: u8,
     ) -> Result<(), MediumError> {
-        let reformat = self.reformat.and_then(|reach| self.recorded.begin(reach)).ok_or(MediumError::Unsupported)?;
+        let reformat = self.begin().ok_or(MediumError::Unsupported)?;
         let formatted = reformat.format(place.0, place.1, shape, in_ids, filler);
         self.end_if_empty();
         formatted
@@ -186,7 +196,7 @@ impl Surface {
 
     /// Discards the track that was formatted at a cylinder and head: the one in the raw image is there again.
     pub(super) fn discard_track(&mut self, cylinder: u8, head: u8) {
-        if let Recorded::Reformat(reformat) = &mut self.recorded {
+        if let Self::Reformat(reformat) = self {
             reformat.discard_track(cylinder, head);
         }
         self.end_if_empty();
@@ -194,19 +204,21 @@ impl Surface {
 
     /// Discards all tracks that were formatted in another layout.
     pub(super) fn discard_formats(&mut self) {
-        self.recorded = Recorded::new(self.disk().cloned(), self.reformat);
+        if let Self::Reformat(reformat) = &*self {
+            let reach = reformat.reach();
+            *self = self.without_formats(reach);
+        }
     }
 
     fn end_if_empty(&mut self) {
-        if matches!(self.recorded, Recorded::Reformat(_)) && self.begun().is_none() {
+        if self.begun().is_none() {
             self.discard_formats();
         }
     }
 
     /// Takes the formatted tracks of a saved state. Returns `false` if the guest cannot have formatted them.
     pub(super) fn restore(&mut self, tracks: Vec<FormattedTrack>) -> bool {
-        let reformat = self.reformat.and_then(|reach| self.recorded.begin(reach));
-        let Some(reformat) = reformat else { return tracks.is_empty() };
+        let Some(reformat) = self.begin() else { return tracks.is_empty() };
         let restored = tracks.into_iter().all(|track| reformat.restore(track));
         self.end_if_empty();
         restored
