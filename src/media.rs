@@ -65,10 +65,10 @@ mod track;
 pub use create::{BlankImage, CreateError, IfExists, write_file};
 pub use faulty::{Fault, FaultyMedium};
 pub use formats::{BiosParameters, FORMATS, Format, ImageType, Layout};
-pub(crate) use geometry::MOST_CYLINDERS_AT_48_TPI;
 pub use geometry::{FormFactor, Geometry, GeometryError};
 #[allow(unused_imports)] // For the validation of saved states.
 pub(crate) use geometry::{MAX_CYLINDERS, MAX_IMAGE_BYTES};
+pub(crate) use geometry::{disk_cylinder, is_double_stepped};
 pub use image::{
     Access, Durability, Image, ImageError, ImageOptions, IncompleteFormat, Length, Lock, ReformatLimit, SharedImage,
 };

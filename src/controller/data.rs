@@ -267,7 +267,7 @@ impl DataCommand {
         let (st1, st2) = match (error, self.writes()) {
             // The disk cannot be written so: drivers report it as write protected, and do not try again.
             (MediumError::Unsupported, _) => (st1::NOT_WRITABLE, 0),
-            (MediumError::Absent, _) if matches!(self.operation, Operation::Format(_)) => (st1::NOT_WRITABLE, 0),
+            (MediumError::Absent, _) if self.is_format() => (st1::NOT_WRITABLE, 0),
             (MediumError::Absent, _) => (st1::NO_DATA, 0),
             (MediumError::WriteProtected, _) => (st1::NOT_WRITABLE, 0),
             (MediumError::Io(_), true) => (st1::DATA_ERROR, 0),

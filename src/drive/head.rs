@@ -5,7 +5,9 @@ use super::{
     slot::{MediumId, SlotState},
 };
 use crate::{
-    media::{DataRate, Encoding, Layout, MOST_CYLINDERS_AT_48_TPI, Mark, Medium, MediumError, Track, TrackFormat},
+    media::{
+        DataRate, Encoding, Layout, Mark, Medium, MediumError, Track, TrackFormat, disk_cylinder, is_double_stepped,
+    },
     sync::MutexGuard,
 };
 
@@ -30,7 +32,8 @@ impl LockedDisk<'_> {
         let Self { kind, cylinder, .. } = *self;
         let (medium_id, protected) = (self.state.medium_id(), self.state.write_protect_switch());
         let medium = self.state.medium_mut()?;
-        let cylinder = medium_cylinder(kind, cylinder, medium.cylinders());
+        let double_stepped = is_double_stepped(kind == DriveType::Inch5_25Hd, medium.cylinders());
+        let cylinder = disk_cylinder(double_stepped, cylinder);
         let (next_slot, reformatted) = (&mut *self.next_slot, &mut self.reformatted);
         Some(Head { medium, medium_id, protected, kind, cylinder, next_slot, reformatted })
     }
@@ -42,17 +45,6 @@ impl Drop for LockedDisk<'_> {
         if let Some(ReformattedFrom(before)) = self.reformatted.take() {
             self.state.record_own_reformat(before);
         }
-    }
-}
-
-/// Returns the cylinder of a disk under the head at `cylinder` of the drive. A 5.25" disk of 40 cylinders in a drive of 80 has
-/// one under every other cylinder of the drive.
-fn medium_cylinder(kind: DriveType, cylinder: u8, cylinders: u8) -> Option<u8> {
-    let double_step = kind == DriveType::Inch5_25Hd && cylinders <= MOST_CYLINDERS_AT_48_TPI;
-    match (double_step, cylinder % 2) {
-        (false, _) => Some(cylinder),
-        (true, 0) => Some(cylinder / 2),
-        (true, _) => None,
     }
 }
 

@@ -224,6 +224,24 @@ impl fmt::Display for Geometry {
 pub(crate) const MAX_CYLINDERS: u8 = 86;
 /// A 5.25" disk with at most this many cylinders has 48 tracks per inch, half as many as a drive of 1.2M (§9.4).
 pub(crate) const MOST_CYLINDERS_AT_48_TPI: u8 = 43;
+
+/// Returns whether a disk of `cylinders` is double-stepped: in a drive of 96 tracks per inch, a disk of 48 has a cylinder under
+/// every other one of the drive (§9.4).
+#[inline]
+pub(crate) const fn is_double_stepped(at_96_tpi: bool, cylinders: u8) -> bool {
+    at_96_tpi && cylinders <= MOST_CYLINDERS_AT_48_TPI
+}
+
+/// Returns the cylinder of a disk that is under cylinder `position` of the drive; `None` between two cylinders.
+#[inline]
+pub(crate) const fn disk_cylinder(double_stepped: bool, position: u8) -> Option<u8> {
+    match (double_stepped, position % 2) {
+        (false, _) => Some(position),
+        (true, 0) => Some(position / 2),
+        (true, _) => None,
+    }
+}
+
 /// The most sectors per track: the BIOS numbers them in six bits.
 const MAX_SECTORS: u8 = 63;
 

@@ -7,6 +7,7 @@ use std::{io, iter, ops::Range, sync::Arc};
 use log::warn;
 
 use super::{
+    bytes::with_capacity,
     file::{LockedFile, SyncFailures},
     options::{Access, Durability},
 };
@@ -82,8 +83,7 @@ impl Memory {
         durability: Durability,
         load_now: bool,
     ) -> io::Result<Self> {
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(length).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        let mut bytes = with_capacity(length)?;
         bytes.resize(length, 0);
         let in_file = usize::try_from(file.length()).map_or(length, |file| file.min(length));
         let absent = in_file.div_ceil(1 << shift);
@@ -309,14 +309,15 @@ impl Memory {
     }
 
     /// Hands over some of the blocks that the host refused before, now that it has accepted others. If it refuses them again,
-    /// the command does not fail for it. The work is bounded: a flush does the rest.
+    /// the command does not fail for it. The work is bounded: a flush does the rest. The
+    /// caller has just looked at the length of the file.
     fn retry_deferred(&mut self) {
         let Some(run) = self.first_run(&self.deferred, |block| block == Block::Deferred) else {
             self.deferred = 0..0;
             return;
         };
         let end = run.end.min(run.start + MAX_RETRY_BLOCKS);
-        if self.hand_over(run.start..end, Block::Deferred).is_ok() {
+        if self.write_blocks(run.start..end, |block| block == Block::Deferred).is_ok() {
             self.deferred.start = end;
         }
     }

@@ -5,10 +5,10 @@
 
 use std::{io, ops::Range};
 
-use super::tracks::Tracks;
+use super::{bytes::with_capacity, tracks::Tracks};
 use crate::media::{
     formats::{FORMATS, Layout},
-    geometry::{FormFactor, Geometry, MAX_CYLINDERS, MOST_CYLINDERS_AT_48_TPI},
+    geometry::{FormFactor, Geometry, MAX_CYLINDERS, MOST_CYLINDERS_AT_48_TPI, disk_cylinder, is_double_stepped},
     medium::MediumError,
     recording::{DataRate, Encoding, SectorId},
     track::{Track, TrackFormat},
@@ -81,7 +81,7 @@ impl Reach {
 
     /// Returns the number of cylinders of the drive from one cylinder of a disk of `cylinders` to the next.
     pub(super) const fn step(self, cylinders: u8) -> u8 {
-        if self.double_steps && cylinders <= MOST_CYLINDERS_AT_48_TPI { 2 } else { 1 }
+        if is_double_stepped(self.double_steps, cylinders) { 2 } else { 1 }
     }
 }
 
@@ -115,6 +115,12 @@ impl TrackShape {
 
     pub(super) const fn of_geometry(geometry: &Geometry) -> Self {
         Self { sectors: geometry.sectors(), size_code: geometry.size_code(), rate: geometry.rate() }
+    }
+
+    /// Returns whether the track of a disk at this cylinder and head is of this shape.
+    pub(super) fn is_of(self, disk: &Tracks, cylinder: u8, head: u8) -> bool {
+        let Tracks::Regular(geometry) = disk else { return false };
+        cylinder < geometry.cylinders() && head < geometry.heads() && Self::of_geometry(geometry) == self
     }
 
     /// Returns the number of bytes of the sectors; `None` if they do not fit on a track of a disk of this size.
@@ -199,8 +205,8 @@ impl Reformat {
 
     /// Returns the cylinder of the disk in the file that is at a cylinder of the drive.
     fn disk_cylinder(&self, position: u8) -> Option<u8> {
-        let step = self.reach.step(self.disk.as_ref()?.layout().cylinders());
-        position.is_multiple_of(step).then_some(position / step)
+        let cylinders = self.disk.as_ref()?.layout().cylinders();
+        disk_cylinder(is_double_stepped(self.reach.double_steps, cylinders), position)
     }
 
     /// Returns the track under the head.
@@ -237,8 +243,7 @@ impl Reformat {
         slot: usize,
         count: usize,
     ) -> Result<&mut [u8], MediumError> {
-        let place = index(position, head).and_then(|index| self.formatted.get_mut(index));
-        let track = place.and_then(Option::as_mut).ok_or(MediumError::Absent)?;
+        let track = self.place(position, head).and_then(Option::as_mut).ok_or(MediumError::Absent)?;
         let range = track.range(slot, count).ok_or(MediumError::Absent)?;
         track.written = true;
         track.bytes.get_mut(range).ok_or(MediumError::Absent)
@@ -246,9 +251,20 @@ impl Reformat {
 
     /// Returns the cylinder of the disk in the file whose own track a format writes; `None` if it writes another.
     pub(super) fn own_cylinder(&self, position: u8, head: u8, shape: TrackShape, cylinder: u8) -> Option<u8> {
-        let Tracks::Regular(geometry) = self.disk.as_ref()? else { return None };
-        let own = self.disk_cylinder(position).filter(|&own| own == cylinder && own < geometry.cylinders())?;
-        (head < geometry.heads() && TrackShape::of_geometry(geometry) == shape).then_some(own)
+        let own = self.disk_cylinder(position).filter(|&own| own == cylinder)?;
+        shape.is_of(self.disk.as_ref()?, own, head).then_some(own)
+    }
+
+    /// Returns the place of a track at a cylinder and head of the drive.
+    fn place(&mut self, position: u8, head: u8) -> Option<&mut Option<FormattedTrack>> {
+        self.formatted.get_mut(index(position, head)?)
+    }
+
+    /// Returns the bytes of the sectors of a track that can be formatted at a cylinder of the drive; `None` if it cannot.
+    fn length_at(&self, position: u8, shape: TrackShape, cylinder: u8) -> Option<usize> {
+        let in_place =
+            cylinder == position || self.reach.double_steps && u16::from(cylinder) * 2 == u16::from(position);
+        shape.bytes(self.reach.form_factor).filter(|_| in_place)
     }
 
     /// Formats a track in another layout.
@@ -260,11 +276,8 @@ impl Reformat {
         cylinder: u8,
         filler: u8,
     ) -> Result<(), MediumError> {
-        let in_place =
-            cylinder == position || self.reach.double_steps && u16::from(cylinder) * 2 == u16::from(position);
-        let length = shape.bytes(self.reach.form_factor).filter(|_| in_place).ok_or(MediumError::Unsupported)?;
-        let place = index(position, head).and_then(|index| self.formatted.get_mut(index));
-        let place = place.ok_or(MediumError::Unsupported)?;
+        let length = self.length_at(position, shape, cylinder).ok_or(MediumError::Unsupported)?;
+        let place = self.place(position, head).ok_or(MediumError::Unsupported)?;
         let mut bytes = place.take().map_or_else(Vec::new, |track| track.bytes);
         bytes.clear();
         bytes.try_reserve_exact(length).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
@@ -278,21 +291,18 @@ impl Reformat {
     pub(super) fn restore(&mut self, track: FormattedTrack) -> bool {
         let FormattedTrack { position, head, cylinder, .. } = track;
         let shape = track.shape();
-        if shape.bytes(self.reach.form_factor) != Some(track.bytes.len())
-            || self.own_cylinder(position, head, shape, cylinder).is_some()
-            || self.format(position, head, shape, cylinder, 0).is_err()
-        {
-            return false;
-        }
-        if let Some(place) = index(position, head).and_then(|index| self.formatted.get_mut(index)) {
-            *place = Some(track);
+        let possible = self.length_at(position, shape, cylinder) == Some(track.bytes.len())
+            && self.own_cylinder(position, head, shape, cylinder).is_none();
+        match self.place(position, head).filter(|_| possible) {
+            Some(place) => *place = Some(track),
+            None => return false,
         }
         true
     }
 
     /// Discards the track at a place: the one in the file is there again.
     pub(super) fn discard_track(&mut self, position: u8, head: u8) {
-        if let Some(place) = index(position, head).and_then(|index| self.formatted.get_mut(index)) {
+        if let Some(place) = self.place(position, head) {
             *place = None;
         }
     }
@@ -359,9 +369,7 @@ impl Reformat {
         geometry: &Geometry,
         mut old: impl FnMut(Range<usize>, &mut Vec<u8>) -> Result<(), MediumError>,
     ) -> Result<Vec<u8>, MediumError> {
-        let mut bytes = Vec::new();
-        let length = geometry.bytes() as usize; // At most `MAX_IMAGE_BYTES`.
-        bytes.try_reserve_exact(length).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+        let mut bytes = with_capacity(geometry.bytes() as usize)?; // At most `MAX_IMAGE_BYTES`.
         let step = self.reach.step(geometry.cylinders());
         for (cylinder, head) in places(geometry) {
             match self.formatted_at(cylinder * step, head) {

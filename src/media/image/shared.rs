@@ -4,7 +4,7 @@ use std::{ops::Range, path::Path, sync::Arc};
 
 use super::{
     Image,
-    bytes::copy_of,
+    bytes::{copy_of, with_capacity},
     detection,
     error::ImageError,
     file::{LockedFile, Source},
@@ -65,8 +65,7 @@ impl SharedImage {
         let file = LockedFile::open(path.as_ref(), &options, Source::File)?;
         let layout = detection::layout_of(&file, &options, |_| true)?;
         let disk = layout.bytes() as usize; // At most `MAX_IMAGE_BYTES`.
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(disk).map_err(|_| ImageError::Load(std::io::ErrorKind::OutOfMemory.into()))?;
+        let mut bytes = with_capacity(disk).map_err(ImageError::Load)?;
         bytes.resize(disk, 0);
         let in_file = usize::try_from(file.length()).map_or(disk, |length| length.min(disk));
         file.read_at(&mut bytes[..in_file], 0).map_err(ImageError::Load)?;

@@ -171,11 +171,9 @@ impl Surface {
     pub(super) fn own_cylinder(&self, place: (u8, u8), shape: TrackShape, in_ids: u8) -> Option<u8> {
         let (cylinder, head) = place;
         match self {
-            Self::OneLayout { tracks: Tracks::Regular(geometry), .. } => {
-                let own = in_ids == cylinder && shape == TrackShape::of_geometry(geometry);
-                (own && cylinder < geometry.cylinders() && head < geometry.heads()).then_some(cylinder)
+            Self::OneLayout { tracks, .. } => {
+                (in_ids == cylinder && shape.is_of(tracks, cylinder, head)).then_some(cylinder)
             }
-            Self::OneLayout { tracks: Tracks::Mixed(..), .. } => None,
             Self::Reformat(reformat) => reformat.own_cylinder(cylinder, head, shape, in_ids),
         }
     }

@@ -8,20 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "vm_fdc.h"
-
-static int failures;
-
-#define IS(expected, actual) is((vm_fdc_result_t)(expected), (actual), #actual, __LINE__)
-#define TRUE(what) is(1, !!(what), #what, __LINE__)
-
-static void is(vm_fdc_result_t expected, vm_fdc_result_t actual, const char *what, int line)
-{
-    if (expected != actual) {
-        fprintf(stderr, "%d: %s is 0x%08X, not 0x%08X\n", line, what, (unsigned)actual, (unsigned)expected);
-        failures++;
-    }
-}
 
 static uint8_t ram[1 << 16];
 
